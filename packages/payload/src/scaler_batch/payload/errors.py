@@ -1,0 +1,81 @@
+"""What can be wrong with bytes on their way.
+
+::
+
+    PayloadError
+    ├── ContractError         a name, key or address that this version does not speak
+    ├── MalformedError        bytes that are damaged, truncated, or nothing of ours
+    │   └── OversizedError    bytes that claim to expand beyond what the reader allows
+    ├── VersionError          written by a format version that this reader does not know
+    ├── TooLargeError         one value above what the format or AWS takes
+    └── StoreError            the store did not do what was asked; says whether trying again may help
+        ├── NotStoredError    there is no object under this key
+        └── AlreadyStoredError  there is one already, and it was to be written once
+"""
+
+from __future__ import annotations
+
+
+class PayloadError(Exception):
+    """Root of all errors of this package."""
+
+
+class ContractError(PayloadError):
+    """A name, key or address that is not of the form both sides agreed on."""
+
+
+class MalformedError(PayloadError):
+    """Bytes that are damaged, truncated, or not of this format at all."""
+
+
+class OversizedError(MalformedError):
+    """Bytes that would expand beyond the bound the reader set."""
+
+
+class VersionError(PayloadError):
+    """Bytes of a format version that this reader does not know.
+
+    Attributes:
+        found: The version in the bytes.
+        known: The newest version this reader knows.
+    """
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"format version {found}, but this is a reader of version {known}: "
+            "install the same release of scaler-batch in the worker and in the container image"
+        )
+        self.found = found
+        self.known = known
+
+
+class TooLargeError(PayloadError):
+    """A value above a limit that cannot be split."""
+
+
+class StoreError(PayloadError):
+    """The store did not do what was asked.
+
+    Attributes:
+        key: The key in question, relative to the run.
+        retryable: Whether the same call may work later.
+    """
+
+    def __init__(self, message: str, *, key: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.key = key
+        self.retryable = retryable
+
+
+class NotStoredError(StoreError):
+    """No object lies under this key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no object {key!r} in the store", key=key, retryable=False)
+
+
+class AlreadyStoredError(StoreError):
+    """An object that is written once lies there already."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"object {key!r} is in the store already", key=key, retryable=False)

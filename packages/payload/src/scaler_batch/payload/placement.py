@@ -1,0 +1,68 @@
+"""Where a pack travels: in the parameters of its job, or through the store.
+
+A decision on the size that is really sent, against limits held as data with their source. The setup guide's table lets
+28 KiB travel inline. AWS Batch does accept such a job, since a SubmitJob request may be 30 KiB, and then fails it with
+``Container Overrides length must be at most 8192``: ECS counts what ``Ref::`` parameters put into the command. The
+default is therefore what AWS runs, not what it accepts.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+from scaler_batch.payload.contract import PACK_IN_STORE
+from scaler_batch.payload.errors import MalformedError
+
+REQUEST_LIMIT: Final = 30 * 1024
+"""Bytes of one SubmitJob request at most. Source: AWS Batch service limits."""
+
+OVERRIDES_LIMIT: Final = 8192
+"""Characters of container overrides at most, JSON included. Source: ECS API reference, RunTask."""
+
+OVERRIDES_RESERVE: Final = 720
+"""Characters of the overrides kept free for the rest of the command, Batch's own variables and the JSON around them."""
+
+INLINE_LIMIT: Final = (OVERRIDES_LIMIT - OVERRIDES_RESERVE) // 4 * 3
+"""Bytes of a sealed pack that travel inline by default: what is left of the overrides, in base64. 5,604 bytes."""
+
+MAX_INLINE_LIMIT: Final = 28 * 1024 // 4 * 3
+"""Bytes of a sealed pack that can travel inline at most, where overrides are not limited: 28 KiB in base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a pack travels.
+
+    Attributes:
+        parameter: Value of the job's pack parameter.
+        stored: Whether the pack has to be put into the store before the job is submitted.
+    """
+
+    parameter: str
+    stored: bool
+
+
+def place(pack: bytes, *, inline_limit: int = INLINE_LIMIT) -> Placement:
+    """Decide where a sealed pack travels.
+
+    Args:
+        pack: The sealed pack.
+        inline_limit: Largest pack to send inline, in bytes before base64; 0 sends everything through the store.
+    """
+    if len(pack) > inline_limit:
+        return Placement(PACK_IN_STORE, stored=True)
+    return Placement(base64.b64encode(pack).decode("ascii"), stored=False)
+
+
+def inline_pack(parameter: str) -> bytes:
+    """Read a pack that :func:`place` put into the parameter.
+
+    Raises:
+        MalformedError: The parameter is not base64.
+    """
+    try:
+        return base64.b64decode(parameter, validate=True)
+    except ValueError as error:
+        raise MalformedError(f"the inline pack is not base64: {error}") from error

@@ -1,0 +1,39 @@
+"""What scaler-batch asks of the object store, and no more.
+
+Keys are relative to one run (:class:`~scaler_batch.payload.keys.RunLocation`). There are two protocols because there
+are two kinds of caller: the task manager, which has an event loop and a thousand things to do at once, and the runner,
+which is a short straight line and shall not pay for an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from scaler_batch.payload.sections import Buffer
+
+
+class Store(Protocol):
+    """The objects of one run, for callers with an event loop. Every method raises :class:`StoreError`."""
+
+    async def put(self, key: str, data: Buffer) -> None:
+        """Store ``data``, replacing what lay there."""
+
+    async def get(self, key: str) -> Buffer:
+        """Return the whole object; :class:`NotStoredError` where there is none."""
+
+    async def list(self, prefix: str) -> list[str]:
+        """Return all keys below ``prefix``, a path without a slash at its end, in no particular order."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects, many at a time; keys that do not exist are removed already."""
+
+
+class BlockingStore(Protocol):
+    """The objects of one run, for the runner. Every method raises :class:`StoreError`."""
+
+    def get(self, key: str) -> Buffer:
+        """Return the whole object; :class:`NotStoredError` where there is none."""
+
+    def put_once(self, key: str, data: Buffer) -> None:
+        """Store ``data`` unless something lies there; then :class:`AlreadyStoredError`, and nothing changes."""

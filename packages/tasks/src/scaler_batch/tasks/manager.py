@@ -1,0 +1,229 @@
+"""The task manager: the stages under one roof.
+
+::
+
+    submit ─► backlog ─► Submitter ─► AWS Batch … S3 ─► Watcher ─► Collector ─► Replies ─► sink
+                  ▲          ▲                            │ died          cancelled: Canceller ends the job
+                  └──────────┴──────── slots freed ◄──────┘
+
+Every stage is a coroutine under one task group. They share the ledger, which knows where each task is, and the flight,
+which knows which jobs may be running. A stage that crashes takes the manager down with it: a task manager with a stage
+missing would hold tasks for ever, and its worker's death lets the scheduler place them elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from scaler_batch.payload import RunLocation, Store
+from scaler_batch.tasks.backlog import Backlog
+from scaler_batch.tasks.cancellation import Canceller
+from scaler_batch.tasks.collection import Collector
+from scaler_batch.tasks.errors import TasksError
+from scaler_batch.tasks.flight import Flight
+from scaler_batch.tasks.janitor import Janitor
+from scaler_batch.tasks.lifecycle import Ledger, Stage
+from scaler_batch.tasks.monitoring import Watcher
+from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
+from scaler_batch.tasks.reply import Replies
+from scaler_batch.tasks.retrying import Backoff
+from scaler_batch.tasks.settings import TaskManagerSettings
+from scaler_batch.tasks.stopping import end_all
+from scaler_batch.tasks.submission import Submitter
+from scaler_batch.tasks.vocabulary import TaskRequest, Verdict
+
+logger = logging.getLogger(__name__)
+
+_ENDERS: Final = 4
+"""How many jobs are ended at the same time: fewer than threads of the bridge, so that submitting goes on beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A look at a task manager.
+
+    Attributes:
+        stages: How many tasks stand at each stage.
+        oldest: Seconds since the oldest task was admitted; 0 without tasks.
+    """
+
+    stages: dict[Stage, int]
+    oldest: float
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are not answered yet."""
+        return sum(self.stages.values())
+
+
+class AWSHPCTaskManager:
+    """Turns task requests into AWS Batch jobs, and their outcomes into replies. An async context manager.
+
+    Leaving the context stops at once; call :meth:`drain` or :meth:`stop` before to leave in order.
+
+    Args:
+        settings: How to behave.
+        run: Where this manager's objects lie; no two managers share one.
+        jobs: AWS Batch.
+        store: The run's objects.
+        inputs: Where inputs come from.
+        sink: Who hears the results.
+        backoff: How patient to be with AWS.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        settings: TaskManagerSettings,
+        run: RunLocation,
+        *,
+        jobs: JobService,
+        store: Store,
+        inputs: InputLoader,
+        sink: ReplySink,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._jobs = jobs
+        self._accepting = False
+        self._backlog = Backlog()
+        self._work = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._ledger = Ledger()
+        self._flight = Flight()
+        backoff = backoff or Backoff()
+        self._janitor = Janitor(store)
+        self._replies = Replies(self._ledger, sink, settings.transfers, self._answered)
+        self._collector = Collector(self._ledger, store, self._replies, self._janitor)
+        self._canceller = Canceller(self._ledger, self._flight, jobs, backoff)
+        self._watcher = Watcher(
+            settings.polling,
+            ledger=self._ledger,
+            flight=self._flight,
+            store=store,
+            jobs=jobs,
+            collector=self._collector,
+            replies=self._replies,
+            janitor=self._janitor,
+            freed=self._work.set,
+            clock=clock,
+        )
+        self._submitter = Submitter(
+            settings,
+            run,
+            work=self._work,
+            backlog=self._backlog,
+            ledger=self._ledger,
+            flight=self._flight,
+            replies=self._replies,
+            jobs=jobs,
+            store=store,
+            inputs=inputs,
+            abandon=self._canceller.abandon,
+            backoff=backoff,
+        )
+        self._stack = AsyncExitStack()
+        self._stages: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Start the stages."""
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        transfers = range(self._settings.transfers)
+        stages = [
+            self._submitter.run(),
+            self._watcher.run(),
+            self._janitor.run(),
+            *(self._collector.run() for _ in transfers),
+            *(self._replies.run() for _ in transfers),
+            *(self._canceller.run() for _ in range(_ENDERS)),
+        ]
+        self._stages = [group.create_task(stage) for stage in stages]
+        self._accepting = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the stages."""
+        self._accepting = False
+        for stage in self._stages:
+            stage.cancel()
+        await self._stack.__aexit__(kind, error, trace)
+
+    def submit(self, request: TaskRequest) -> bool:
+        """Take a task on. ``False`` where a task of this id is being worked on: it will be answered once.
+
+        Raises:
+            TasksError: The manager is stopping.
+        """
+        if not self._accepting:
+            raise TasksError("the task manager is stopping and takes no more tasks")
+        task = self._ledger.admit(request, self._clock())
+        if task is None:
+            return False
+        self._backlog.put(task)
+        self._empty.clear()
+        self._work.set()
+        return True
+
+    def cancel(self, task_id: bytes, *, force: bool) -> Verdict:
+        """Take a task back; see :mod:`~scaler_batch.tasks.cancellation` for what that means at each stage."""
+        verdict = self._canceller.cancel(task_id, force=force)
+        if verdict is Verdict.CANCELLED:
+            self._answered()
+            self._work.set()
+        return verdict
+
+    async def drain(self) -> None:
+        """Take no more tasks and wait until all have been answered."""
+        self._accepting = False
+        if len(self._ledger):
+            await self._empty.wait()
+
+    async def stop(self, within: float) -> bool:
+        """Take no more tasks, forget those not answered, end all jobs, remove the run's objects.
+
+        Args:
+            within: Seconds after which to give up.
+
+        Returns:
+            Whether AWS Batch has confirmed that no job of ours runs.
+        """
+        self._accepting = False
+        self._forget(Stage.QUEUED)
+        try:
+            async with asyncio.timeout(within):
+                # Jobs that are being submitted join the flight first, so that all end by their parents' ids.
+                await self._submitter.settle()
+                self._forget(*Stage)
+                await end_all(self._flight, self._canceller, self._jobs)
+                await self._janitor.purge()
+        except TimeoutError:
+            left = [submission.job_id for submission in self._flight]
+            logger.error("jobs that may still be running after %.0f s: %s", within, ", ".join(left) or "none known")
+            return False
+        return True
+
+    def snapshot(self) -> Snapshot:
+        """Look at the manager."""
+        first = next(iter(self._ledger), None)
+        oldest = self._clock() - first.admitted_at if first else 0.0
+        return Snapshot({stage: self._ledger.count(stage) for stage in Stage}, oldest)
+
+    def _forget(self, *stages: Stage) -> None:
+        for task in self._ledger:
+            if task.stage in stages:
+                self._ledger.drop(task)
+
+    def _answered(self) -> None:
+        if not len(self._ledger):
+            self._empty.set()

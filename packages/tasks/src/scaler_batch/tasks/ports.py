@@ -1,0 +1,55 @@
+"""What the stages need from outside, each named for its role.
+
+The store is the fourth port; it is payload's own (:class:`scaler_batch.payload.Store`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from scaler_batch.payload.sections import Buffer
+from scaler_batch.tasks.vocabulary import JobReport, JobSpec, Result, TaskRequest
+
+
+class JobService(Protocol):
+    """AWS Batch, as far as it is needed. Every method raises :class:`~.errors.ServiceError`."""
+
+    async def submit(self, job: JobSpec) -> str:
+        """Submit a job and return its id. Never tried twice in here: only the caller knows how to make that safe."""
+
+    async def find(self, name: str, queue: str) -> str | None:
+        """Return the id of the job that was submitted under this name, if there is one."""
+
+    async def describe(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
+        """Report on single jobs and on parents of arrays; a job that Batch does not know is left out."""
+
+    async def failed_children(self, job_id: str) -> list[JobReport]:
+        """Report on the children of an array that have failed."""
+
+    async def terminate(self, job_id: str, reason: str) -> None:
+        """End a job, whatever its state; the id of a parent ends all its children."""
+
+
+class InputLoader(Protocol):
+    """Where the bytes of inputs come from."""
+
+    async def load(self, object_id: bytes) -> Buffer:
+        """Return an object's bytes; :class:`~.errors.InputError` where they cannot be had."""
+
+
+class ReplySink(Protocol):
+    """Who hears the results.
+
+    A reply has two halves, because a cancellation may come between them: :meth:`prepare` may take its time and be
+    abandoned, :meth:`announce` happens at once and exactly once for a task.
+    """
+
+    async def prepare(self, request: TaskRequest, result: Result) -> Any:
+        """Do what is slow (store the result), and return what :meth:`announce` needs."""
+
+    def announce(self, request: TaskRequest, prepared: Any) -> None:
+        """Answer the task."""
+
+    def discard(self, request: TaskRequest, prepared: Any) -> None:
+        """The task was cancelled meanwhile: undo what :meth:`prepare` did."""

@@ -1,0 +1,43 @@
+"""The last stage: hand each result over, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
+from scaler_batch.tasks.ports import ReplySink
+from scaler_batch.tasks.vocabulary import Result
+
+
+class Replies:
+    """Results on their way out.
+
+    The queue is bounded: results hold data, and whoever fetches them waits until earlier ones have left.
+    """
+
+    def __init__(self, ledger: Ledger, sink: ReplySink, transfers: int, answered: Callable[[], None]) -> None:
+        self._ledger = ledger
+        self._sink = sink
+        self._answered = answered
+        self._queue: asyncio.Queue[tuple[Task, Result]] = asyncio.Queue(transfers)
+
+    async def put(self, task: Task, result: Result) -> None:
+        """Answer a task, unless it has ended meanwhile."""
+        if self._ledger.move(task, Stage.REPLYING):
+            await self._queue.put((task, result))
+
+    async def run(self) -> None:
+        """Hand results over, one after the other; run several of these side by side."""
+        while True:
+            task, result = await self._queue.get()
+            if self._ledger.holds(task):
+                await self._hand_over(task, result)
+
+    async def _hand_over(self, task: Task, result: Result) -> None:
+        prepared = await self._sink.prepare(task.request, result)
+        if self._ledger.finish(task):
+            self._sink.announce(task.request, prepared)
+            self._answered()
+        else:
+            self._sink.discard(task.request, prepared)
