@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from scaler_batch.payload.errors import ContractError
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+_NUMBER = "0|[1-9][0-9]{0,18}"
+_REGION = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,16 @@ class RunLocation:
         """Refuse what could not be written as an address and read back the same."""
         if not _RUN_ID.fullmatch(self.run_id):
             raise ContractError(f"run id {self.run_id!r} is not 1 to 64 letters, digits, '-' and '_'")
-        if not self.bucket or "/" in self.bucket:
+        if not _BUCKET.fullmatch(self.bucket):
             raise ContractError(f"{self.bucket!r} is not the name of a bucket")
-        if self.prefix != self.prefix.strip("/"):
-            raise ContractError(f"key prefix {self.prefix!r} begins or ends with '/'; leave the slash out")
+        if not _REGION.fullmatch(self.region):
+            raise ContractError(f"{self.region!r} is not the name of a region")
+        # Empty segments and dots are legal keys of S3, but clients disagree on what they mean.
+        if self.prefix and not all(_is_segment(segment) for segment in self.prefix.split("/")):
+            raise ContractError(
+                f"key prefix {self.prefix!r} is not of the form a/b/c: printable, no slash at its ends, "
+                "nothing between slashes that is empty, '.' or '..'"
+            )
 
     @property
     def root(self) -> str:
@@ -79,6 +88,10 @@ OUTCOMES: Final = "outcomes"
 """Where all outcomes of a run lie, relative to the run: the prefix that the task manager lists."""
 
 
+def _is_segment(text: str) -> bool:
+    return text.isprintable() and text not in ("", ".", "..")
+
+
 def pack_key(sequence: int) -> str:
     """Where the pack of a submission lies, relative to its run."""
     return f"{PACKS}/{sequence}"
@@ -100,7 +113,7 @@ def parse_outcome_key(key: str) -> tuple[int, int | None]:
     Raises:
         ContractError: The key is not that of an outcome.
     """
-    match = re.fullmatch(rf"{OUTCOMES}/(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?", key, re.ASCII)
+    match = re.fullmatch(rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?", key)
     if match is None:
         raise ContractError(f"{key!r} is not the key of an outcome")
     sequence, index = match.groups()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -18,9 +19,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError,
 from obstore.exceptions import UnauthenticatedError as NoCredentialsError
 from obstore.store import S3Store as _Bucket
 
-from scaler_batch.payload.errors import AlreadyStoredError, NotStoredError, StoreError
+from scaler_batch.payload.errors import AlreadyStoredError, ContractError, NotStoredError, StoreError
 
 if TYPE_CHECKING:
+    import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     from scaler_batch.payload.keys import RunLocation
@@ -28,16 +30,22 @@ if TYPE_CHECKING:
 
 _RETRIES: Final = 10
 _RETRY_FOR: Final = timedelta(minutes=3)
-"""How long one call is tried before it fails: longer than S3's usual spells of 503 Slow Down."""
+"""How often and how long one call is tried again before it fails: beyond S3's usual spells of 503 Slow Down. Waiting
+begins at a tenth of a second and doubles, with jitter."""
 
-_PERMANENT = (PermissionDeniedError, NoCredentialsError, NotSupportedError)
+_ENDPOINT: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
+
+_PERMANENT = (PermissionDeniedError, NoCredentialsError, NotSupportedError, FileNotFoundError)
+"""What trying again does not help against. A write finds nothing only where the bucket itself is missing."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def _bucket(run: RunLocation, environment: Mapping[str, str], credentials: Boto3CredentialProvider | None) -> _Bucket:
-    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+def _bucket(
+    run: RunLocation, environment: Mapping[str, str], retries: int, credentials: Boto3CredentialProvider | None = None
+) -> _Bucket:
+    endpoint = _endpoint(environment)
     options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
     if credentials is not None:
         options["credential_provider"] = credentials
@@ -46,21 +54,32 @@ def _bucket(run: RunLocation, environment: Mapping[str, str], credentials: Boto3
         prefix=run.root,
         region=run.region,
         client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
-        retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_FOR},
+        retry_config={"max_retries": retries, "retry_timeout": _RETRY_FOR},
         **options,
     )
+
+
+def _endpoint(environment: Mapping[str, str]) -> str | None:
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return None
+    # obstore does not check it; its first request would panic, which is no exception that anybody catches.
+    address = _ENDPOINT.fullmatch(endpoint)
+    if address is None or int(address["port"] or 0) > 65535:
+        raise ContractError(f"{endpoint!r} in AWS_ENDPOINT_URL is not of the form http(s)://host:port")
+    return endpoint
 
 
 def _translated(error: Exception, key: str) -> StoreError:
     """Say in our words what obstore says in its own."""
     match error:
-        case FileNotFoundError():
-            return NotStoredError(key)
         case AlreadyExistsError():
             return AlreadyStoredError(key)
         case _:
             permanent = isinstance(error, _PERMANENT)
-            return StoreError(f"S3 refused {key!r}: {error}", key=key, retryable=not permanent)
+            # Without the library's own internals, many lines of them.
+            reason = str(error).partition("\n\nDebug source")[0]
+            return StoreError(f"S3 refused {key!r}: {reason}", key=key, retryable=not permanent)
 
 
 def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
@@ -76,14 +95,23 @@ def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Cor
     return guarded
 
 
+def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
+    """Let a store use the credentials of a boto3 session, which knows profiles, SSO and credential processes."""
+    # Imported here: only callers that have boto3 anyway come by.
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    return Boto3CredentialProvider(session)
+
+
 class S3RunStore:
     """The objects of one run in S3, for callers with an event loop.
 
     Args:
         run: Whose objects.
-        credentials: Where credentials come from; by default obstore's own chain. Give boto3's provider
-            (``obstore.auth.boto3``) where profiles, SSO or credential processes are to work.
+        credentials: Where credentials come from; by default obstore's own chain. See
+            :func:`boto3_credentials`.
         environment: Where ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_S3`` are looked up.
+        retries: How often one call is tried again before it fails.
     """
 
     def __init__(
@@ -92,8 +120,9 @@ class S3RunStore:
         *,
         credentials: Boto3CredentialProvider | None = None,
         environment: Mapping[str, str] = os.environ,
+        retries: int = _RETRIES,
     ) -> None:
-        self._bucket = _bucket(run, environment, credentials)
+        self._bucket = _bucket(run, environment, retries, credentials)
 
     @_bordered
     async def put(self, key: str, data: Buffer) -> None:
@@ -103,7 +132,10 @@ class S3RunStore:
     @_bordered
     async def get(self, key: str) -> Buffer:
         """Return the whole object."""
-        response = await obstore.get_async(self._bucket, key)
+        try:
+            response = await obstore.get_async(self._bucket, key)
+        except FileNotFoundError as error:
+            raise NotStoredError(key) from error
         return memoryview(await response.bytes_async())
 
     @_bordered
@@ -124,16 +156,21 @@ class BlockingS3RunStore:
     Args:
         run: Whose objects.
         environment: Where ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_S3`` are looked up.
+        retries: How often one call is tried again before it fails.
     """
 
-    def __init__(self, run: RunLocation, *, environment: Mapping[str, str] = os.environ) -> None:
-        self._bucket = _bucket(run, environment, None)
+    def __init__(
+        self, run: RunLocation, *, environment: Mapping[str, str] = os.environ, retries: int = _RETRIES
+    ) -> None:
+        self._bucket = _bucket(run, environment, retries)
 
     def get(self, key: str) -> Buffer:
         """Return the whole object."""
         try:
             return memoryview(obstore.get(self._bucket, key).bytes())
-        except (BaseError, FileNotFoundError) as error:
+        except FileNotFoundError as error:
+            raise NotStoredError(key) from error
+        except BaseError as error:
             raise _translated(error, key) from error
 
     def put_once(self, key: str, data: Buffer) -> None:

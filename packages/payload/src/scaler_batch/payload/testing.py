@@ -43,3 +43,22 @@ class MemoryStore:
         if key in self.objects:
             raise AlreadyStoredError(key)
         self.objects[key] = bytes(data)
+
+
+class BlockingMemoryStore:
+    """The objects of a :class:`MemoryStore`, for callers without an event loop.
+
+    Args:
+        store: Whose objects.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.put_once = store.put_once
+        self._objects = store.objects
+
+    def get(self, key: str) -> Buffer:
+        """Return the whole object."""
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise NotStoredError(key) from None

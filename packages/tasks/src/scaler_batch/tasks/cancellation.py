@@ -17,8 +17,10 @@ import logging
 from collections import deque
 from typing import Final
 
+from scaler_batch.payload.keys import outcome_key
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.flight import Flight
+from scaler_batch.tasks.janitor import Janitor
 from scaler_batch.tasks.lifecycle import Ledger, Stage
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.retrying import Backoff
@@ -35,10 +37,11 @@ _REMEMBERED: Final = 1000
 class Canceller:
     """Takes tasks out at any stage and ends their jobs."""
 
-    def __init__(self, ledger: Ledger, flight: Flight, jobs: JobService, backoff: Backoff) -> None:
+    def __init__(self, ledger: Ledger, flight: Flight, jobs: JobService, janitor: Janitor, backoff: Backoff) -> None:
         self._ledger = ledger
         self._flight = flight
         self._jobs = jobs
+        self._janitor = janitor
         self._backoff = backoff
         self._doomed: asyncio.Queue[str] = asyncio.Queue()
         self._ended: deque[str] = deque(maxlen=_REMEMBERED)
@@ -67,6 +70,8 @@ class Canceller:
         if closed is not None:
             submission, _ = closed
             self._doomed.put_nowait(submission.id_of(ref))
+            # It may publish before it ends, and nobody will look at that.
+            self._janitor.discard(outcome_key(ref.sequence, ref.index))
 
     async def run(self) -> None:
         """End jobs, one after the other; run several of these side by side."""

@@ -74,7 +74,7 @@ class JobFailedError(TaskFailedError):
 
     Attributes:
         job_id: AWS Batch's id of the job.
-        attempt: How many attempts were made.
+        attempt: How many attempts were made; 0 where AWS Batch did not say.
         exit_code: The container's, if it came that far.
         reason: What AWS says, container and job together.
     """

@@ -9,6 +9,8 @@ from scaler_batch.tasks.errors import JobFailedError, JobLostError
 from scaler_batch.tasks.vocabulary import JobReport
 
 _EXITS: Final = {
+    ExitCode.PUBLISHED: "it ended well and left nothing in S3: is the job definition the one that was provisioned, and "
+    "does its role write to this bucket?",
     ExitCode.USAGE: "its command line is not the one this version writes: provision the job definition again",
     ExitCode.BAD_PACK: "it could not read the task: install the same release in the worker and in the container image",
     ExitCode.NO_INPUT: "the task's data was not in S3: is the bucket's lifecycle shorter than the queue's backlog?",
@@ -26,7 +28,7 @@ def job_failed(report: JobReport) -> JobFailedError:
     if report.exit_code is not None:
         hint = _EXITS.get(report.exit_code)
         facts.append(f"exit code {report.exit_code}" + (f": {hint}" if hint else ""))
-    facts.append(f"job {report.job_id}, attempt {report.attempt}")
+    facts.append(f"job {report.job_id}" + (f", attempt {report.attempt}" if report.attempt else ""))
     if report.log_stream:
         facts.append(f"log stream {report.log_stream}")
     return JobFailedError(

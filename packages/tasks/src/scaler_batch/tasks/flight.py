@@ -8,7 +8,7 @@ number in the run; a job is named by its :class:`~.vocabulary.JobRef`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from scaler_batch.tasks.lifecycle import Task
 from scaler_batch.tasks.vocabulary import JobRef
@@ -65,11 +65,15 @@ class Submission:
 class Flight:
     """All submissions with open jobs.
 
+    Args:
+        landed: Hears the number of each submission whose last job is closed.
+
     Attributes:
         launched: Set whenever a submission is added; the watcher clears it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, landed: Callable[[int], None]) -> None:
+        self._landed = landed
         self._submissions: dict[int, Submission] = {}
         self.launched = asyncio.Event()
 
@@ -91,6 +95,7 @@ class Flight:
             return None
         if not submission:
             del self._submissions[ref.sequence]
+            self._landed(ref.sequence)
         return submission, task
 
     def holds(self, submission: Submission) -> bool:

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from scaler_batch.payload import RunLocation, Store
+from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.cancellation import Canceller
 from scaler_batch.tasks.collection import Collector
@@ -99,12 +100,12 @@ class AWSHPCTaskManager:
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._ledger = Ledger()
-        self._flight = Flight()
         backoff = backoff or Backoff()
         self._janitor = Janitor(store)
+        self._flight = Flight(landed=lambda sequence: self._janitor.discard(pack_key(sequence)))
         self._replies = Replies(self._ledger, sink, settings.transfers, self._answered)
         self._collector = Collector(self._ledger, store, self._replies, self._janitor)
-        self._canceller = Canceller(self._ledger, self._flight, jobs, backoff)
+        self._canceller = Canceller(self._ledger, self._flight, jobs, self._janitor, backoff)
         self._watcher = Watcher(
             settings.polling,
             ledger=self._ledger,
@@ -113,7 +114,6 @@ class AWSHPCTaskManager:
             jobs=jobs,
             collector=self._collector,
             replies=self._replies,
-            janitor=self._janitor,
             freed=self._work.set,
             clock=clock,
         )
@@ -199,19 +199,23 @@ class AWSHPCTaskManager:
             Whether AWS Batch has confirmed that no job of ours runs.
         """
         self._accepting = False
-        self._forget(Stage.QUEUED)
+        # Jobs that are being submitted join the flight before they are given up, so that they end by their parent's id.
+        self._forget(*set(Stage) - {Stage.SUBMITTING})
+        ended = False
         try:
             async with asyncio.timeout(within):
-                # Jobs that are being submitted join the flight first, so that all end by their parents' ids.
+                await end_all(self._flight, self._canceller, self._jobs)
                 await self._submitter.settle()
                 self._forget(*Stage)
                 await end_all(self._flight, self._canceller, self._jobs)
+                ended = True
                 await self._janitor.purge()
         except TimeoutError:
-            left = [submission.job_id for submission in self._flight]
-            logger.error("jobs that may still be running after %.0f s: %s", within, ", ".join(left) or "none known")
-            return False
-        return True
+            left = ", ".join(submission.job_id for submission in self._flight)
+            logger.error(
+                "stopping took more than %.0f s; jobs that may still be running: %s", within, left or "none known"
+            )
+        return ended
 
     def snapshot(self) -> Snapshot:
         """Look at the manager."""
@@ -223,6 +227,7 @@ class AWSHPCTaskManager:
         for task in self._ledger:
             if task.stage in stages:
                 self._ledger.drop(task)
+        self._answered()
 
     def _answered(self) -> None:
         if not len(self._ledger):

@@ -13,16 +13,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import ContractError, StoreError
-from scaler_batch.payload.keys import OUTCOMES, pack_key, parse_outcome_key
+from scaler_batch.payload.keys import OUTCOMES, parse_outcome_key
 from scaler_batch.tasks.collection import Collector
 from scaler_batch.tasks.errors import JobFailedError, ServiceError
 from scaler_batch.tasks.failures import job_failed, job_lost
 from scaler_batch.tasks.flight import Flight, Submission
-from scaler_batch.tasks.janitor import Janitor
 from scaler_batch.tasks.lifecycle import Ledger, Stage
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.reply import Replies
@@ -47,7 +48,6 @@ class Watcher:
         jobs: JobService,
         collector: Collector,
         replies: Replies,
-        janitor: Janitor,
         freed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -58,11 +58,10 @@ class Watcher:
         self._jobs = jobs
         self._collector = collector
         self._replies = replies
-        self._janitor = janitor
         self._freed = freed
         self._clock = clock
         self._last_event = clock()
-        self._next_checkup = clock()
+        self._next_checkup = math.inf
 
     async def run(self) -> None:
         """Watch for as long as the manager lives; without open jobs, wait without looking."""
@@ -74,11 +73,12 @@ class Watcher:
                 logger.warning("could not look after the jobs, trying again: %s", error)
 
     async def _pause(self) -> None:
-        if self._flight:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._flight.launched.wait(), self._interval())
-        else:
-            await self._flight.launched.wait()
+        if not self._flight:
+            self._next_checkup = math.inf
+        # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._interval() if self._flight else None):
+                await self._flight.launched.wait()
         if self._flight.launched.is_set():
             self._flight.launched.clear()
             self._note_event()
@@ -89,18 +89,19 @@ class Watcher:
         return min(max(self._polling.share * elapsed, self._polling.shortest), self._polling.longest)
 
     def _note_event(self) -> None:
+        """Look soon again. A checkup that is due sooner stays so, else steady traffic would put it off for ever."""
         self._last_event = self._clock()
-        self._schedule_checkup()
+        self._next_checkup = min(self._next_checkup, self._checkup_from_now())
 
-    def _schedule_checkup(self) -> None:
-        wait = max(self._polling.health * self._interval(), self._polling.health_shortest)
-        self._next_checkup = self._clock() + wait
+    def _checkup_from_now(self) -> float:
+        return self._clock() + max(self._polling.health * self._interval(), self._polling.health_shortest)
 
     async def _look(self) -> None:
         await self._see_outcomes()
         if self._flight and self._clock() >= self._next_checkup:
+            # Before the call: one that fails is not to be tried again at the pace of looking.
+            self._next_checkup = self._checkup_from_now()
             await self._check_up()
-            self._schedule_checkup()
 
     async def _see_outcomes(self) -> None:
         """Send everything new to the collector, and free its slots."""
@@ -118,9 +119,7 @@ class Watcher:
         closed = self._flight.close(ref)
         if closed is None:
             return False
-        submission, task = closed
-        if not submission:
-            self._janitor.discard(pack_key(submission.sequence))
+        _, task = closed
         if self._ledger.move(task, Stage.COLLECTING):
             self._collector.put(ref, task)
         return True
@@ -129,12 +128,35 @@ class Watcher:
         """Ask AWS Batch after every submission, and answer for the jobs that are over without an outcome."""
         submissions = list(self._flight)
         reports = await self._jobs.describe([submission.job_id for submission in submissions])
-        for submission in submissions:
-            report = reports.get(submission.job_id)
-            await self._bury(await self._over(submission, report) if report else self._missing(submission))
-            if report:
-                # Only now: had burying failed, the same children would have to be looked at again.
-                submission.failures_seen = report.failed_children
+        found = [(each, await self._over(each, reports.get(each.job_id))) for each in submissions]
+        await self._bury([job for _, dead in found for job in dead])
+        for submission, dead in found:
+            # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
+            # again.
+            submission.failures_seen = len(dead) or submission.failures_seen
+
+    async def _over(self, submission: Submission, report: JobReport | None) -> Dead:
+        """Find the jobs of a submission that are over, whether or not they left an outcome."""
+        if report is None:
+            return self._missing(submission)
+        submission.missing_since = None
+        by_name = report.failed_children > submission.failures_seen
+        dead = await self._failed_children(submission) if by_name else []
+        if report.status.is_final:
+            # Whoever is still open then has neither failed by name nor published: only the parent can speak for it.
+            left = submission.open_jobs
+            dead += [(ref, job_failed(replace(report, job_id=submission.id_of(ref)))) for ref in left]
+        return dead
+
+    async def _failed_children(self, submission: Submission) -> Dead:
+        try:
+            children = await self._jobs.failed_children(submission.job_id)
+        except ServiceError as error:
+            if error.retryable:
+                raise
+            logger.warning("the children of job %s cannot be seen: %s", submission.job_id, error)
+            return []
+        return [(JobRef(submission.sequence, child.index), job_failed(child)) for child in children]
 
     def _missing(self, submission: Submission) -> Dead:
         """Give up a job that Batch has not known for too long; a new one takes a moment to be known."""
@@ -144,17 +166,6 @@ class Watcher:
         if now - submission.missing_since < self._polling.patience:
             return []
         return [(ref, job_lost(submission.id_of(ref))) for ref in submission.open_jobs]
-
-    async def _over(self, submission: Submission, report: JobReport) -> Dead:
-        submission.missing_since = None
-        dead: Dead = []
-        if report.failed_children > submission.failures_seen:
-            children = await self._jobs.failed_children(submission.job_id)
-            dead = [(JobRef(submission.sequence, child.index), job_failed(child)) for child in children]
-        if report.status.is_final:
-            # Whoever is still open then has neither failed by name nor published: only the parent can speak for it.
-            dead += [(ref, job_failed(report)) for ref in submission.open_jobs]
-        return dead
 
     async def _bury(self, dead: Dead) -> None:
         """Answer for jobs that are over and have left no outcome."""
@@ -167,7 +178,5 @@ class Watcher:
                 continue
             submission, task = closed
             logger.warning("job %s left no outcome: %s", submission.id_of(ref), failure.reason)
-            if not submission:
-                self._janitor.discard(pack_key(submission.sequence))
             await self._replies.put(task, failure)
         self._freed()

@@ -1,5 +1,7 @@
 """What the stages need from outside, each named for its role.
 
+A port raises what its protocol names and nothing else: any other exception is a bug, and takes the task manager down.
+
 The store is the fourth port; it is payload's own (:class:`scaler_batch.payload.Store`).
 """
 
@@ -35,14 +37,15 @@ class InputLoader(Protocol):
     """Where the bytes of inputs come from."""
 
     async def load(self, object_id: bytes) -> Buffer:
-        """Return an object's bytes; :class:`~.errors.InputError` where they cannot be had."""
+        """Return an object's bytes, read-only; :class:`~.errors.InputError` where they cannot be had."""
 
 
 class ReplySink(Protocol):
     """Who hears the results.
 
     A reply has two halves, because a cancellation may come between them: :meth:`prepare` may take its time and be
-    abandoned, :meth:`announce` happens at once and exactly once for a task.
+    abandoned, :meth:`announce` happens at once and exactly once for a task. Nothing here raises: who cannot store a
+    result says so in what it announces.
     """
 
     async def prepare(self, request: TaskRequest, result: Result) -> Any:

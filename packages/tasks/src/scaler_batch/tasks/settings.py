@@ -39,6 +39,15 @@ class Polling:
     health_shortest: float = 1.0
     patience: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Refuse what would look without a pause, or never."""
+        if not 0 < self.shortest <= self.longest:
+            raise SettingsError(
+                f"looks at the store between {self.shortest} s and {self.longest} s: 0 < shortest <= longest"
+            )
+        if min(self.share, self.health, self.health_shortest, self.patience) < 0:
+            raise SettingsError(f"no time of {self} can be negative")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskManagerSettings:
@@ -72,6 +81,8 @@ class TaskManagerSettings:
             raise SettingsError(
                 f"a job timeout of {self.job_timeout} s is below the {SHORTEST_TIMEOUT} s that AWS Batch takes at least"
             )
+        if self.transfers < 1:
+            raise SettingsError(f"transfers is {self.transfers}, but at least 1 object has to move at a time")
         if not 0 <= self.inline_limit <= MAX_INLINE_LIMIT:
             raise SettingsError(f"inline_limit is {self.inline_limit}; AWS Batch takes 0 to {MAX_INLINE_LIMIT} bytes")
 

@@ -85,11 +85,10 @@ class Submitter:
             await self._work.wait()
             self._work.clear()
             while batch := self._next_batch():
-                async with self._submitting:
-                    await self._submit(batch)
+                await self._submit(batch)
 
     async def settle(self) -> None:
-        """Wait for the end of the submission under way."""
+        """Wait until no job is being submitted: what is loading now will not be, where its tasks are given up."""
         async with self._submitting:
             pass
 
@@ -141,16 +140,13 @@ class Submitter:
             PACK_PARAMETER: placement.parameter,
         }
         name = f"scaler-batch-{self._run.run_id}-{sequence}"
-        job_id = await self._submit_once(JobSpec(name, self._settings.shape, parameters, len(tasks)))
-        logger.info(
-            "submitted %s as job %s: %d task(s), pack of %d bytes %s",
-            name,
-            job_id,
-            len(tasks),
-            len(pack),
-            "in S3" if placement.stored else "inline",
-        )
-        self._launched(Submission(sequence, job_id, tasks))
+        where = "in S3" if placement.stored else "inline"
+        logger.info("submitting %s: %d task(s), pack of %d bytes %s", name, len(tasks), len(pack), where)
+        async with self._submitting:
+            if any(map(self._ledger.holds, tasks)):
+                job_id = await self._submit_once(JobSpec(name, self._settings.shape, parameters, len(tasks)))
+                logger.info("submitted %s as job %s", name, job_id)
+                self._launched(Submission(sequence, job_id, tasks))
 
     async def _put(self, key: str, pack: bytes) -> None:
         try:
@@ -161,31 +157,35 @@ class Submitter:
     async def _submit_once(self, job: JobSpec) -> str:
         """Submit a job, as often as it takes and no more than once."""
         waits = self._backoff.waits()
+        unsure = False
         while True:
             try:
                 return await self._jobs.submit(job)
             except ServiceError as error:
-                if not error.retryable:
-                    raise SubmitRejectedError(f"AWS Batch does not take the job: {error}") from error
-                wait = next(waits, None)
-                if wait is None:
-                    raise SubmitRejectedError(f"AWS Batch could not be reached: {error}") from error
-                logger.warning("submitting %s failed, trying again in %.1f s: %s", job.name, wait, error)
-                await asyncio.sleep(wait)
-                if error.ambiguous and (job_id := await self._find(job)) is not None:
+                # For good: what was not to be found a moment ago may have been taken all the same.
+                unsure = unsure or error.ambiguous
+                wait = next(waits, None) if error.retryable else None
+                if wait is not None:
+                    logger.warning("submitting %s failed, trying again in %.1f s: %s", job.name, wait, error)
+                    await asyncio.sleep(wait)
+                if unsure and (job_id := await self._find(job)) is not None:
                     return job_id
+                if wait is None:
+                    raise _rejected(error) from error
 
     async def _find(self, job: JobSpec) -> str | None:
-        for wait in self._backoff.waits():
+        waits = self._backoff.waits()
+        while True:
             try:
                 return await self._jobs.find(job.name, job.shape.queue)
             except ServiceError as error:
-                if not error.retryable:
-                    break
+                wait = next(waits, None) if error.retryable else None
+                if wait is None:
+                    raise SubmitRejectedError(
+                        f"AWS Batch did not say whether it took job {job.name}; "
+                        f"look for it there before submitting the task again: {error}"
+                    ) from error
                 await asyncio.sleep(wait)
-        raise SubmitRejectedError(
-            f"AWS Batch did not say whether it took job {job.name}; look for it there before submitting the task again"
-        )
 
     def _launched(self, submission: Submission) -> None:
         """Record the jobs, and end those whose task was cancelled while they were being submitted."""
@@ -194,6 +194,15 @@ class Submitter:
             task.job = ref
             if not self._ledger.move(task, Stage.RUNNING):
                 self._abandon(ref)
+
+
+def _rejected(error: ServiceError) -> SubmitRejectedError:
+    if error.retryable:
+        return SubmitRejectedError(f"AWS Batch could not be reached; submit the task again later: {error}")
+    return SubmitRejectedError(
+        "AWS Batch does not take the job; check that its queue and definition exist and are enabled, "
+        f"and that the worker's credentials may submit to them: {error}"
+    )
 
 
 def _call(task: Task, objects: Mapping[bytes, Loaded]) -> Call:

@@ -122,7 +122,7 @@ class JobReport:
         status: The job's state.
         index: Place in its array, for a child.
         failed_children: How many children have failed, for the parent of an array.
-        attempt: How many attempts were made.
+        attempt: How many attempts were made; 0 where AWS Batch did not say, as for a child in a listing.
         exit_code: The container's exit code in its last attempt, if it came that far.
         reason: What ECS says about the container.
         status_reason: What Batch says about the state.

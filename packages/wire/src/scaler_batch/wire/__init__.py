@@ -1,3 +1,110 @@
 """Speak OpenGRIS Scaler's protocol to a scheduler and its object storage, from the worker's side."""
 
+from __future__ import annotations
+
+from .addresses import Endpoint, parse
+from .backoff import Backoff
+from .connection import WorkerConnection
+from .envelope import Dialect, decode, encode
+from .errors import (
+    AddressError,
+    ConnectionLostError,
+    LocalProtocolError,
+    ObjectTimeoutError,
+    RemoteProtocolError,
+    WireError,
+)
+from .events import (
+    CancelRequested,
+    Event,
+    LinkLost,
+    LinkRestored,
+    MessageIgnored,
+    MessageRefused,
+    ObjectsDeleted,
+    Registered,
+    SchedulerSilent,
+    ShutdownRequested,
+    StorageMoved,
+    TaskReceived,
+    TaskRedelivered,
+)
+from .flags import Profile, TaskFlags
+from .identifiers import new_manager_id, new_object_id, new_result_id, new_task_id, new_worker_id, serializer_id
+from .messages import (
+    Argument,
+    ArgumentKind,
+    CancelOutcome,
+    Capability,
+    LogStream,
+    Message,
+    ObjectStorageAddress,
+    ProcessorStatus,
+    Resource,
+    ResultKind,
+    Task,
+    Unknown,
+    WorkerHeartbeat,
+)
+from .session import WorkerSession
+from .settings import LinkSettings, StorageSettings, TransportKind
+from .storage import StorageSession
+from .storage_client import ObjectStorageClient
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AddressError",
+    "Argument",
+    "ArgumentKind",
+    "Backoff",
+    "CancelOutcome",
+    "CancelRequested",
+    "Capability",
+    "ConnectionLostError",
+    "Dialect",
+    "Endpoint",
+    "Event",
+    "LinkLost",
+    "LinkRestored",
+    "LinkSettings",
+    "LocalProtocolError",
+    "LogStream",
+    "Message",
+    "MessageIgnored",
+    "MessageRefused",
+    "ObjectStorageAddress",
+    "ObjectStorageClient",
+    "ObjectTimeoutError",
+    "ObjectsDeleted",
+    "ProcessorStatus",
+    "Profile",
+    "Registered",
+    "RemoteProtocolError",
+    "Resource",
+    "ResultKind",
+    "SchedulerSilent",
+    "ShutdownRequested",
+    "StorageMoved",
+    "StorageSession",
+    "StorageSettings",
+    "Task",
+    "TaskFlags",
+    "TaskReceived",
+    "TaskRedelivered",
+    "TransportKind",
+    "Unknown",
+    "WireError",
+    "WorkerConnection",
+    "WorkerHeartbeat",
+    "WorkerSession",
+    "decode",
+    "encode",
+    "new_manager_id",
+    "new_object_id",
+    "new_result_id",
+    "new_task_id",
+    "new_worker_id",
+    "parse",
+    "serializer_id",
+]

@@ -14,9 +14,11 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
+    ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
+    SSLError,
 )
 
 from scaler_batch.tasks.aws.bridge import THREADS, Bridge
@@ -33,7 +35,10 @@ DESCRIBE_LIMIT: Final = 100
 
 _TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30}
 _THROTTLED: Final = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+_TOO_MANY_REQUESTS: Final = 429
 _EXPIRED: Final = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
+_UNREACHABLE: Final = (ConnectionError, CredentialRetrievalError, MetadataRetrievalError)
+"""AWS itself, or where credentials come from."""
 
 
 class BatchJobService:
@@ -69,10 +74,9 @@ class BatchJobService:
 
     async def find(self, name: str, queue: str) -> str | None:
         """Return the id of the job that was submitted under this name, if there is one."""
-        answer = await self._call(
-            self._client.list_jobs, jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}]
-        )
-        return next((str(job["jobId"]) for job in answer["jobSummaryList"]), None)
+        # The filter does not tell upper case from lower.
+        named = await self._listed(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
+        return next((str(job["jobId"]) for job in named if job["jobName"] == name), None)
 
     async def describe(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
         """Report on single jobs and parents of arrays, a hundred a call."""
@@ -85,20 +89,20 @@ class BatchJobService:
 
     async def failed_children(self, job_id: str) -> list[JobReport]:
         """Report on the children of an array that have failed, a thousand a call."""
-        children: list[JobReport] = []
-        page: dict[str, str] = {}
-        while True:
-            answer = await self._call(
-                self._client.list_jobs, arrayJobId=job_id, jobStatus="FAILED", maxResults=1000, **page
-            )
-            children += [_report(job) for job in answer["jobSummaryList"]]
-            if not answer.get("nextToken"):
-                return children
-            page = {"nextToken": answer["nextToken"]}
+        return [_report(job) for job in await self._listed(arrayJobId=job_id, jobStatus="FAILED", maxResults=1000)]
 
     async def terminate(self, job_id: str, reason: str) -> None:
         """End a job, whatever its state."""
         await self._call(self._client.terminate_job, jobId=job_id, reason=reason)
+
+    async def _listed(self, **request: Any) -> list[Any]:
+        """All pages; one may be empty and have another after it."""
+        answer = await self._call(self._client.list_jobs, **request)
+        jobs = list(answer["jobSummaryList"])
+        while answer.get("nextToken"):
+            answer = await self._call(self._client.list_jobs, nextToken=answer["nextToken"], **request)
+            jobs += answer["jobSummaryList"]
+        return jobs
 
     async def _call(self, method: Callable[..., Any], **request: Any) -> Any:
         try:
@@ -114,18 +118,17 @@ def _client(session: boto3.Session, region: str, retries: dict[str, Any]) -> Bat
 
 
 def _translated(error: ClientError | BotoCoreError) -> ServiceError:
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
-        return ServiceError(str(error), retryable=True)
-    if isinstance(error, HTTPClientError):
-        # Sent, and no answer: it may have had its effect all the same.
+    if isinstance(error, HTTPClientError | SSLError):
+        # Sent, as far as we know, and no answer: it may have had its effect all the same.
         return ServiceError(str(error), retryable=True, ambiguous=True)
     if not isinstance(error, ClientError):
-        # Never sent: no credentials, or a parameter that boto3 refuses.
-        return ServiceError(str(error), retryable=False)
+        # Never sent: no connection, no credentials, or a parameter that boto3 refuses.
+        return ServiceError(str(error), retryable=isinstance(error, _UNREACHABLE))
     code = error.response["Error"].get("Code", "")
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
     failing = status >= 500 or code == "ServerException"
-    return ServiceError(str(error), retryable=failing or code in _THROTTLED | _EXPIRED, ambiguous=failing)
+    again = status == _TOO_MANY_REQUESTS or code in _THROTTLED | _EXPIRED
+    return ServiceError(str(error), retryable=failing or again, ambiguous=failing)
 
 
 def _report(job: Any) -> JobReport:

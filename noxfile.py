@@ -1,0 +1,244 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox>=2026.4"]
+# ///
+"""Everything that is done with this repository, one session each.
+
+`python -m pip install nox` is all that a fresh machine needs beyond Python; this file also runs by itself
+(`pipx run noxfile.py -s demo`, `uv run noxfile.py -s demo`).
+
+What flows through: `build` makes a wheel of every distribution and a constraints file that names them. All other
+environments install from those wheels, never from the checkout, so what is tested is what would be published. The
+constraints tie our own names to the local files: no index is ever asked for them.
+
+The list of packages is read from `packages/*/pyproject.toml`, the Python versions from their classifiers. Adding a
+package edits no line here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+from nox.project import dependency_groups, load_toml, python_versions
+
+nox.needs_version = ">=2026.4"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # nox says which one it skips
+nox.options.reuse_venv = "never"  # an installed wheel of the same version would hide a change
+
+ROOT = Path(__file__).parent
+WHEELS = ROOT / "wheelhouse"
+CONSTRAINTS = WHEELS / "constraints.txt"
+REPORTS = ROOT / "build" / "reports"
+
+PACKAGES = {path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
+SOURCES = [ROOT / "packages" / name / "src" for name in PACKAGES]
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = sorted({*python_versions(next(iter(PACKAGES.values()))), HERE}, key=lambda version: int(version[2:]))
+
+each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
+
+
+# What the README names
+
+
+@nox.session(requires=["build"])
+def demo(session: nox.Session) -> None:
+    """Run the harness through the real Scaler on a local AWS, in one fresh environment."""
+    install(session, *everything())
+    session.run("python", "tests_integration/demo.py", *session.posargs)
+
+
+@nox.session(
+    venv_backend="none",
+    requires=["build", *(f"unit-{HERE}({name})" for name in PACKAGES), "integration"],
+)
+def tests(session: nox.Session) -> None:
+    """Test every package alone, then all of them together, with the Python that runs nox."""
+    reports = [report(f"unit-{HERE}-{name}") for name in PACKAGES] + [report("integration")]
+    others = ", ".join(version for version in PYTHONS if version != HERE)
+    session.log(f"Tested with Python {HERE}. Not with {others}: `nox -s unit` tests with each that is installed.")
+    session.run(sys.executable, ".ci/totals.py", *map(str, reports), external=True)
+
+
+# The parts of `tests`
+
+
+@nox.session(tags=["artefacts"])
+def build(session: nox.Session) -> None:
+    """Build the source archive of every package, and from it the wheel, into `wheelhouse/`."""
+    session.install("build", *{need for project in PACKAGES.values() for need in project["build-system"]["requires"]})
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    for name in PACKAGES:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(WHEELS), f"packages/{name}", silent=True)
+    CONSTRAINTS.write_text("".join(f"{distribution(name)} @ {wheel(name).as_uri()}\n" for name in PACKAGES))
+
+
+@nox.session(python=PYTHONS, requires=["build"], tags=["test"])
+@each_package
+def unit(session: nox.Session, package: str) -> None:
+    """Test one package, with no other of ours installed than those its metadata declares."""
+    install(session, with_extras(package), *group("test"), *own_group(package, "test"))
+    run_pytest(session, f"packages/{package}/tests", name=f"unit-{session.python}-{package}")
+
+
+@nox.session(requires=["build"], tags=["test"])
+def integration(session: nox.Session) -> None:
+    """Test all packages together: the real Scaler, the local AWS, and jobs in an environment of their own."""
+    install(session, *everything(), *group("test"), *group("scaler"))
+    run_pytest(
+        session,
+        "tests_integration",
+        name="integration",
+        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
+    )
+
+
+# Checks that run nothing of ours
+
+
+@nox.session(tags=["check"])
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, and which package may import what; print how long functions are."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": search_path()})
+    session.run("python", "tests_integration/repository/sizes.py")
+
+
+@nox.session(tags=["check"])
+def types(session: nox.Session) -> None:
+    """Check the types of every source file, and that the checker has seen each of them."""
+    session.install(*group("types"), *third_party())
+    verdict = session.run("mypy", *session.posargs, silent=True)
+    session.log(str(verdict).strip())
+    expected = sum(1 for source in SOURCES for _ in source.rglob("*.py"))
+    if not session.posargs and f"in {expected} source files" not in str(verdict):
+        session.error(f"mypy did not look at all {expected} source files")
+
+
+@nox.session(tags=["check"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(*group("docs"), *third_party())
+    session.run(
+        "sphinx-build", "-W", "-n", "--keep-going", "-b", "html", *session.posargs, "docs", "docs/_build/html",
+        env={"PYTHONPATH": search_path()},
+    )  # fmt: skip
+
+
+@nox.session(requires=["build"], tags=["artefacts"])
+@each_package
+def wheels(session: nox.Session, package: str) -> None:
+    """Install one wheel, with what it declares and nothing else, and look at what came with it."""
+    install(session, distribution(package))
+    session.run("python", "-I", "tests_integration/repository/alone.py", distribution(package))
+
+
+# What is measured
+
+
+@nox.session(requires=["build"])
+def bench(session: nox.Session) -> None:
+    """Print the benchmark table."""
+    install(session, *everything(), *group("scaler"))
+    session.run(
+        "python", "tests_integration/bench/run.py", *session.posargs,
+        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
+    )  # fmt: skip
+
+
+# Names and installing
+
+
+def distribution(package: str) -> str:
+    """Name of the distribution that lies in a folder of `packages/`."""
+    return str(PACKAGES[package]["project"]["name"])
+
+
+def wheel(package: str) -> Path:
+    """The one wheel that `build` made of a package."""
+    (path,) = WHEELS.glob(f"{distribution(package).replace('-', '_')}-*.whl")
+    return path
+
+
+def with_extras(package: str) -> str:
+    """The distribution of a package, with all its extras."""
+    extras = ",".join(PACKAGES[package]["project"].get("optional-dependencies", {}))
+    return f"{distribution(package)}[{extras}]" if extras else distribution(package)
+
+
+def everything() -> list[str]:
+    """Every distribution, with all its extras."""
+    return [with_extras(name) for name in PACKAGES]
+
+
+def third_party() -> list[str]:
+    """What the packages declare, extras included, less one another."""
+    projects = [project["project"] for project in PACKAGES.values()]
+    declared = {need for project in projects for need in project["dependencies"]}
+    for project in projects:
+        declared.update(*project.get("optional-dependencies", {}).values())
+    return sorted(need for need in declared if not need.startswith(tuple(map(distribution, PACKAGES))))
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Requirements of a dependency group of the root."""
+    return dependency_groups(load_toml(ROOT / "pyproject.toml"), name)
+
+
+def own_group(package: str, name: str) -> tuple[str, ...]:
+    """Requirements of a dependency group of the package itself, where it has one."""
+    return dependency_groups(PACKAGES[package], name) if name in PACKAGES[package].get("dependency-groups", {}) else ()
+
+
+def search_path() -> str:
+    """The sources of all packages, for tools that read them without their being installed."""
+    return ":".join(map(str, SOURCES))
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install with our own distributions taken from the wheels just built.
+
+    Byte code is left to be written at first use: a test touches a small part of what it installs.
+    """
+    session.install("--constraint", str(CONSTRAINTS), *requirements, env={"PIP_NO_COMPILE": "1"})
+
+
+def job_environment(session: nox.Session) -> Path:
+    """Make the environment that a container image would hold, and return its Python.
+
+    The runner and what it declares: no Scaler, no ZeroMQ, no boto3.
+    """
+    folder = Path(session.virtualenv.location) / "job"
+    python = folder / "bin" / "python"
+    session.run(
+        sys.executable, "-m", "virtualenv", "--quiet", "--python", session.bin_paths[0] + "/python", str(folder),
+        external=True,
+    )  # fmt: skip
+    session.run(
+        str(python), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), distribution("runner"),
+        external=True,
+    )  # fmt: skip
+    return python
+
+
+def report(name: str) -> Path:
+    """Where a pytest run leaves its results for `.ci/totals.py`."""
+    return REPORTS / f"{name}.xml"
+
+
+def run_pytest(session: nox.Session, folder: str, *, name: str, env: dict[str, str] | None = None) -> None:
+    """Run the tests below a folder and leave a report."""
+    report(name).unlink(missing_ok=True)
+    session.run("pytest", folder, f"--junit-xml={report(name)}", *session.posargs, env=env)
+
+
+if __name__ == "__main__":
+    nox.main()

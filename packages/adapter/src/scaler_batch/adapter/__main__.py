@@ -1,0 +1,7 @@
+"""``python -m scaler_batch.adapter`` is ``scaler-batch-worker``."""
+
+import sys
+
+from scaler_batch.adapter.cli import main
+
+sys.exit(main())

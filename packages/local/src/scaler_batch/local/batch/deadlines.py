@@ -1,0 +1,80 @@
+"""What is due at which moment. Entries are never taken back: whoever acts on one looks whether it still holds."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from .job import Attempt, Job
+from .vocabulary import State
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The job has been in this state for as long as the settings want; ``attempts`` had been made when it came in."""
+
+    job: Job
+    state: State
+    attempts: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the job is still there."""
+        return self.job.state is self.state and len(self.job.attempts) == self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """The attempt has run for as long as it may."""
+
+    job: Job
+    attempt: Attempt
+
+    @property
+    def holds(self) -> bool:
+        """Whether it still runs, and nobody has ended it already."""
+        return self.job.current is self.attempt and self.job.stopping is None
+
+
+@dataclass(frozen=True, slots=True)
+class LastCall:
+    """The attempt was asked to end, and has had its grace."""
+
+    job: Job
+    attempt: Attempt
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is still there."""
+        return self.job.current is self.attempt
+
+
+Deadline = Release | TimeLimit | LastCall
+
+
+class Deadlines:
+    """Moments to come, soonest first."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, Deadline]] = []
+        self._ticket = count()
+
+    def add(self, when: float, deadline: Deadline) -> None:
+        """Have something looked at when the time comes."""
+        heapq.heappush(self._entries, (when, next(self._ticket), deadline))
+
+    @property
+    def next(self) -> float | None:
+        """The next moment at which something may have to be done."""
+        while self._entries and not self._entries[0][2].holds:
+            heapq.heappop(self._entries)
+        return self._entries[0][0] if self._entries else None
+
+    def due(self, now: float) -> Iterator[Deadline]:
+        """Those whose time has come and that still hold, each looked at when it is reached."""
+        while self._entries and self._entries[0][0] <= now:
+            deadline = heapq.heappop(self._entries)[2]
+            if deadline.holds:
+                yield deadline

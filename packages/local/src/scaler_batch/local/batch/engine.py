@@ -1,0 +1,300 @@
+"""The engine of Batch: things happen to it, it decides, and it says what has to be done about that.
+
+Every method that tells it something takes ``now``, in seconds since 1970, and leaves its wishes in a list that
+:meth:`Engine.take_effects` hands over. It never waits and never looks at a clock: :attr:`Engine.next_deadline` says
+when it wants to be woken with :meth:`Engine.advance`.
+
+A job's way through it::
+
+    submit ─► SUBMITTED ─► PENDING ─► RUNNABLE ─► STARTING ─► RUNNING ─► SUCCEEDED
+              (linger)     (dependencies, ▲  (place in   (StartProcess)  │
+                            array children)│  line, room)                 ├─► FAILED
+                                           └──────── another attempt ◄───┘
+
+Each state may be held for a while (``delays``), so that programs meet the states that AWS would show them. What ends
+is put on a list and looked at in :meth:`Engine._settle`, one by one: a chain of ten thousand dependents is no
+recursion.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..errors import IllegalMoveError
+from . import texts
+from .arrays import conclude, open_array
+from .capacity import Capacity
+from .deadlines import Deadlines, LastCall, Release, TimeLimit
+from .dependencies import Dependencies
+from .effects import Effect, ForgetLogs, StartProcess, StopProcess
+from .job import Attempt, Job
+from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, variables
+from .retries import try_again
+from .rules import Rules, Topology
+from .table import JobTable
+from .vocabulary import BEFORE_STARTING, Ending, Environment, JobSpec, State
+from .waiting import WaitingLine
+
+
+class Engine:
+    """All jobs of one machine. Not thread-safe: whoever owns it holds a lock.
+
+    Args:
+        rules: How this machine behaves.
+        topology: The queues and compute environments.
+        new_id: Makes the ids of attempts.
+    """
+
+    def __init__(self, rules: Rules, topology: Topology, new_id: Callable[[], str]) -> None:
+        self.table = JobTable(rules.keep_finished)
+        self.capacity = Capacity(rules.slots, rules.memory_mib)
+        self.waiting = WaitingLine()
+        self._rules = rules
+        self._topology = topology
+        self._new_id = new_id
+        self._deadlines = Deadlines()
+        self._dependencies = Dependencies(self.table)
+        self._attempts: dict[str, Job] = {}
+        self._ended: deque[Job] = deque()
+        self._effects: list[Effect] = []
+        self._submissions = 0
+
+    # What is told to it ------------------------------------------------------------------------------------------
+
+    def submit(self, job_id: str, spec: JobSpec, now: float) -> Job:
+        """A job was accepted."""
+        job = Job(job_id, spec, self._submissions, now)
+        self._submissions += 1
+        self._introduce(job, now)
+        self._settle(now)
+        return job
+
+    def cancel(self, job: Job, reason: str, now: float) -> None:
+        """CancelJob: end what has not started yet, leave the rest alone."""
+        for each in _family(job):
+            if each.state in BEFORE_STARTING:
+                each.cancelled = True
+                self._stop(each, reason, now)
+        self._settle(now)
+
+    def terminate(self, job: Job, reason: str, now: float) -> None:
+        """TerminateJob: end it, wherever it is."""
+        for each in _family(job):
+            if not each.terminal:
+                each.terminated = True
+                self._stop(each, reason, now)
+        self._settle(now)
+
+    def process_started(self, attempt_id: str, now: float) -> None:
+        """The process of an attempt exists."""
+        job = self._attempts.get(attempt_id)
+        if job is None or job.current is None:
+            return
+        attempt = job.current
+        attempt.started_at = job.started_at = now
+        job.move(State.RUNNING, now)
+        if job.spec.timeout is not None:
+            self._deadlines.add(now + job.spec.timeout, TimeLimit(job, attempt))
+
+    def process_ended(self, attempt_id: str, ending: Ending, now: float) -> None:
+        """The process of an attempt is gone, or could not be made."""
+        job = self._attempts.get(attempt_id)
+        if job is not None:
+            self._end_attempt(job, ending, now)
+            self._settle(now)
+
+    def host_lost(self, now: float) -> None:
+        """Every process there was is gone, as when a machine is reclaimed."""
+        for job in list(self._attempts.values()):
+            if job.current is not None and job.current.launched:
+                self._end_attempt(job, texts.host_gone(self._rules.instance), now)
+        self._settle(now)
+
+    def advance(self, now: float) -> None:
+        """Time has passed."""
+        for deadline in self._deadlines.due(now):
+            match deadline:
+                case Release(job):
+                    self._proceed(job, now)
+                case TimeLimit(job):
+                    self._stop(job, texts.TIMED_OUT, now)
+                case LastCall(_, attempt):
+                    self._effects.append(StopProcess(attempt.id, force=True))
+        self._settle(now)
+
+    # What it tells -----------------------------------------------------------------------------------------------
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When :meth:`advance` has to be called at the latest; None when nothing is due by itself."""
+        return self._deadlines.next
+
+    def take_effects(self) -> list[Effect]:
+        """What has to be done now, in this order. Each effect is handed over once."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def queue_changed(self, now: float) -> None:
+        """A queue or a compute environment is not what it was: look again what can start."""
+        self._settle(now)
+
+    @property
+    def running(self) -> list[str]:
+        """The attempts for which a process was asked for and has not ended."""
+        return [attempt_id for attempt_id, job in self._attempts.items() if job.current and job.current.launched]
+
+    # How it decides ----------------------------------------------------------------------------------------------
+
+    def _introduce(self, job: Job, now: float) -> None:
+        """Take up a new job or child."""
+        self.table.add(job)
+        if self._dependencies.watch(job):
+            self._linger(job, now)
+        else:
+            self._finish(job, State.FAILED, texts.DEPENDENCY_FAILED, now)
+
+    def _linger(self, job: Job, now: float) -> None:
+        """A job has come into a state: let it go on, at once or after the state's delay."""
+        delay = self._rules.delays.get(job.state, 0.0)
+        if delay > 0:
+            self._deadlines.add(now + delay, Release(job, job.state, len(job.attempts)))
+        else:
+            self._proceed(job, now)
+
+    def _proceed(self, job: Job, now: float) -> None:
+        """Do what comes after the state that the job is in."""
+        match job.state:
+            case State.SUBMITTED if job.waiting_for or job.spec.array_size is not None:
+                self._enter(job, State.PENDING, now)
+            case State.PENDING if job.waiting_for:
+                pass
+            case State.PENDING if job.spec.array_size is not None and job.parent is None:
+                self._open(job, now)
+            case State.SUBMITTED | State.PENDING:
+                self._enter(job, State.RUNNABLE, now)
+            case State.RUNNABLE:
+                self.waiting.add(job)
+            case State.STARTING:
+                self._launch(job, now)
+
+    def _enter(self, job: Job, state: State, now: float) -> None:
+        job.move(state, now)
+        self._linger(job, now)
+
+    def _open(self, parent: Job, now: float) -> None:
+        """Make an array's children."""
+        if parent.children is None:
+            for child in open_array(parent, now):
+                self._introduce(child, now)
+
+    def _launch(self, job: Job, now: float) -> None:
+        """Ask for the process of an attempt, unless ECS would refuse it."""
+        attempt = job.current
+        if attempt is None:
+            return
+        if override_length(job, attempt) > OVERRIDE_CHARACTERS:
+            self._drop_attempt(job)
+            self._finish(job, State.FAILED, texts.OVERRIDES_TOO_LONG, now)
+            return
+        attempt.launched = True
+        self._effects.append(StartProcess(attempt.id, job.spec.command, variables(job, attempt), attempt.log))
+
+    def _stop(self, job: Job, reason: str, now: float) -> None:
+        """Have a job end with this status reason: at once if nothing runs, else when its process has gone."""
+        if job.terminal or job.stopping is not None:
+            return
+        job.stopping = reason
+        attempt = job.current
+        if attempt is not None and attempt.launched:
+            self._effects.append(StopProcess(attempt.id, force=False))
+            self._deadlines.add(now + self._rules.stop_grace, LastCall(job, attempt))
+        elif job.children is None:
+            if attempt is not None:
+                self._drop_attempt(job)
+            self._finish(job, State.FAILED, reason, now)
+
+    def _end_attempt(self, job: Job, ending: Ending, now: float) -> None:
+        """Note how an attempt ended, and decide what becomes of the job."""
+        attempt = self._drop_attempt(job)
+        attempt.stopped_at = now
+        attempt.ending = ending
+        if job.stopping is not None:
+            attempt.ending = Ending(ending.exit_code, ending.reason, job.stopping)
+        job.attempts.append(attempt)
+        if job.stopping is not None:
+            self._finish(job, State.FAILED, job.stopping, now)
+        elif ending.exit_code == 0:
+            self._finish(job, State.SUCCEEDED, ending.status_reason, now)
+        elif try_again(job.spec.retry, len(job.attempts), ending):
+            self._enter(job, State.RUNNABLE, now)
+        else:
+            self._finish(job, State.FAILED, ending.status_reason, now)
+
+    def _drop_attempt(self, job: Job) -> Attempt:
+        """The current attempt is over: free what it held."""
+        attempt = job.current
+        if attempt is None:
+            raise IllegalMoveError(f"job {job.id} has no attempt to end")
+        job.current = None
+        del self._attempts[attempt.id]
+        self.capacity.give_back(attempt.id)
+        return attempt
+
+    def _finish(self, job: Job, state: State, reason: str | None, now: float) -> None:
+        job.status_reason = reason
+        job.move(state, now)
+        self._ended.append(job)
+
+    def _settle(self, now: float) -> None:
+        """Follow up on what has ended, and start what can start, until nothing more comes of it."""
+        while True:
+            while self._ended:
+                self._after_end(self._ended.popleft(), now)
+            if not self._start_next(now) and not self._ended:
+                return
+
+    def _after_end(self, job: Job, now: float) -> None:
+        for dependent in self._dependencies.release(job):
+            if job.state is State.FAILED:
+                self._finish(dependent, State.FAILED, texts.DEPENDENCY_FAILED, now)
+            elif not dependent.waiting_for and dependent.state is State.PENDING:
+                self._proceed(dependent, now)
+        if job.parent is None:
+            self._forget(self.table.retire(job))
+        elif conclude(job.parent, now):
+            self._ended.append(job.parent)
+
+    def _forget(self, jobs: list[Job]) -> None:
+        streams = tuple(attempt.log for job in jobs for attempt in job.attempts)
+        if streams:
+            self._effects.append(ForgetLogs(streams))
+
+    def _start_next(self, now: float) -> bool:
+        """Start the job that is next, if there is room for it. Returns whether one was started."""
+        if self.capacity.full:
+            return False
+        for queue in sorted(self.waiting.queues(), key=self._topology.priority, reverse=True):
+            job = self.waiting.head(queue)
+            environments = self._topology.environments(queue)
+            if job is None:
+                continue
+            environment = self.capacity.place(job.spec.resources, environments)
+            if environment is not None:
+                self._start(self.waiting.pop(queue), environment, now)
+                return True
+            job.status_reason = self.capacity.never_fits(job.spec.resources, environments)
+        return False
+
+    def _start(self, job: Job, environment: Environment, now: float) -> None:
+        attempt_id = self._new_id()
+        job.current = Attempt(attempt_id, len(job.attempts) + 1, environment, log_stream(job, attempt_id))
+        job.status_reason = None
+        self._attempts[attempt_id] = job
+        self.capacity.take(attempt_id, job.spec.resources, environment)
+        self._enter(job, State.STARTING, now)
+
+
+def _family(job: Job) -> list[Job]:
+    """A job and, if it is an array, its children."""
+    return [job, *(job.children.jobs if job.children else ())]

@@ -1,0 +1,36 @@
+"""Whether a failed attempt is followed by another: ``retryStrategy`` and its ``evaluateOnExit`` rules.
+
+Rules are tried in order and the first that matches decides. When none matches the job is retried, which surprises
+many; a strategy therefore usually ends with ``{"onReason": "*", "action": "EXIT"}``.
+"""
+
+from __future__ import annotations
+
+from .vocabulary import Ending, ExitAction, ExitRule, RetryStrategy
+
+
+def try_again(strategy: RetryStrategy, attempts_made: int, ending: Ending) -> bool:
+    """Whether a job whose attempt failed like this gets one more."""
+    if attempts_made >= strategy.attempts:
+        return False
+    deciding = next((rule for rule in strategy.rules if _matches(rule, ending)), None)
+    return deciding is None or deciding.action is ExitAction.RETRY
+
+
+def _matches(rule: ExitRule, ending: Ending) -> bool:
+    """Whether every pattern that the rule gives fits."""
+    code = "" if ending.exit_code is None else str(ending.exit_code)
+    return (
+        _fits(rule.on_exit_code, code)
+        and _fits(rule.on_reason, ending.reason or "")
+        and _fits(rule.on_status_reason, ending.status_reason)
+    )
+
+
+def _fits(pattern: str | None, text: str) -> bool:
+    """A trailing asterisk stands for any rest; everything else is literal."""
+    if pattern is None:
+        return True
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return text == pattern

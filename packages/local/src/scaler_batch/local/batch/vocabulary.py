@@ -1,0 +1,152 @@
+"""The words of Batch: states, what a job asks for, how an attempt ended. Frozen, without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a job is, in the order in which it passes."""
+
+    SUBMITTED = "SUBMITTED"
+    PENDING = "PENDING"
+    RUNNABLE = "RUNNABLE"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED})
+BEFORE_STARTING = frozenset({State.SUBMITTED, State.PENDING, State.RUNNABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The account and region that something belongs to."""
+
+    account: str
+    region: str
+
+    def arn(self, resource: str, service: str = "batch") -> str:
+        """The full name of a resource of this account and region, such as ``job/1234``."""
+        return f"arn:{self._partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    @property
+    def _partition(self) -> str:
+        return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(self.region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one job takes of a compute environment."""
+
+    vcpus: float
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A job queue as far as submitting and listing are concerned."""
+
+    arn: str
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A compute environment as far as placing a job is concerned."""
+
+    arn: str
+    name: str
+    max_vcpus: float
+
+
+class ExitAction(StrEnum):
+    """What a matching rule of a retry strategy asks for."""
+
+    RETRY = "RETRY"
+    EXIT = "EXIT"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRule:
+    """One entry of ``evaluateOnExit``; a pattern that is None was not given."""
+
+    action: ExitAction
+    on_exit_code: str | None = None
+    on_reason: str | None = None
+    on_status_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStrategy:
+    """How many attempts a job has, and which failures use them up."""
+
+    attempts: int = 1
+    rules: tuple[ExitRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One entry of ``dependsOn``; ``job_id`` is None for a SEQUENTIAL array."""
+
+    job_id: str | None
+    kind: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A revision of a job definition, as registered."""
+
+    arn: str
+    name: str
+    container: Mapping[str, Any]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    retry: Mapping[str, Any] = field(default_factory=dict)
+    timeout: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    propagate_tags: bool | None = None
+    platform_capabilities: tuple[str, ...] = ()
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Everything that was settled when the job was submitted; an array's children share their parent's."""
+
+    scope: Scope
+    name: str
+    queue: str
+    definition: Definition
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    resources: Resources
+    retry: RetryStrategy = RetryStrategy()
+    timeout: int | None = None
+    container: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    share_identifier: str | None = None
+    array_size: int | None = None
+    depends_on: tuple[Dependency, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the process of an attempt ended.
+
+    Attributes:
+        exit_code: As a container reports it (128 plus the signal's number when a signal ended it); None when there was
+            no process to have one.
+        reason: The container's reason, given only where something other than the command itself ended it.
+        status_reason: What the attempt, and with the last attempt the job, shows as its status reason.
+    """
+
+    exit_code: int | None
+    reason: str | None
+    status_reason: str

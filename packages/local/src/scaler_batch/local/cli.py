@@ -1,0 +1,163 @@
+"""The command line: ``scaler-batch-local up|down|status|reset``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+from . import __version__, control, state
+from .batch.vocabulary import State
+from .environment import as_exports, for_users
+from .errors import LocalError, NotRunningError
+from .server import hold_back_signals, leave, serving, wait_to_stop
+from .settings import JobMode, LocalSettings
+
+NOT_RUNNING = 3
+_STOP_SECONDS = 60.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when it did what was asked, 3 when ``status`` or ``reset`` finds no server, 1 for other failures.
+    """
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except NotRunningError as error:
+        _complain(error)
+        return NOT_RUNNING
+    except LocalError as error:
+        _complain(error)
+        return 1
+
+
+def up(options: argparse.Namespace) -> int:
+    """Run a local AWS in the foreground until it is told to stop."""
+    settings = _settings(options)
+    hold_back_signals()
+    with state.claimed(options.state_dir) as file, serving(settings) as server:
+        variables = as_exports(for_users(server.endpoint_url, settings.region))
+        with _env_file(options.env_file, variables):
+            file.write(state.Running(os.getpid(), server.endpoint_url, settings.region))
+            sys.stdout.write(variables)
+            sys.stdout.flush()
+            wait_to_stop()
+    leave(0)
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop the local AWS of a state directory, and wait until it has gone."""
+    try:
+        running = state.read(options.state_dir)
+    except NotRunningError as error:
+        _complain(error)
+        return 0
+    os.kill(running.pid, signal.SIGTERM)
+    if state.wait_until_free(options.state_dir, _STOP_SECONDS):
+        return 0
+    _complain(f"process {running.pid} has not stopped")
+    return 1
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say where the local AWS of a state directory is."""
+    running = state.read(options.state_dir)
+    control.health(running.endpoint_url)
+    counted = control.counters(running.endpoint_url).total
+    sys.stdout.write(f"running: {running.endpoint_url}, process {running.pid}, {counted} calls\n")
+    sys.stdout.write(as_exports(for_users(running.endpoint_url, running.region)))
+    return 0
+
+
+def reset(options: argparse.Namespace) -> int:
+    """End every job and forget every resource of the local AWS of a state directory."""
+    control.reset(state.read(options.state_dir).endpoint_url)
+    return 0
+
+
+@contextlib.contextmanager
+def _env_file(path: Path | None, content: str) -> Iterator[None]:
+    """A file that shells can read, there for as long as what it describes."""
+    if path is None:
+        yield
+        return
+    path.write_text(content)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _settings(options: argparse.Namespace) -> LocalSettings:
+    return LocalSettings(
+        host=options.host,
+        port=options.port,
+        region=options.region,
+        slots=options.slots,
+        memory_mib=options.memory,
+        jobs=options.jobs,
+        job_python=options.job_python,
+        delays=dict(options.delay),
+        minimum_timeout=options.minimum_timeout,
+        stop_grace=options.stop_grace,
+        keep_finished=options.keep_finished,
+    )
+
+
+def _delay(text: str) -> tuple[str, float]:
+    """``STATE=SECONDS``."""
+    name, _, seconds = text.partition("=")
+    if name not in State.__members__:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(State)}")
+    return name, float(seconds)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scaler-batch-local", description="AWS Batch, S3 and what surrounds them on this machine."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in (up, down, status, reset):
+        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(command=run)
+        command.add_argument(
+            "--state-dir",
+            type=Path,
+            default=state.default_directory(),
+            metavar="DIR",
+            help="where a server leaves word of itself; one runs per directory (default: %(default)s)",
+        )
+        if run is up:
+            _add_settings(command)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    default = LocalSettings()
+    add = parser.add_argument
+    add("--host", default=default.host, help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=default.port, metavar="N", help="port; 0 for a free one (default: %(default)s)")
+    add("--region", default=default.region, help="region that the environment names (default: %(default)s)")
+    add("--slots", type=int, metavar="N", help="job processes at once (default: the number of CPUs, at least 2)")
+    add("--memory", type=int, metavar="MIB", help="memory that running jobs may reserve together (default: no bound)")
+    add("--jobs", choices=get_args(JobMode), default=default.jobs, help="how the runner is run (default: %(default)s)")
+    add("--job-python", metavar="PATH", help="the interpreter that jobs find as python (default: this one)")
+    add("--delay", type=_delay, action="append", default=[], metavar="STATE=SECONDS", help="least time in a state")
+    add("--minimum-timeout", type=int, default=default.minimum_timeout, metavar="S", help="least job timeout, seconds")
+    add("--stop-grace", type=float, default=default.stop_grace, metavar="S", help="seconds from SIGTERM to SIGKILL")
+    add("--keep-finished", type=int, default=default.keep_finished, metavar="N", help="finished jobs to remember")
+    add("--env-file", type=Path, metavar="PATH", help="write the environment to use there while the server runs")
+
+
+def _complain(what: object) -> None:
+    sys.stderr.write(f"scaler-batch-local: {what}\n")

@@ -1,0 +1,107 @@
+"""The server's end of the job host: it starts it, writes to it, listens to it, and notices when it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import StartError
+from .jobhost import messages
+from .jobhost.messages import Message, Ready
+
+_START = Path(__file__).parent / "jobhost" / "start.py"
+_KEPT_VARIABLES = ("PATH", "LANG", "TMPDIR")
+_READY_SECONDS = 60.0
+_LEAVE_SECONDS = 10.0
+
+
+class JobHost:
+    """One job host process.
+
+    Args:
+        python: The interpreter that it runs under.
+        mode: ``fork`` or ``spawn``.
+        heard: Called with each message of the host, in the thread that listens.
+        lost: Called in the same thread when a host that was ready has gone without having been told to.
+    """
+
+    def __init__(self, python: str, mode: str, heard: Callable[[Message], None], lost: Callable[[], None]) -> None:
+        self._python = python
+        self._heard = heard
+        self._lost = lost
+        self._closing = False
+        self._ready: Ready | None = None
+        self._said_ready = threading.Event()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawn(python, mode, theirs.fileno())
+        self._channel = ours
+        self._listener = threading.Thread(target=self._listen, name="job-host-listener", daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        """The host's process."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> Ready:
+        """Wait for the host to have warmed up.
+
+        Raises:
+            StartError: It ended instead, or took too long.
+        """
+        self._said_ready.wait(_READY_SECONDS)
+        if self._ready is None:
+            self.close()
+            raise StartError(f"the job host did not come up under {self._python}; what it said is above")
+        return self._ready
+
+    def send(self, message: Message) -> None:
+        """Tell the host something. When it is gone this does nothing: ``lost`` says so."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(messages.encode(message))
+
+    def close(self) -> None:
+        """Have the host end every job and leave; after a while, make it."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._channel.close()
+
+    def _listen(self) -> None:
+        with self._channel.makefile("rb") as lines, contextlib.suppress(OSError):
+            for line in lines:
+                self._hear(messages.decode(line))
+        self._said_ready.set()
+        if self._ready is not None and not self._closing:
+            self._process.wait()
+            self._lost()
+
+    def _hear(self, message: Message) -> None:
+        if isinstance(message, Ready):
+            self._ready = message
+            self._said_ready.set()
+        else:
+            self._heard(message)
+
+
+def _spawn(python: str, mode: str, channel: int) -> subprocess.Popen[bytes]:
+    """Start the host: in a session of its own, so that Ctrl-C reaches the server only, and with little environment."""
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    environment.setdefault("LANG", "C.UTF-8")
+    try:
+        return subprocess.Popen(  # noqa: S603 - the interpreter is the user's own choice
+            [python, str(_START), mode], stdin=channel, env=environment, start_new_session=True
+        )
+    except OSError as error:
+        raise StartError(f"cannot run the interpreter for jobs: {error}") from error

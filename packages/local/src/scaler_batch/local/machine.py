@@ -1,0 +1,181 @@
+"""The machine under Batch: engine, lock, clock and timer, and the job host that does what the engine wants.
+
+Whoever has something to tell the engine does so inside :meth:`Machine.engine`; when the block ends, what the engine
+wants is carried out in the order in which it was decided. The timer thread sleeps until the engine's next deadline;
+nothing polls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from .batch import texts
+from .batch.effects import Effect, ForgetLogs, LogStream, StartProcess, StopProcess
+from .batch.engine import Engine
+from .batch.rules import Topology
+from .batch.vocabulary import Ending
+from .errors import StartError
+from .hosting import JobHost
+from .jobhost.messages import Ended, Message, Output, Ready, Refused, Start, Started, Stop
+from .settings import LocalSettings
+
+
+class LogSink(Protocol):
+    """Where the output of jobs goes."""
+
+    def open(self, stream: LogStream) -> None:
+        """An attempt has started: its stream exists from now on."""
+
+    def write(self, stream: LogStream, at: float, lines: Sequence[str]) -> None:
+        """An attempt wrote lines, at this moment in seconds since 1970."""
+
+    def forget(self, streams: Sequence[LogStream]) -> None:
+        """Nobody will ask for these again."""
+
+
+class Machine:
+    """Runs the jobs of one local AWS.
+
+    Args:
+        settings: How it behaves.
+        topology: The queues and compute environments.
+        logs: Where the output of jobs goes.
+        variables: What every job's environment holds, unless the job has it otherwise.
+        give_up: Called when the job host is gone and cannot be replaced, so that no job will ever run.
+    """
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        topology: Topology,
+        logs: LogSink,
+        variables: Mapping[str, str],
+        give_up: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._topology = topology
+        self._logs = logs
+        self._variables = dict(variables)
+        self._give_up = give_up
+        self._changed = threading.Condition()
+        self._clock = _Clock()
+        self._engine = self._new_engine()
+        self._streams: dict[str, LogStream] = {}
+        self._closed = False
+        self._host = self._new_host()
+        threading.Thread(target=self._keep_time, name="batch-timer", daemon=True).start()
+
+    def wait_until_ready(self) -> Ready:
+        """Wait until jobs can run.
+
+        Raises:
+            StartError: They never will.
+        """
+        return self._host.wait_until_ready()
+
+    @contextlib.contextmanager
+    def engine(self) -> Iterator[tuple[Engine, float]]:
+        """The engine and the time, to be used inside the block and not kept."""
+        with self._changed:
+            yield self._engine, self._clock.now()
+            later = self._carry_out(self._engine.take_effects())
+            self._changed.notify_all()
+        for effect in later:
+            self._logs.forget(effect.streams)
+
+    def reset(self) -> None:
+        """End and forget every job."""
+        with self._changed:
+            for attempt in self._engine.running:
+                self._host.send(Stop(attempt, signal.SIGKILL))
+            self._engine = self._new_engine()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End every job, and the host."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._host.close()
+
+    def _new_engine(self) -> Engine:
+        return Engine(self._settings.rules(), self._topology, lambda: uuid.uuid4().hex)
+
+    def _new_host(self) -> JobHost:
+        return JobHost(self._settings.python, self._settings.jobs, self._heard, self._host_lost)
+
+    def _carry_out(self, effects: Sequence[Effect]) -> list[ForgetLogs]:
+        """Do what the engine wants; returns what should be done without holding its lock."""
+        for effect in effects:
+            match effect:
+                case StartProcess(attempt, command, environment, log):
+                    self._streams[attempt] = log
+                    self._host.send(Start(attempt, list(command), {**self._variables, **environment}))
+                case StopProcess(attempt, force):
+                    self._host.send(Stop(attempt, signal.SIGKILL if force else signal.SIGTERM))
+        return [effect for effect in effects if isinstance(effect, ForgetLogs)]
+
+    def _heard(self, message: Message) -> None:
+        """Something happened to a job's process. Its stream is there before the job is seen to run."""
+        match message:
+            case Started(attempt):
+                self._logs.open(self._streams[attempt])
+                with self.engine() as (engine, now):
+                    engine.process_started(attempt, now)
+            case Output(attempt, at, lines):
+                self._logs.write(self._streams[attempt], at, lines)
+            case Ended(attempt, exit_code):
+                self._ended(attempt, texts.exited(exit_code))
+            case Refused(attempt, why):
+                self._ended(attempt, texts.not_started(why))
+
+    def _ended(self, attempt: str, ending: Ending) -> None:
+        self._streams.pop(attempt, None)
+        with self.engine() as (engine, now):
+            engine.process_ended(attempt, ending, now)
+
+    def _host_lost(self) -> None:
+        """The host was killed, and with it every job: to Batch, the instance under them is gone. Take a new one."""
+        with self.engine() as (engine, now):
+            if self._closed:
+                return
+            self._streams.clear()
+            self._host = self._new_host()
+            engine.host_lost(now)
+        try:
+            self._host.wait_until_ready()
+        except StartError:
+            self._give_up()
+
+    def _keep_time(self) -> None:
+        while self._wait_for_deadline():
+            with self.engine() as (engine, now):
+                engine.advance(now)
+
+    def _wait_for_deadline(self) -> bool:
+        """Sleep until something is due. Returns False when nothing will be any more."""
+        with self._changed:
+            while not self._closed:
+                due = self._engine.next_deadline
+                left = None if due is None else due - self._clock.now()
+                if left is not None and left <= 0:
+                    return True
+                self._changed.wait(left)
+        return False
+
+
+class _Clock:
+    """The time of day as it was at the start, and from there on a clock that nobody sets."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.monotonic() + self._offset

@@ -1,0 +1,187 @@
+"""The server process: what is started in which order, and how it all ends.
+
+The socket is bound first, because jobs are told the endpoint; the job host is started next and warms up while moto is
+imported. When both are ready requests are answered. The main thread then waits for a signal and does nothing else.
+
+Run as ``python -m scaler_batch.local.server SETTINGS LIFELINE REPORT`` this is the child process of
+:class:`~.aws.LocalAWS`: it writes its endpoint to the descriptor REPORT when it is ready, and ends when the descriptor
+LIFELINE reaches its end, which it does by itself when the parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import environment
+from .errors import LocalError
+from .machine import Machine
+from .settings import LocalSettings
+from .web.callers import caller_of, service_of
+from .web.chain import Call, Front
+from .web.control import COUNTERS, HEALTH, RESET, ControlLayer
+from .web.counters import CountingLayer
+from .web.serving import HttpServer
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
+_MISLEADING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+"""moto makes a boto3 session of its own, which fails when a profile is named that does not exist here."""
+
+
+class LocalServer:
+    """One local AWS in this process.
+
+    Args:
+        settings: How it behaves.
+
+    Raises:
+        StartError: It could not be started.
+    """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        for name in _MISLEADING:
+            os.environ.pop(name, None)
+        self._application = _NotYet()
+        self._http = HttpServer(settings.host, settings.port, self._application)
+        self.endpoint_url = f"http://{settings.host}:{self._http.port}"
+        self._counting = CountingLayer()
+        self._machine = self._start_machine(settings)
+        self._application.ready(self._front())
+        self._http.serve()
+
+    def close(self) -> None:
+        """End every job. The HTTP threads end with the process."""
+        self._machine.close()
+
+    def reset(self) -> Mapping[str, Any]:
+        """End every job, forget every resource, and count from nothing again."""
+        from .services.application import reset_everything
+
+        self._machine.reset()
+        reset_everything()
+        self._counting.reset()
+        return {}
+
+    def _start_machine(self, settings: LocalSettings) -> Machine:
+        """Start the machine, and put it under moto's Batch."""
+        from .services.backend import Registry, Wiring, install
+        from .services.logs import MotoLogs
+
+        registry = Registry()
+        variables = environment.for_jobs(self.endpoint_url, settings.region)
+        machine = Machine(settings, registry, MotoLogs(), variables, give_up=stop_this_process)
+        install(Wiring(machine, registry, settings.minimum_timeout))
+        ready = machine.wait_until_ready()
+        if ready.note:
+            sys.stderr.write(f"jobs are spawned, because {ready.note}\n")
+        return machine
+
+    def _front(self) -> Front:
+        from .services.application import moto_application
+
+        control = ControlLayer(
+            {
+                ("GET", HEALTH): lambda: {"pid": os.getpid()},
+                ("GET", COUNTERS): lambda: self._counting.counters().to_json(),
+                ("DELETE", COUNTERS): self._reset_counters,
+                ("POST", RESET): self.reset,
+            }
+        )
+        return Front(moto_application(), _understand, [control, self._counting])
+
+    def _reset_counters(self) -> Mapping[str, Any]:
+        self._counting.reset()
+        return {}
+
+
+@contextlib.contextmanager
+def serving(settings: LocalSettings) -> Iterator[LocalServer]:
+    """A server for as long as the block lasts. Signals that stop should have been held back before."""
+    server = LocalServer(settings)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def hold_back_signals() -> None:
+    """Keep the signals that stop for whoever waits for them. To be done before there are other threads to take them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+
+
+def wait_to_stop() -> None:
+    """Wait for the signal to stop."""
+    signal.sigwait(_STOPPING)
+
+
+def stop_this_process() -> None:
+    """Have :func:`wait_to_stop` return, from any thread."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once. A thread that still answers a request is not waited for: a machine is switched off."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _understand(environ: WSGIEnvironment) -> Call:
+    from .services.naming import operation_of
+
+    service = service_of(environ)
+    return Call(service, operation_of(service, environ), caller_of(environ), environ)
+
+
+class _NotYet:
+    """Stands for the application until it is there; the socket is bound before, but nothing is answered yet."""
+
+    def __init__(self) -> None:
+        self._application: Front | None = None
+
+    def ready(self, application: Front) -> None:
+        """From now on it is this one."""
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        if self._application is None:
+            raise RuntimeError("a request came before the server was started")
+        return self._application(environ, start_response)
+
+
+def _watch(lifeline: int) -> None:
+    """Stop when the other end of the lifeline is closed, which also happens when its owner is killed."""
+    while os.read(lifeline, 1):
+        pass
+    stop_this_process()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Be the child process of a :class:`~.aws.LocalAWS`."""
+    settings, lifeline, report = arguments
+    hold_back_signals()
+    threading.Thread(target=_watch, args=(int(lifeline),), name="lifeline", daemon=True).start()
+    with os.fdopen(int(report), "w") as answer:
+        try:
+            with serving(LocalSettings.from_json(settings)) as server:
+                answer.write(json.dumps({"endpoint_url": server.endpoint_url}))
+                answer.close()
+                wait_to_stop()
+        except LocalError as error:
+            answer.write(json.dumps({"error": str(error)}))
+            answer.flush()
+            leave(1)
+    leave(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

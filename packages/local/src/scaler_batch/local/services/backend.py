@@ -1,0 +1,235 @@
+"""moto's Batch without its jobs: compute environments, queues and job definitions, made a little more like AWS's.
+
+moto makes one backend for each account and region when the first request for it comes, of the class that
+``batch_backends.backend`` names, and makes them anew after a reset. So the class is put there before the first
+request, and finds what it needs (:class:`Wiring`) as a class attribute. Every backend enters itself in the
+:class:`Registry`, through which the engine reads the topology without touching moto's own lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from moto.batch import urls as moto_urls
+from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition, JobQueue, batch_backends
+from moto.iam.exceptions import NotFoundException
+
+from ..batch import limits
+from ..batch.vocabulary import Definition, Environment, Queue, Scope
+from ..errors import ApiError
+from ..jobs_api import JobsApi
+from ..machine import Machine
+
+SERVICE_ROLE = "AWSServiceRoleForBatch"
+_SERVICE = "batch.amazonaws.com"
+
+
+@dataclass
+class Registry:
+    """The backends that exist, and through them the queues and compute environments of all accounts and regions."""
+
+    backends: dict[Scope, LocalBatchBackend] = field(default_factory=dict)
+
+    def environments(self, queue: str) -> Sequence[Environment]:
+        """The enabled compute environments of a queue, in order."""
+        found = self._queue(queue)
+        return [_environment(each) for each in found.environments if each.state == "ENABLED"] if found else []
+
+    def priority(self, queue: str) -> int:
+        """The queue's priority; a queue that is gone has the least."""
+        found = self._queue(queue)
+        return int(found.priority) if found else -1
+
+    def _queue(self, arn: str) -> JobQueue | None:
+        _, _, _, region, account, _ = arn.split(":", 5)
+        backend = self.backends.get(Scope(account, region))
+        return backend.get_job_queue_by_arn(arn) if backend else None
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What every backend needs of the server that it is in."""
+
+    machine: Machine
+    registry: Registry
+    minimum_timeout: int
+
+
+class LocalBatchBackend(BatchBackend):
+    """The Batch of one account and region."""
+
+    wiring: ClassVar[Wiring]
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.scope = Scope(account_id, region_name)
+        self.jobs = JobsApi(self.wiring.machine, self, self.scope, self.wiring.minimum_timeout)
+        self.wiring.registry.backends[self.scope] = self
+
+    @property
+    def _url_module(self) -> Any:
+        """The paths of moto's Batch, led to our responses; moto looks for them beside the class otherwise."""
+        from .responses import URL_PATHS
+
+        return SimpleNamespace(url_bases=moto_urls.url_bases, url_paths=URL_PATHS)
+
+    def reset(self) -> None:
+        """Forget everything. Jobs of all regions go at once, as moto resets all regions at once."""
+        self.wiring.machine.reset()
+        super().reset()
+
+    # Catalogue ----------------------------------------------------------------------------------------------------
+
+    def queue(self, identifier: str) -> Queue | None:
+        """A queue by name or ARN."""
+        found = self.get_job_queue(identifier)
+        return Queue(found.arn, found.name, found.state == "ENABLED") if found else None
+
+    def definition(self, identifier: str) -> Definition | None:
+        """A job definition by name (its latest active revision), name and revision, or ARN."""
+        name, _, revision = identifier.rpartition("job-definition/")[2].partition(":")
+        revisions = [each for each in self._job_definitions.values() if each.name == name]
+        if revision:
+            chosen = [each for each in revisions if str(each.revision) == revision]
+        else:
+            chosen = sorted((each for each in revisions if each.status == "ACTIVE"), key=lambda each: each.revision)
+        return _definition(chosen[-1]) if chosen else None
+
+    # What AWS does otherwise --------------------------------------------------------------------------------------
+
+    def create_compute_environment(
+        self,
+        compute_environment_name: str,
+        _type: str,
+        state: str | None,
+        compute_resources: Any,
+        service_role: str | None,
+        tags: dict[str, str] | None = None,
+    ) -> ComputeEnvironment:
+        """Make a compute environment; without a role it gets the service-linked one, which is made on first use."""
+        created = super().create_compute_environment(
+            compute_environment_name,
+            _type,
+            state or "ENABLED",
+            _known_to_moto(compute_resources),
+            service_role or self._service_linked_role(),
+            tags,
+        )
+        created.compute_resources = compute_resources
+        return created
+
+    def update_compute_environment(
+        self,
+        compute_environment_name: str,
+        state: str | None,
+        compute_resources: dict[str, Any] | None,
+        service_role: str | None,
+    ) -> tuple[str, str]:
+        """Change a compute environment, its sizes included."""
+        result = super().update_compute_environment(compute_environment_name, state, None, service_role)
+        environment = self.get_compute_environment(compute_environment_name)
+        if environment is not None and compute_resources:
+            environment.compute_resources = {**environment.compute_resources, **compute_resources}
+        self._queues_changed()
+        return result
+
+    def delete_compute_environment(self, compute_environment_name: str) -> None:
+        """Delete a compute environment that is disabled and that no queue uses."""
+        environment = self.get_compute_environment(compute_environment_name)
+        if environment is not None:
+            if environment.state != "DISABLED":
+                raise ApiError("Cannot delete, compute environment must be DISABLED")
+            if any(environment in queue.environments for queue in self._job_queues.values()):
+                raise ApiError("Cannot delete, found existing JobQueue relationship")
+        super().delete_compute_environment(compute_environment_name)
+
+    def create_job_queue(
+        self,
+        queue_name: str,
+        priority: Any,
+        schedule_policy: str | None,
+        state: str | None,
+        compute_env_order: list[dict[str, str]],
+        tags: dict[str, str] | None = None,
+    ) -> JobQueue:
+        """Make a queue, enabled unless the request says otherwise."""
+        return super().create_job_queue(
+            queue_name, priority, schedule_policy, state or "ENABLED", compute_env_order, tags
+        )
+
+    def update_job_queue(self, *arguments: Any, **named: Any) -> tuple[str, str]:
+        """Change a queue."""
+        result = super().update_job_queue(*arguments, **named)
+        self._queues_changed()
+        return result
+
+    def delete_job_queue(self, queue_name: str) -> None:
+        """Delete a queue that is disabled."""
+        queue = self.get_job_queue(queue_name)
+        if queue is not None and queue.state != "DISABLED":
+            raise ApiError("Cannot delete, job queue must be DISABLED")
+        super().delete_job_queue(queue_name)
+
+    def register_job_definition(self, *arguments: Any, **named: Any) -> JobDefinition:
+        """Register a revision, its timeout and name checked."""
+        limits.check_definition_name(named.get("def_name"))
+        limits.check_timeout(named.get("timeout"), self.wiring.minimum_timeout)
+        return super().register_job_definition(*arguments, **named)
+
+    def _queues_changed(self) -> None:
+        with self.wiring.machine.engine() as (engine, now):
+            engine.queue_changed(now)
+
+    def _service_linked_role(self) -> str:
+        try:
+            return self.iam_backend.get_role(SERVICE_ROLE).arn
+        except NotFoundException:
+            role = self.iam_backend.create_role(
+                SERVICE_ROLE,
+                '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+                f'"Principal":{{"Service":"{_SERVICE}"}}}}]}}',
+                f"/aws-service-role/{_SERVICE}/",
+                permissions_boundary=None,
+                description="",
+                tags=[],
+                max_session_duration="3600",
+                linked_service=_SERVICE,
+            )
+            return role.arn
+
+
+def install(wiring: Wiring) -> None:
+    """Have moto use our backend for Batch. To be called before the first request."""
+    LocalBatchBackend.wiring = wiring
+    batch_backends.backend = LocalBatchBackend
+
+
+def _known_to_moto(resources: Any) -> Any:
+    """Compute resources in which ``default_x86_64`` is called by the name that moto knows for the same."""
+    if not resources or "instanceTypes" not in resources:
+        return resources
+    types = ["optimal" if each == "default_x86_64" else each for each in resources["instanceTypes"]]
+    return {**resources, "instanceTypes": types}
+
+
+def _environment(found: ComputeEnvironment) -> Environment:
+    resources: Mapping[str, Any] = found.compute_resources or {}
+    return Environment(found.arn, found.name, float(resources.get("maxvCpus", "inf")))
+
+
+def _definition(found: JobDefinition) -> Definition:
+    return Definition(
+        arn=found.arn,
+        name=found.name,
+        container=found.container_properties or {},
+        parameters=found.parameters,
+        retry=found.retry_strategy or {},
+        timeout=(found.timeout or {}).get("attemptDurationSeconds"),
+        tags=found.backend.tagger.get_tag_dict_for_resource(found.arn) if found.propagate_tags else {},
+        propagate_tags=found.propagate_tags,
+        platform_capabilities=tuple(found.platform_capabilities or ()),
+        active=found.status == "ACTIVE",
+    )

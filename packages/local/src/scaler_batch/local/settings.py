@@ -1,0 +1,97 @@
+"""Everything that can be set about a local AWS, in one frozen object that travels to the server as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args
+
+from .batch.rules import Rules
+from .batch.vocabulary import State
+from .errors import SettingsError
+
+JobMode = Literal["fork", "spawn"]
+
+FEWEST_SLOTS = 2
+"""Even on one core a second job must be able to run beside a long one."""
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """How a local AWS behaves.
+
+    Attributes:
+        host: The address to listen on. Anyone who can reach it can run programs as you: leave it at the loopback.
+        port: The port; 0 for one that is free.
+        region: The region that the environment names. Every region works.
+        slots: Job processes at once; None for as many as there are CPUs, and two at least. A compute environment's
+            ``maxvCpus`` holds as well: it is usually meant for a fleet, and this is one machine.
+        memory_mib: MiB that running jobs may reserve together; None for no bound, since nothing is taken by reserving.
+        jobs: ``fork`` runs the runner's command in a fork of a process that has it in memory; ``spawn`` starts an
+            interpreter for every job, as a container does. Other commands are always spawned.
+        job_python: The interpreter that jobs find as ``python``; None for the one that runs the server.
+        delays: Seconds that a job stays in a state at least, by the state's name. AWS takes seconds to minutes here.
+        minimum_timeout: The shortest job timeout to accept, in seconds; 60 on AWS.
+        stop_grace: Seconds between SIGTERM and SIGKILL; 30 on AWS.
+        keep_finished: Finished jobs that are remembered, an array's children counted, and their logs with them.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    region: str = "us-east-1"
+    slots: int | None = None
+    memory_mib: int | None = None
+    jobs: JobMode = "fork"
+    job_python: str | None = None
+    delays: Mapping[str, float] = field(default_factory=dict)
+    minimum_timeout: int = 60
+    stop_grace: float = 30.0
+    keep_finished: int = 50_000
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            SettingsError: A value is out of its range.
+        """
+        _require(self.slots is None or self.slots >= 1, "slots must be at least 1")
+        _require(self.memory_mib is None or self.memory_mib >= 1, "memory_mib must be at least 1")
+        _require(0 <= self.port <= 65535, "port must be between 0 and 65535")
+        _require(self.jobs in get_args(JobMode), f"jobs must be one of {', '.join(get_args(JobMode))}")
+        _require(self.minimum_timeout >= 1, "minimum_timeout must be at least 1 second")
+        _require(self.stop_grace >= 0, "stop_grace must not be negative")
+        _require(self.keep_finished >= 1, "keep_finished must be at least 1")
+        _require(set(self.delays) <= set(State), f"delays are given by state: {', '.join(State)}")
+        _require(all(seconds >= 0 for seconds in self.delays.values()), "delays must not be negative")
+
+    @property
+    def python(self) -> str:
+        """The interpreter of jobs."""
+        return self.job_python or sys.executable
+
+    def rules(self) -> Rules:
+        """The engine's share of the settings."""
+        return Rules(
+            slots=self.slots or max(FEWEST_SLOTS, len(os.sched_getaffinity(0))),
+            memory_mib=self.memory_mib,
+            delays={State(name): seconds for name, seconds in self.delays.items()},
+            stop_grace=self.stop_grace,
+            keep_finished=self.keep_finished,
+        )
+
+    def to_json(self) -> str:
+        """The settings as text."""
+        return json.dumps({**asdict(self), "delays": dict(self.delays)})
+
+    @classmethod
+    def from_json(cls, text: str) -> LocalSettings:
+        """The settings that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise SettingsError(otherwise)

@@ -1,0 +1,50 @@
+"""Who makes a call, as far as a request tells.
+
+A caller is ``role/program``. The role is ``job`` when the request is signed with the access key that jobs find in
+their environment, else ``user``. The program is the application's own name where the SDK sends one
+(``AWS_SDK_UA_APP_ID``, seen as ``app/name`` in the User-Agent), else the first product in the User-Agent: ``boto3``,
+``aws-cli``, ``object_store``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+USER_KEY: Final = "LOCALUSERLOCALUSER00"
+JOB_KEY: Final = "LOCALJOBLOCALJOB0000"
+SECRET: Final = "local"  # noqa: S105 - signatures are not checked
+"""The access keys that the environments of users and of jobs hold. moto takes any."""
+
+_CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
+_APPLICATION = re.compile(r"(?:^|\s)app/([^\s/]+)")
+_PRODUCT = re.compile(r"\s*([^\s/]+)")
+
+
+def caller_of(environ: WSGIEnvironment) -> str:
+    """The caller of a request."""
+    agent = str(environ.get("HTTP_USER_AGENT", ""))
+    program = _APPLICATION.search(agent) or _PRODUCT.match(agent)
+    role = "job" if signed_with(environ) == JOB_KEY else "user"
+    return f"{role}/{program[1].lower() if program else 'unknown'}"
+
+
+def signed_with(environ: WSGIEnvironment) -> str | None:
+    """The access key of a request, if it is signed."""
+    match = _scope(environ)
+    return match[1] if match else None
+
+
+def service_of(environ: WSGIEnvironment) -> str:
+    """The service that a request is signed for; S3 when it is not signed."""
+    match = _scope(environ)
+    return match[3].lower() if match else "s3"
+
+
+def _scope(environ: WSGIEnvironment) -> re.Match[str] | None:
+    """The credential scope, from the header or, in a presigned address, from the query."""
+    header = _CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))
+    return header or _CREDENTIAL.search(str(environ.get("QUERY_STRING", "")).replace("%2F", "/"))

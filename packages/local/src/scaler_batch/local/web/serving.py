@@ -1,0 +1,86 @@
+"""HTTP by cheroot, with connections that stay open, and with what it does not know about S3 and about faults."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from cheroot.wsgi import Gateway_10, Server
+
+from ..errors import StartError
+from .chain import Disconnect
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+THREADS: Final = 16
+"""Requests that are dealt with at once. Python runs one of them at a time; the others wait for each other's locks."""
+
+BACKLOG: Final = 256
+IDLE_CONNECTIONS: Final = 1000
+IDLE_SECONDS: Final = 60
+"""An idle connection is kept so long; a client that finds its own closed may report an error before it tries again."""
+
+_PRESERVED_NAMES = "moto.preserved_header_names"
+_METADATA = "x-amz-meta-"
+
+
+class HttpServer:
+    """A listening socket, and the threads behind it.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 for one that is free.
+        application: What answers.
+
+    Raises:
+        StartError: The address is taken.
+    """
+
+    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+        self._server = Server((host, port), application, numthreads=THREADS, request_queue_size=BACKLOG)
+        self._server.gateway = _Gateway
+        self._server.keep_alive_conn_limit = IDLE_CONNECTIONS
+        self._server.timeout = IDLE_SECONDS
+        try:
+            self._server.prepare()
+        except OSError as error:
+            raise StartError(f"cannot listen on {host}:{port}: {error}") from error
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._server.bind_addr[1])
+
+    def serve(self) -> None:
+        """Answer requests from now on, in threads that end with the process."""
+        threading.Thread(target=self._server.serve, name="http", daemon=True).start()
+
+
+class _Gateway(Gateway_10):
+    """What stands between a connection and the application."""
+
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
+        """The request as WSGI has it, and as moto wants it.
+
+        moto reads the path as it was sent, because an encoded slash is a part of an S3 key; and it wants to be told
+        where WSGI made a dash of an underscore, because S3 metadata knows both.
+        """
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        environ["RAW_URI"] = environ["REQUEST_URI"]
+        names = (name.decode("latin-1") for name in self.req.inheaders)
+        environ[_PRESERVED_NAMES] = {
+            f"HTTP_{name.upper().replace('-', '_')}": name
+            for name in names
+            if "_" in name and name.lower().startswith(_METADATA)
+        }
+        return environ
+
+    def respond(self) -> None:
+        """Answer, or close the connection when that is what the application wants."""
+        try:
+            super().respond()
+        except Disconnect:
+            self.req.close_connection = True
+            self.req.conn.socket.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import contextlib
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler_batch.payload import RunLocation
+from scaler_batch.payload.errors import ContractError
+from scaler_batch.payload.keys import OUTCOMES, outcome_key, pack_key, parse_outcome_key
+
+buckets = st.from_regex(r"[A-Za-z0-9._-]{3,20}", fullmatch=True)
+segments = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="/"), min_size=1, max_size=8).filter(
+    lambda text: text not in (".", "..")
+)
+prefixes = st.lists(segments, max_size=4).map("/".join)
+run_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
+regions = st.sampled_from(["us-east-1", "eu-central-2", "us-gov-west-1"])
+
+
+@given(buckets, prefixes, run_ids, regions)
+def test_an_address_reads_back_as_the_location(bucket: str, prefix: str, run_id: str, region: str) -> None:
+    run = RunLocation(bucket, prefix, run_id, region)
+    assert RunLocation.parse(str(run)) == run
+
+
+def test_the_address_is_a_plain_s3_address() -> None:
+    run = RunLocation("bucket", "team/a b", "run-1", "eu-west-1")
+    assert str(run) == "s3://bucket/team/a%20b/run-1?region=eu-west-1"
+    assert run.root == "team/a b/run-1"
+    assert parse_qs(urlsplit(str(run)).query) == {"region": ["eu-west-1"]}
+
+
+def test_without_a_prefix_the_run_lies_at_the_top_of_the_bucket() -> None:
+    run = RunLocation("bucket", "", "run-1", "eu-west-1")
+    assert run.root == "run-1"
+    assert RunLocation.parse(str(run)) == run
+
+
+@pytest.mark.parametrize("run_id", ["", "-a", "_a", "a/b", "a.b", "a b", "é", "a" * 65, "a\n"])
+def test_a_run_id_that_is_no_part_of_a_job_name_is_refused(run_id: str) -> None:
+    with pytest.raises(ContractError):
+        RunLocation("bucket", "prefix", run_id, "us-east-1")
+
+
+@pytest.mark.parametrize(
+    "bucket", ["", "ab", "a/b", "a b c", "bücket", "user@bucket", "bucket:80", "bucket?x", "b" * 256]
+)
+def test_a_bucket_name_that_is_none_is_refused(bucket: str) -> None:
+    with pytest.raises(ContractError):
+        RunLocation(bucket, "prefix", "run", "us-east-1")
+
+
+@pytest.mark.parametrize("prefix", ["/", "/a", "a/", "a//b", ".", "a/../b", "a/./b", "a\nb", "a\0", "\ud800"])
+def test_a_prefix_that_clients_would_read_differently_is_refused(prefix: str) -> None:
+    with pytest.raises(ContractError):
+        RunLocation("bucket", prefix, "run", "us-east-1")
+
+
+@pytest.mark.parametrize("region", ["", "us east 1", "us-east-1\n", "us-east-1&x=1"])
+def test_a_region_that_is_none_is_refused(region: str) -> None:
+    with pytest.raises(ContractError):
+        RunLocation("bucket", "prefix", "run", region)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "run",
+        "s3://",
+        "s3://bucket",
+        "s3://bucket?region=r",
+        "s3://bucket/?region=r",
+        "s3://bucket/run",
+        "s3://bucket/run?",
+        "s3://bucket/run?region=",
+        "s3://bucket/run?region",
+        "s3://bucket/run?zone=a",
+        "s3://bucket/run?region=a&region=b",
+        "https://bucket/run?region=r",
+        "s3://[bucket/run?region=r",
+        "s3://bucket/%2e%2e/run?region=r",
+        "Ref::run",
+    ],
+)
+def test_what_is_no_address_of_a_run_is_refused(address: str) -> None:
+    with pytest.raises(ContractError):
+        RunLocation.parse(address)
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_a_contract_error(text: str) -> None:
+    for address in (text, f"s3://{text}", f"s3://bucket/{text}?region=r", f"s3://bucket/run?{text}"):
+        with contextlib.suppress(ContractError):
+            assert isinstance(RunLocation.parse(address), RunLocation)
+
+
+@given(st.integers(0, 10**18), st.none() | st.integers(0, 10**18))
+def test_an_outcome_key_tells_its_job(sequence: int, index: int | None) -> None:
+    assert parse_outcome_key(outcome_key(sequence, index)) == (sequence, index)
+
+
+def test_keys_are_the_documented_ones() -> None:
+    assert pack_key(7) == "packs/7"
+    assert outcome_key(7, None) == "outcomes/7"
+    assert outcome_key(7, 0) == "outcomes/7.0"
+    assert outcome_key(7, None).startswith(f"{OUTCOMES}/")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "packs/7",
+        "outcomes/",
+        "outcomes/07",
+        "outcomes/7.",
+        "outcomes/7.01",
+        "outcomes/-1",
+        "outcomes/7.1.2",
+        "outcomes/7\n",
+        "outcomes/ 7",
+        "outcomes/7x",
+        "outcomes/\N{ARABIC-INDIC DIGIT SEVEN}",
+        "outcomes/" + "9" * 5000,
+        "a/outcomes/7",
+    ],
+)
+def test_what_is_no_outcome_key_is_refused(key: str) -> None:
+    with pytest.raises(ContractError):
+        parse_outcome_key(key)
+
+
+@given(st.text() | st.text().map(lambda text: f"outcomes/{text}"))
+def test_any_text_is_an_outcome_key_or_a_contract_error(key: str) -> None:
+    try:
+        parsed = parse_outcome_key(key)
+    except ContractError:
+        return
+    assert outcome_key(*parsed) == key

@@ -1,0 +1,126 @@
+"""The one description of what is wanted. A pure function: settings and surroundings in, every resource out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from scaler_batch.payload.contract import (
+    PACK_IN_STORE,
+    PACK_PARAMETER,
+    RUN_PARAMETER,
+    RUNNER_COMMAND,
+    SEQUENCE_PARAMETER,
+)
+from scaler_batch.provision import policies
+from scaler_batch.provision.release import VERSION
+from scaler_batch.provision.resources.batch_status import ENABLED
+from scaler_batch.provision.resources.bucket import ENCRYPTION, BucketSpecification, Expiry
+from scaler_batch.provision.resources.compute_environment import ComputeEnvironmentSpecification
+from scaler_batch.provision.resources.instance_profile import InstanceProfileSpecification
+from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
+from scaler_batch.provision.resources.job_queue import JobQueueSpecification
+from scaler_batch.provision.resources.log_group import LogGroupSpecification
+from scaler_batch.provision.resources.role import RoleSpecification
+from scaler_batch.provision.settings import container_memory
+from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scaler_batch.provision.naming import Names
+    from scaler_batch.provision.resources.surroundings import Network
+    from scaler_batch.provision.settings import Settings
+
+TASK_PREFIX: Final = "scaler-tasks"
+"""Where tasks lie in the bucket: the worker's default for ``--s3-prefix``, and all that the job role opens."""
+
+TASK_DAYS: Final = 1
+LOG_DAYS: Final = 30
+
+DEFAULT_PARAMETERS: Final[Mapping[str, str]] = {
+    RUN_PARAMETER: "none",
+    SEQUENCE_PARAMETER: "0",
+    PACK_PARAMETER: PACK_IN_STORE,
+}
+"""Of a job that was submitted by hand, without any: the runner says that it has no run, and ends."""
+
+ECS_TASKS: Final = "ecs-tasks.amazonaws.com"
+
+
+def describe(settings: Settings, names: Names, network: Network) -> tuple[Wanted[Any], ...]:
+    """Describe every resource, in the order of making."""
+    specifications: dict[Kind, Specification] = {
+        Kind.LOG_GROUP: LogGroupSpecification(retention_days=LOG_DAYS),
+        Kind.BUCKET: _bucket(names),
+        Kind.JOB_ROLE: _job_role(names),
+        Kind.EXECUTION_ROLE: _execution_role(names),
+        Kind.INSTANCE_ROLE: _instance_role(names),
+        Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
+        Kind.JOB_DEFINITION: _job_definition(settings, names),
+        Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network),
+        Kind.JOB_QUEUE: _job_queue(names),
+    }
+    tags = {PREFIX_TAG: names.target.prefix, VERSION_TAG: VERSION}
+    return tuple(Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
+
+
+def _bucket(names: Names) -> BucketSpecification:
+    return BucketSpecification(
+        owner=names.target.prefix,
+        public_access_blocked=True,
+        encryption=ENCRYPTION,
+        policy=policies.encrypted_transport_only(names.arn(Kind.BUCKET)),
+        expiry=(Expiry(prefix=f"{TASK_PREFIX}/", days=TASK_DAYS),),
+    )
+
+
+def _job_role(names: Names) -> RoleSpecification:
+    return RoleSpecification(
+        trust=policies.trust(ECS_TASKS),
+        policies={"run-tasks": policies.run_tasks(names.arn(Kind.BUCKET), TASK_PREFIX)},
+    )
+
+
+def _execution_role(names: Names) -> RoleSpecification:
+    return RoleSpecification(
+        trust=policies.trust(ECS_TASKS),
+        policies={"start-containers": policies.start_containers(names.arn(Kind.LOG_GROUP))},
+    )
+
+
+def _instance_role(names: Names) -> RoleSpecification:
+    partition = names.account.partition
+    return RoleSpecification(
+        trust=policies.trust(policies.ec2_service(partition)), managed=frozenset({policies.ecs_agent(partition)})
+    )
+
+
+def _job_definition(settings: Settings, names: Names) -> JobDefinitionSpecification:
+    return JobDefinitionSpecification(
+        image=settings.image,
+        command=RUNNER_COMMAND,
+        parameters=DEFAULT_PARAMETERS,
+        environment={"AWS_DEFAULT_REGION": settings.region},
+        vcpus=settings.vcpus,
+        memory_mb=container_memory(settings.memory_mb),
+        timeout_seconds=settings.job_timeout_minutes * 60,
+        job_role=names.arn(Kind.JOB_ROLE),
+        execution_role=names.arn(Kind.EXECUTION_ROLE),
+        log_group=names.of(Kind.LOG_GROUP),
+        log_region=settings.region,
+    )
+
+
+def _compute_environment(settings: Settings, names: Names, network: Network) -> ComputeEnvironmentSpecification:
+    return ComputeEnvironmentSpecification(
+        state=ENABLED,
+        max_vcpus=settings.max_vcpus,
+        instance_types=settings.instance_types,
+        instance_profile=names.arn(Kind.INSTANCE_PROFILE),
+        subnets=network.subnets,
+        security_groups=network.security_groups,
+    )
+
+
+def _job_queue(names: Names) -> JobQueueSpecification:
+    return JobQueueSpecification(state=ENABLED, priority=1, compute_environments=(names.arn(Kind.COMPUTE_ENVIRONMENT),))

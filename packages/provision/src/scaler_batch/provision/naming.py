@@ -1,0 +1,73 @@
+"""The sole owner of names: what each resource is called, and so its ARN before it exists.
+
+Names follow from prefix, account and region alone. That is why a cleanup needs no files, and why a description can
+name a role that is still to be made. IAM knows no regions, hence the region in the names of roles; bucket names are
+shared with the whole world, hence account and region in that of the bucket.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scaler_batch.provision.vocabulary import Kind
+
+if TYPE_CHECKING:
+    from scaler_batch.provision.settings import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose account the resources lie in.
+
+    Attributes:
+        number: Its twelve digits.
+        partition: ``aws``, ``aws-cn``, ``aws-us-gov``: the first part of every ARN.
+    """
+
+    number: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the resources of one target in one account are called."""
+
+    target: Target
+    account: Account
+
+    def of(self, kind: Kind) -> str:
+        """The name of the resource of this kind."""
+        prefix, region = self.target.prefix, self.target.region
+        return {
+            Kind.LOG_GROUP: f"/{prefix}/jobs",
+            Kind.BUCKET: f"{prefix}-{self.account.number}-{region}",
+            Kind.JOB_ROLE: f"{prefix}-{region}-job",
+            Kind.EXECUTION_ROLE: f"{prefix}-{region}-execution",
+            Kind.INSTANCE_ROLE: f"{prefix}-{region}-instance",
+            Kind.INSTANCE_PROFILE: f"{prefix}-{region}-instance",
+            Kind.JOB_DEFINITION: f"{prefix}-job",
+            Kind.COMPUTE_ENVIRONMENT: f"{prefix}-compute",
+            Kind.JOB_QUEUE: f"{prefix}-queue",
+        }[kind]
+
+    def arn(self, kind: Kind) -> str:
+        """The ARN of the resource of this kind; of a job definition, without its revision."""
+        name = self.of(kind)
+        return {
+            Kind.LOG_GROUP: self._regional("logs", f"log-group:{name}"),
+            Kind.BUCKET: f"arn:{self.account.partition}:s3:::{name}",
+            Kind.JOB_ROLE: self._global("iam", f"role/{name}"),
+            Kind.EXECUTION_ROLE: self._global("iam", f"role/{name}"),
+            Kind.INSTANCE_ROLE: self._global("iam", f"role/{name}"),
+            Kind.INSTANCE_PROFILE: self._global("iam", f"instance-profile/{name}"),
+            Kind.JOB_DEFINITION: self._regional("batch", f"job-definition/{name}"),
+            Kind.COMPUTE_ENVIRONMENT: self._regional("batch", f"compute-environment/{name}"),
+            Kind.JOB_QUEUE: self._regional("batch", f"job-queue/{name}"),
+        }[kind]
+
+    def _regional(self, service: str, resource: str) -> str:
+        return f"arn:{self.account.partition}:{service}:{self.target.region}:{self.account.number}:{resource}"
+
+    def _global(self, service: str, resource: str) -> str:
+        return f"arn:{self.account.partition}:{service}::{self.account.number}:{resource}"

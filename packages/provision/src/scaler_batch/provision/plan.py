@@ -1,0 +1,142 @@
+"""What to do, from what is wanted and what is there. Pure: nothing here looks or acts.
+
+A plan has one step for each resource, also for those that stay as they are, so that it can be read as the whole truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from scaler_batch.provision.errors import ConflictError
+from scaler_batch.provision.vocabulary import Kind, Phase, Specification
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from scaler_batch.provision.vocabulary import Observed, Wanted
+
+
+class Action(StrEnum):
+    """What a step does to its resource."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    AWAIT = "await"
+    """It is as wanted, but not yet ready: an earlier run was interrupted while it waited."""
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of a specification that is not as wanted."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about one resource.
+
+    Attributes:
+        observed: What is there; ``None`` when the resource is to be created.
+        changes: What differs; empty unless the resource is to be changed.
+    """
+
+    action: Action
+    wanted: Wanted[Any]
+    observed: Observed[Any] | None = None
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, in order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """The steps that do something; empty when all is as wanted."""
+        return tuple(step for step in self.steps if step.action is not Action.KEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalPlan:
+    """What a cleanup would remove, in order, and what it would leave alone.
+
+    Attributes:
+        remove: Ours.
+        foreign: There under our names, but without our tag.
+    """
+
+    remove: tuple[tuple[Kind, Observed[Any]], ...]
+    foreign: tuple[tuple[Kind, Observed[Any]], ...]
+
+
+def make_plan(
+    wanted: Iterable[Wanted[Any]],
+    observed: Mapping[Kind, Observed[Any] | None],
+    *,
+    prefix: str,
+    unfinished: Collection[Kind] = (),
+) -> Plan:
+    """Compare, and say what to do.
+
+    Args:
+        wanted: Every resource, in the order of making.
+        observed: What is there of each.
+        prefix: Whose tag makes a resource ours.
+        unfinished: What an interrupted run was about to make: ours, tagged or not.
+
+    Raises:
+        ConflictError: Something of these names is there, and not ours.
+    """
+    foreign = [(kind, one) for kind, one in observed.items() if one and not _ours(kind, one, prefix, unfinished)]
+    if foreign:
+        listed = ", ".join(f"{kind.words} {one.name}" for kind, one in foreign)
+        raise ConflictError(
+            f"there already, and not made by this tool for prefix {prefix!r}: {listed}",
+            fix="pass another --prefix, or remove what is listed",
+        )
+    return Plan(tuple(_step(one, observed.get(one.kind)) for one in wanted))
+
+
+def make_removal_plan(
+    observed: Mapping[Kind, Observed[Any] | None], *, prefix: str, unfinished: Collection[Kind] = ()
+) -> RemovalPlan:
+    """Say what to remove, in the order opposite to that of making.
+
+    Args:
+        observed: What is there.
+        prefix: Whose tag makes a resource ours.
+        unfinished: What an interrupted run was about to make: ours, tagged or not.
+    """
+    present = [(kind, one) for kind in reversed(Kind) if (one := observed.get(kind))]
+    return RemovalPlan(
+        remove=tuple((kind, one) for kind, one in present if _ours(kind, one, prefix, unfinished)),
+        foreign=tuple((kind, one) for kind, one in present if not _ours(kind, one, prefix, unfinished)),
+    )
+
+
+def _ours(kind: Kind, observed: Observed[Any], prefix: str, unfinished: Collection[Kind]) -> bool:
+    return observed.belongs_to(prefix) or (kind in unfinished and not observed.tags)
+
+
+def _step(wanted: Wanted[Any], observed: Observed[Any] | None) -> Step:
+    if observed is None or observed.phase is Phase.LEAVING:
+        return Step(Action.CREATE, wanted)
+    if changes := _changes(wanted.specification, observed.specification):
+        return Step(Action.CHANGE, wanted, observed, changes)
+    return Step(Action.KEEP if observed.phase is Phase.READY else Action.AWAIT, wanted, observed)
+
+
+def _changes(wanted: Specification, observed: Specification) -> tuple[Change, ...]:
+    compared = (
+        Change(field.name, getattr(observed, field.name), getattr(wanted, field.name))
+        for field in fields(wanted)  # type: ignore[arg-type]
+    )
+    return tuple(change for change in compared if change.before != change.after)

@@ -1,0 +1,97 @@
+"""The IAM documents, as values: who may assume a role, and what it may then do. Nothing here talks to AWS.
+
+Three roles, because three parties act: the user's code in the container (job role: only the task prefix of the
+bucket), ECS before that container runs (execution role: pull the image, open the log), and the ECS agent on the
+instance (instance role: AWS's own policy for it).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+Document: TypeAlias = dict[str, Any]
+"""An IAM policy document, as JSON has it."""
+
+_VERSION: Final = "2012-10-17"
+
+
+def trust(service: str) -> Document:
+    """Who may assume a role: one AWS service, such as ``ecs-tasks.amazonaws.com``."""
+    return _document({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+
+
+def ec2_service(partition: str) -> str:
+    """How EC2 is called as the principal of a trust policy: the Chinese partition has a name of its own for it."""
+    return "ec2.amazonaws.com.cn" if partition == "aws-cn" else "ec2.amazonaws.com"
+
+
+def run_tasks(bucket_arn: str, prefix: str) -> Document:
+    """What the runner needs: read packs, write outcomes, and learn that an object is absent rather than forbidden."""
+    return _document(
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"{bucket_arn}/{prefix}/*"},
+        {
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": bucket_arn,
+            "Condition": {"StringLike": {"s3:prefix": f"{prefix}/*"}},
+        },
+    )
+
+
+def start_containers(log_group_arn: str) -> Document:
+    """What ECS needs before the container runs: the image, from wherever it lies in ECR, and the log."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Action": [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetAuthorizationToken",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{log_group_arn}:*",
+        },
+    )
+
+
+def ecs_agent(partition: str) -> str:
+    """ARN of AWS's own policy for ECS agents. AWS extends it when the agent learns new calls; a copy would age."""
+    return f"arn:{partition}:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+
+
+def encrypted_transport_only(bucket_arn: str) -> Document:
+    """Refuse every request to the bucket that does not come over TLS."""
+    return _document(
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
+
+
+def canonical(document: Document) -> Document:
+    """The document in the one form in which two of equal meaning are equal.
+
+    AWS gives documents back with lists of one written as their element and lists in another order.
+    """
+    return {key: _canonical(value) for key, value in document.items()}
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return canonical(value)
+    if isinstance(value, list):
+        return _canonical(value[0]) if len(value) == 1 else sorted(map(_canonical, value), key=repr)
+    return value
+
+
+def _document(*statements: Document) -> Document:
+    return canonical({"Version": _VERSION, "Statement": list(statements)})

@@ -1,0 +1,82 @@
+"""All kinds of resources behind one door, through which no exception of botocore's leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scaler_batch.provision.resources.bucket import BucketHandler
+from scaler_batch.provision.resources.clients import translated
+from scaler_batch.provision.resources.compute_environment import ComputeEnvironmentHandler
+from scaler_batch.provision.resources.instance_profile import InstanceProfileHandler
+from scaler_batch.provision.resources.job_definition import JobDefinitionHandler
+from scaler_batch.provision.resources.job_queue import JobQueueHandler
+from scaler_batch.provision.resources.log_group import LogGroupHandler
+from scaler_batch.provision.resources.role import RoleHandler
+from scaler_batch.provision.vocabulary import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from scaler_batch.provision.naming import Names
+    from scaler_batch.provision.resources.clients import Clients
+    from scaler_batch.provision.resources.handler import Handler
+    from scaler_batch.provision.vocabulary import Observed, Wanted
+    from scaler_batch.provision.waiting import Waiter
+
+
+class Catalogue:
+    """Observes, makes, changes and removes resources of every kind.
+
+    Each method raises :class:`~scaler_batch.provision.errors.AwsError` when AWS refuses,
+    :class:`~scaler_batch.provision.errors.WaitError` when a wait runs out of time, and
+    :class:`~scaler_batch.provision.errors.BrokenError` when AWS finds a resource invalid.
+    """
+
+    def __init__(self, clients: Clients, waiter: Waiter, names: Names) -> None:
+        self._names = names
+        self._handlers = _handlers(clients, waiter, names)
+
+    def observe_all(self) -> dict[Kind, Observed[Any] | None]:
+        """Look at every resource, in the order of making."""
+        return {kind: self.observe(kind) for kind in Kind}
+
+    def observe(self, kind: Kind) -> Observed[Any] | None:
+        """Look at one resource; ``None`` when there is none of its name."""
+        name = self._names.of(kind)
+        with translated(f"look at {kind.words} {name}"):
+            return self._handlers[kind].observe(name)
+
+    def create(self, wanted: Wanted[Any]) -> str:
+        """Make one, and return its ARN."""
+        with translated(f"make {wanted.kind.words} {wanted.name}"):
+            return self._handlers[wanted.kind].create(wanted) or wanted.arn
+
+    def change(self, wanted: Wanted[Any], fields: Collection[str], arn: str) -> str:
+        """Change these fields of one whose ARN is known, and return its ARN, which may be another."""
+        with translated(f"change {wanted.kind.words} {wanted.name}"):
+            return self._handlers[wanted.kind].change(wanted, fields) or arn
+
+    def settle(self, wanted: Wanted[Any]) -> None:
+        """Wait until one can be relied on."""
+        with translated(f"look at {wanted.kind.words} {wanted.name}"):
+            self._handlers[wanted.kind].settle(wanted.name)
+
+    def remove(self, kind: Kind, observed: Observed[Any]) -> None:
+        """Remove one, and wait until it is gone."""
+        with translated(f"remove {kind.words} {observed.name}"):
+            self._handlers[kind].remove(observed)
+
+
+def _handlers(clients: Clients, waiter: Waiter, names: Names) -> Mapping[Kind, Handler[Any]]:
+    role = RoleHandler(clients.iam, waiter)
+    return {
+        Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
+        Kind.BUCKET: BucketHandler(clients.s3, waiter, account=names.account.number, region=names.target.region),
+        Kind.JOB_ROLE: role,
+        Kind.EXECUTION_ROLE: role,
+        Kind.INSTANCE_ROLE: role,
+        Kind.INSTANCE_PROFILE: InstanceProfileHandler(clients.iam, waiter),
+        Kind.JOB_DEFINITION: JobDefinitionHandler(clients.batch),
+        Kind.COMPUTE_ENVIRONMENT: ComputeEnvironmentHandler(clients.batch, waiter),
+        Kind.JOB_QUEUE: JobQueueHandler(clients.batch, waiter),
+    }

@@ -1,0 +1,113 @@
+"""The job queue: where jobs wait for the compute environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
+from scaler_batch.provision.resources.handler import Handler
+from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.type_defs import ComputeEnvironmentOrderTypeDef, JobQueueDetailTypeDef
+
+    from scaler_batch.provision.waiting import Waiter
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueueSpecification(Specification):
+    """A job queue.
+
+    Attributes:
+        state: ``ENABLED``, ``DISABLED``, or ``INVALID`` when AWS has found a fault with it.
+        priority: Among queues that share a compute environment, the higher goes first.
+        compute_environments: ARNs, in the order in which they are tried.
+    """
+
+    state: str
+    priority: int
+    compute_environments: tuple[str, ...]
+
+
+class JobQueueHandler(Handler[JobQueueSpecification]):
+    """Looks after the job queue."""
+
+    def __init__(self, batch: BatchClient, waiter: Waiter) -> None:
+        self._batch = batch
+        self._waiter = waiter
+
+    def observe(self, name: str) -> Observed[JobQueueSpecification] | None:
+        """Look at the queue."""
+        found = self._find(name)
+        if found is None:
+            return None
+        phase = _status(found).phase
+        return Observed(name, found["jobQueueArn"], _specification(found), dict(found.get("tags", {})), phase)
+
+    def create(self, wanted: Wanted[JobQueueSpecification]) -> None:
+        """Make it, once one of the same name that is being removed has gone."""
+        self._watch(wanted.name).until_gone()
+        self._batch.create_job_queue(
+            jobQueueName=wanted.name,
+            state="ENABLED",
+            priority=wanted.specification.priority,
+            computeEnvironmentOrder=_order(wanted.specification.compute_environments),
+            tags=wanted.tags,
+        )
+
+    def change(self, wanted: Wanted[JobQueueSpecification], fields: Collection[str]) -> None:
+        """Bring it to what is wanted; all fields are cheap to set."""
+        self._watch(wanted.name).until_still()
+        self._batch.update_job_queue(
+            jobQueue=wanted.name,
+            state="ENABLED",
+            priority=wanted.specification.priority,
+            computeEnvironmentOrder=_order(wanted.specification.compute_environments),
+        )
+
+    def settle(self, name: str) -> None:
+        """Wait until it is valid."""
+        self._watch(name).until_valid(lambda: self._batch.update_job_queue(jobQueue=name, state="ENABLED"))
+
+    def remove(self, observed: Observed[JobQueueSpecification]) -> None:
+        """Disable it, delete it, and wait until it is gone; AWS ends the jobs in it."""
+        name = observed.name
+        watch = self._watch(name)
+        if (found := self._find(name)) and found["status"] != "DELETING":
+            watch.until_still()
+            self._batch.update_job_queue(jobQueue=name, state="DISABLED")
+            watch.until_still()
+            self._batch.delete_job_queue(jobQueue=name)
+        watch.until_gone()
+
+    def _find(self, name: str) -> JobQueueDetailTypeDef | None:
+        found = self._batch.describe_job_queues(jobQueues=[name])["jobQueues"]
+        return next((one for one in found if one["status"] != "DELETED"), None)
+
+    def _watch(self, name: str) -> StatusWatch:
+        def look() -> Status | None:
+            found = self._find(name)
+            return _status(found) if found else None
+
+        return StatusWatch(f"job queue {name}", look, self._waiter)
+
+
+def _status(found: JobQueueDetailTypeDef) -> Status:
+    return Status(found["status"], found.get("statusReason", ""))
+
+
+def _specification(found: JobQueueDetailTypeDef) -> JobQueueSpecification:
+    ordered = sorted(found["computeEnvironmentOrder"], key=lambda one: one["order"])
+    return JobQueueSpecification(
+        state=INVALID if found["status"] == INVALID else found.get("state", ENABLED),
+        priority=found["priority"],
+        compute_environments=tuple(one["computeEnvironment"] for one in ordered),
+    )
+
+
+def _order(environments: Sequence[str]) -> list[ComputeEnvironmentOrderTypeDef]:
+    return [{"order": order, "computeEnvironment": arn} for order, arn in enumerate(environments, start=1)]

@@ -1,0 +1,139 @@
+"""The three roles; they differ in their documents only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from scaler_batch.provision.policies import canonical
+from scaler_batch.provision.resources.clients import once_accepted, unless_missing
+from scaler_batch.provision.resources.handler import Handler
+from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from mypy_boto3_iam import IAMClient
+
+    from scaler_batch.provision.policies import Document
+    from scaler_batch.provision.waiting import Waiter
+
+MISSING: Final = "NoSuchEntity"
+PASSING: Final = (MISSING, "ConcurrentModification")
+"""What IAM says of a change that has not reached it everywhere yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpecification(Specification):
+    """A role.
+
+    Attributes:
+        trust: Who may assume it.
+        policies: What it allows, by name of the inline policy.
+        managed: ARNs of policies that AWS keeps and that hold for it as well.
+    """
+
+    trust: Document
+    policies: Mapping[str, Document] = field(default_factory=dict)
+    managed: frozenset[str] = frozenset()
+
+
+class RoleHandler(Handler[RoleSpecification]):
+    """Looks after one role."""
+
+    def __init__(self, iam: IAMClient, waiter: Waiter) -> None:
+        self._iam = iam
+        self._waiter = waiter
+
+    def observe(self, name: str) -> Observed[RoleSpecification] | None:
+        """Look at the role with all that is attached to it."""
+        found = unless_missing(lambda: self._iam.get_role(RoleName=name), MISSING)
+        if found is None:
+            return None
+        role = found["Role"]
+        specification = RoleSpecification(
+            trust=canonical(_document(role["AssumeRolePolicyDocument"])),
+            policies={policy: self._policy(name, policy) for policy in self._policy_names(name)},
+            managed=frozenset(self._managed(name)),
+        )
+        return Observed(name, role["Arn"], specification, {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])})
+
+    def create(self, wanted: Wanted[RoleSpecification]) -> None:
+        """Make it, then give it its policies."""
+        self._iam.create_role(
+            RoleName=wanted.name,
+            AssumeRolePolicyDocument=json.dumps(wanted.specification.trust),
+            Description="Made by scaler-batch-provision",
+            Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+        )
+        self.change(wanted, ("policies", "managed"))
+
+    def change(self, wanted: Wanted[RoleSpecification], fields: Collection[str]) -> None:
+        """Set these fields; what is attached and not wanted goes."""
+        setters = {"trust": self._set_trust, "policies": self._set_policies, "managed": self._set_managed}
+        for one in fields:
+            self._accepted(wanted.name, setters[one], wanted)
+
+    def remove(self, observed: Observed[RoleSpecification]) -> None:
+        """Take everything off it, and remove it."""
+        name = observed.name
+        once_accepted(
+            self._waiter,
+            f"role {name} to be free",
+            lambda: unless_missing(lambda: self._strip_and_delete(name), MISSING),
+            "DeleteConflict",
+            "ConcurrentModification",
+        )
+
+    def _accepted(
+        self,
+        name: str,
+        setter: Callable[[Wanted[RoleSpecification]], None],
+        wanted: Wanted[RoleSpecification],
+    ) -> None:
+        once_accepted(self._waiter, f"role {name}", lambda: setter(wanted), *PASSING)
+
+    def _set_trust(self, wanted: Wanted[RoleSpecification]) -> None:
+        document = json.dumps(wanted.specification.trust)
+        self._iam.update_assume_role_policy(RoleName=wanted.name, PolicyDocument=document)
+
+    def _set_policies(self, wanted: Wanted[RoleSpecification]) -> None:
+        for policy, document in wanted.specification.policies.items():
+            self._iam.put_role_policy(RoleName=wanted.name, PolicyName=policy, PolicyDocument=json.dumps(document))
+        self._drop_policies(wanted.name, keep=set(wanted.specification.policies))
+
+    def _set_managed(self, wanted: Wanted[RoleSpecification]) -> None:
+        for arn in sorted(wanted.specification.managed):
+            self._iam.attach_role_policy(RoleName=wanted.name, PolicyArn=arn)
+        self._detach(wanted.name, keep=set(wanted.specification.managed))
+
+    def _strip_and_delete(self, name: str) -> None:
+        self._drop_policies(name, keep=set())
+        self._detach(name, keep=set())
+        self._iam.delete_role(RoleName=name)
+
+    def _drop_policies(self, name: str, *, keep: set[str]) -> None:
+        for policy in set(self._policy_names(name)) - keep:
+            self._iam.delete_role_policy(RoleName=name, PolicyName=policy)
+
+    def _detach(self, name: str, *, keep: set[str]) -> None:
+        for arn in set(self._managed(name)) - keep:
+            self._iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+
+    def _policy_names(self, name: str) -> list[str]:
+        pages = self._iam.get_paginator("list_role_policies").paginate(RoleName=name)
+        return [policy for page in pages for policy in page["PolicyNames"]]
+
+    def _policy(self, name: str, policy: str) -> Document:
+        found = self._iam.get_role_policy(RoleName=name, PolicyName=policy)
+        return canonical(_document(found["PolicyDocument"]))
+
+    def _managed(self, name: str) -> list[str]:
+        pages = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+
+
+def _document(found: Any) -> Document:
+    """The document as botocore decoded it; its stubs say it might be text."""
+    return json.loads(found) if isinstance(found, str) else dict(found)

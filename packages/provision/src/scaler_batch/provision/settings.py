@@ -1,0 +1,174 @@
+"""What the user may choose, checked before the first call goes out.
+
+The defaults are those of the setup guide. Nothing here reads files or the environment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scaler_batch.provision.errors import SettingsError
+
+DEFAULT_REGION: Final = "us-east-1"
+DEFAULT_PREFIX: Final = "scaler-batch"
+DEFAULT_INSTANCE_TYPES: Final = ("default_x86_64",)
+"""AWS Batch's own choice among current x86 instances; needs no care when new ones appear."""
+
+DEFAULT_CONFIG: Final = Path(".scaler_aws_batch_config.json")
+DEFAULT_ENV: Final = Path(".scaler_aws_hpc.env")
+
+MEMORY_STEP_MB: Final = 2048
+
+_REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
+_PREFIX = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
+_ACCOUNT_DIGITS: Final = 12
+_BUCKET_LENGTH: Final = 63
+_RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-")
+"""S3 keeps these for itself; the bucket's name begins with the prefix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which set of resources: all that is needed to find and to remove them.
+
+    Attributes:
+        prefix: Begins the name of every resource and is the value of the tag that marks it as ours.
+        region: AWS region, such as ``us-east-1``.
+
+    Raises:
+        SettingsError: No resource could have such a name.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    region: str = DEFAULT_REGION
+
+    def __post_init__(self) -> None:
+        """Refuse names that AWS would refuse later, half way through."""
+        _check_region(self.region)
+        _check_prefix(self.prefix, longest=_BUCKET_LENGTH - _ACCOUNT_DIGITS - len(self.region) - 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What to provision.
+
+    Attributes:
+        image: URI of the container image that holds the runner.
+        prefix: See :class:`Target`.
+        region: See :class:`Target`.
+        vcpus: vCPUs of one job.
+        memory_mb: Memory of one job as asked for, in MB; see :func:`container_memory` for what the container gets.
+        max_vcpus: Most vCPUs that the compute environment may grow to. It shrinks to none when idle.
+        instance_types: EC2 instance types or families, or ``default_x86_64`` for AWS's choice.
+        job_timeout_minutes: When AWS Batch stops a job that was submitted without a timeout of its own.
+
+    Raises:
+        SettingsError: Some value cannot be, or the values contradict each other.
+    """
+
+    image: str
+    prefix: str = DEFAULT_PREFIX
+    region: str = DEFAULT_REGION
+    vcpus: int = 1
+    memory_mb: int = 2048
+    max_vcpus: int = 256
+    instance_types: tuple[str, ...] = DEFAULT_INSTANCE_TYPES
+    job_timeout_minutes: int = 60
+
+    def __post_init__(self) -> None:
+        """Refuse what AWS would refuse, or what no job could ever run on."""
+        _ = self.target
+        _check_image(self.image)
+        _check_instance_types(self.instance_types)
+        for option in ("vcpus", "memory_mb", "max_vcpus", "job_timeout_minutes"):
+            _check_positive(option, getattr(self, option))
+        if self.vcpus > self.max_vcpus:
+            raise SettingsError(
+                f"a job of {self.vcpus} vCPUs never fits a compute environment of at most {self.max_vcpus}",
+                fix="raise --max-vcpus or lower --vcpus",
+            )
+
+    @property
+    def target(self) -> Target:
+        """Which set of resources these settings are for."""
+        return Target(prefix=self.prefix, region=self.region)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the two local files lie.
+
+    Attributes:
+        config: JSON with every resource; written as the work goes on.
+        env: Shell lines that name what the worker adapter needs; written at the end.
+    """
+
+    config: Path = DEFAULT_CONFIG
+    env: Path = DEFAULT_ENV
+
+
+def round_memory(asked_mb: int) -> int:
+    """Round to the nearest multiple of 2,048 MB, a half upwards, and never to nothing.
+
+    Instances come in such multiples: a job of 4,000 MB would block 4,096 all the same.
+    """
+    return max(1, (2 * asked_mb + MEMORY_STEP_MB) // (2 * MEMORY_STEP_MB)) * MEMORY_STEP_MB
+
+
+def container_memory(asked_mb: int) -> int:
+    """How many MB the container gets: 90 % of the rounded size.
+
+    The rest is for the operating system and the ECS agent. A container that asks for an instance's whole memory
+    stays RUNNABLE for ever.
+    """
+    return round_memory(asked_mb) * 9 // 10
+
+
+def _check_region(region: str) -> None:
+    if not _REGION.fullmatch(region):
+        raise SettingsError(f"{region!r} is not an AWS region", fix="pass --region with a name such as us-east-1")
+
+
+def _check_prefix(prefix: str, *, longest: int) -> None:
+    if not _PREFIX.fullmatch(prefix) or prefix.startswith(_RESERVED_BEGINNINGS):
+        raise SettingsError(
+            f"prefix {prefix!r} cannot begin the name of a bucket",
+            fix="pass --prefix with lower-case letters, digits and hyphens, beginning with a letter, "
+            "not ending with a hyphen",
+        )
+    if len(prefix) > longest:
+        raise SettingsError(
+            f"prefix {prefix!r} is {len(prefix)} characters long; the bucket's name leaves room for {longest}",
+            fix="pass a shorter --prefix",
+        )
+
+
+def _check_image(image: str) -> None:
+    if not image:
+        raise SettingsError(
+            "no container image was named, and this version does not build one",
+            fix="build an image that holds Python and scaler-batch-runner, push it where AWS can pull it, and pass its "
+            "URI: --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch:1",
+        )
+    if not _IMAGE.fullmatch(image):
+        raise SettingsError(f"{image!r} is not the URI of a container image", fix="pass --image registry/name:tag")
+
+
+def _check_instance_types(types: tuple[str, ...]) -> None:
+    wrong = [one for one in types if not _INSTANCE_TYPE.fullmatch(one)]
+    if wrong or not types:
+        raise SettingsError(
+            f"not EC2 instance types: {', '.join(map(repr, wrong)) or 'none given'}",
+            fix="pass --instance-types with names parted by commas, such as m6i.large,c6i",
+        )
+
+
+def _check_positive(option: str, value: int) -> None:
+    if value < 1:
+        name = option.removesuffix("_mb").removesuffix("_minutes").replace("_", "-")
+        raise SettingsError(f"--{name} is {value}", fix="pass a whole number of 1 or more")

@@ -1,0 +1,112 @@
+"""The words that all modules here share: kinds of resources, what is wanted of one, what is there of it.
+
+A resource is described by a *specification*, a frozen dataclass that lies beside the code that makes it. The same
+dataclass says what is wanted and what was found, so that comparing the two needs no knowledge of AWS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX_TAG: Final = "scaler-batch:prefix"
+"""The tag that makes a resource ours: its value is the prefix that it was made for."""
+
+VERSION_TAG: Final = "scaler-batch:version"
+"""The tag that tells which version of this package made a resource."""
+
+
+class Kind(StrEnum):
+    """What there is to make, in the order of making; the reverse is the order of removing.
+
+    The values are written into the JSON file: never change one.
+    """
+
+    LOG_GROUP = "log_group"
+    BUCKET = "bucket"
+    JOB_ROLE = "job_role"
+    EXECUTION_ROLE = "execution_role"
+    INSTANCE_ROLE = "instance_role"
+    INSTANCE_PROFILE = "instance_profile"
+    JOB_DEFINITION = "job_definition"
+    COMPUTE_ENVIRONMENT = "compute_environment"
+    JOB_QUEUE = "job_queue"
+
+    @property
+    def words(self) -> str:
+        """The kind as people say it."""
+        return self.value.replace("_", " ")
+
+
+class Specification:
+    """Base of the frozen dataclasses that say what a resource is like."""
+
+
+SpecificationT = TypeVar("SpecificationT", bound=Specification)
+
+
+class Phase(StrEnum):
+    """How far a resource is."""
+
+    READY = "ready"
+    SETTLING = "settling"
+    """Being made or changed: wait before relying on it."""
+    LEAVING = "leaving"
+    """Being removed: as good as absent, but its name is still taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which resource.
+
+    Attributes:
+        name: As its service calls it.
+        arn: Its Amazon Resource Name; of a job definition, that of the newest revision.
+    """
+
+    name: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted(Generic[SpecificationT]):
+    """A resource as it should be.
+
+    Attributes:
+        arn: Follows from the name; a job definition's is without its revision.
+        tags: Set where the service takes tags at creation.
+    """
+
+    kind: Kind
+    name: str
+    arn: str
+    specification: SpecificationT
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[SpecificationT]):
+    """A resource as it is.
+
+    Attributes:
+        tags: All its tags, others' too.
+    """
+
+    name: str
+    arn: str
+    specification: SpecificationT
+    tags: Mapping[str, str]
+    phase: Phase = Phase.READY
+
+    @property
+    def identity(self) -> Identity:
+        """Which resource this is."""
+        return Identity(self.name, self.arn)
+
+    def belongs_to(self, prefix: str) -> bool:
+        """Whether its tag says that it was made for this prefix."""
+        return self.tags.get(PREFIX_TAG) == prefix

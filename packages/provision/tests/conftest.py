@@ -1,0 +1,169 @@
+"""An AWS of moto's in this process, brought nearer to the real one where it matters here."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.loaders import create_loader
+from moto import mock_aws
+from moto.batch.models import BatchBackend
+from moto.iam.access_control import PermissionResult
+from moto.iam.models import AWSManagedPolicy, IAMBackend
+from moto.s3.models import FakeBucket
+
+from scaler_batch.provision import Patience, Settings, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch:1"
+LOADER = create_loader()
+NO_PATIENCE = Patience(ready=0, gone=0, propagation=0)
+"""Everything in this AWS happens at once, so whoever waits has a fault."""
+SERVICE_LINKED_ROLE = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(image=IMAGE)
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    """A session with an empty account behind it."""
+    monkeypatch.setattr(BatchBackend, "create_compute_environment", _with_service_linked_role)
+    monkeypatch.setattr(BatchBackend, "update_compute_environment", _with_resources)
+    monkeypatch.setattr(IAMBackend, "get_role_by_arn", _knowing_the_service_linked_role)
+    monkeypatch.setattr(IAMBackend, "_init_aws_policies", _with_the_policy_for_agents)
+    monkeypatch.setattr(FakeBucket, "get_permission", _over_tls)
+    monkeypatch.setattr("scaler_batch.provision.provisioning.Patience", lambda: NO_PATIENCE)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield open_session()
+
+
+def open_session() -> boto3.Session:
+    """A session of its own, so that a test may hook into it; what is slow to load is shared."""
+    core = botocore.session.Session()
+    core.register_component("data_loader", LOADER)
+    return boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", botocore_session=core)
+
+
+_create = BatchBackend.create_compute_environment
+_update = BatchBackend.update_compute_environment
+_get_role = IAMBackend.get_role_by_arn
+
+
+def _with_service_linked_role(self: Any, *, compute_resources: Any, service_role: Any, **rest: Any) -> Any:
+    """AWS Batch takes its service-linked role where none is named, and knows default_x86_64. moto does neither."""
+    known = ["optimal" if one == "default_x86_64" else one for one in compute_resources["instanceTypes"]]
+    resources = {**compute_resources, "instanceTypes": known}
+    made = _create(self, compute_resources=resources, service_role=service_role or SERVICE_LINKED_ROLE, **rest)
+    made.compute_resources = compute_resources
+    return made
+
+
+def _with_resources(self: Any, *, compute_environment_name: str, compute_resources: Any, **rest: Any) -> Any:
+    """AWS Batch takes new sizes. moto forgets them."""
+    updated = _update(
+        self, compute_environment_name=compute_environment_name, compute_resources=compute_resources, **rest
+    )
+    self.get_compute_environment(compute_environment_name).compute_resources.update(compute_resources or {})
+    return updated
+
+
+def _knowing_the_service_linked_role(self: Any, arn: str) -> Any:
+    return None if arn == SERVICE_LINKED_ROLE else _get_role(self, arn)
+
+
+def _with_the_policy_for_agents(self: Any) -> list[AWSManagedPolicy]:
+    """AWS keeps some thousand policies, of which one is used here. moto knows none, or takes a second to load all."""
+    dates = {"CreateDate": "2015-03-19T18:45:00", "UpdateDate": "2015-03-19T18:45:00"}
+    data = {"DefaultVersionId": "v1", "Path": "/service-role/", "Document": {}, **dates}
+    region = "cn-north-1" if self.partition == "aws-cn" else "us-east-1"
+    return [AWSManagedPolicy.from_data("AmazonEC2ContainerServiceforEC2Role", self.account_id, region, data)]
+
+
+def _over_tls(_: Any, action: str, resource: str) -> PermissionResult:
+    """S3 denies what does not come over TLS. moto does not look at the condition, and denies all."""
+    return PermissionResult.NEUTRAL
+
+
+READING = ("Describe", "Get", "Head", "List")
+
+
+class Interruption(BaseException):
+    """What a lost connection, a power cut or a SIGKILL is to the code that it hits."""
+
+
+class Calls:
+    """Every call of a session that changes something; can cut the work off after one of them.
+
+    The cut comes when AWS has done what was asked and before anyone here has heard of it: the worst moment.
+    """
+
+    def __init__(self, session: boto3.Session) -> None:
+        self.made: list[str] = []
+        self.cut_after: int | None = None
+        session.events.register("after-call", self._after_call)
+
+    def _after_call(self, model: Any, **_: Any) -> None:
+        if model.name.startswith(READING):
+            return
+        self.made.append(model.name)
+        if len(self.made) == self.cut_after:
+            raise Interruption
+
+
+@pytest.fixture
+def calls(aws: boto3.Session) -> Calls:
+    """The calls of ``aws`` that change something, from now on."""
+    return Calls(aws)
+
+
+@pytest.fixture
+def everything(aws: boto3.Session) -> Any:
+    """A function that lists every resource of every service that provisioning touches."""
+
+    session = open_session()
+
+    @cache
+    def clients(service: str) -> Any:
+        return session.client(service, region_name="us-east-1")
+
+    def listed() -> dict[str, list[str]]:
+        batch, iam = clients("batch"), clients("iam")
+        definitions = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+        return {
+            "buckets": [one["Name"] for one in clients("s3").list_buckets()["Buckets"]],
+            "log groups": [one["logGroupName"] for one in clients("logs").describe_log_groups()["logGroups"]],
+            "roles": [one["RoleName"] for one in iam.list_roles()["Roles"]],
+            "instance profiles": [
+                one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"]
+            ],
+            "policies": [one["Arn"] for one in iam.list_policies(Scope="Local")["Policies"]],
+            "compute environments": [
+                one["computeEnvironmentName"] for one in batch.describe_compute_environments()["computeEnvironments"]
+            ],
+            "job queues": [one["jobQueueName"] for one in batch.describe_job_queues()["jobQueues"]],
+            "job definitions": [f"{one['jobDefinitionName']}:{one['revision']}" for one in definitions],
+            "security groups": [one["GroupId"] for one in clients("ec2").describe_security_groups()["SecurityGroups"]],
+            "clusters": [one["clusterArn"] for one in _clusters(clients("ecs")) if one["status"] == "ACTIVE"],
+        }
+
+    return listed
+
+
+def _clusters(ecs: Any) -> list[dict[str, Any]]:
+    """The ECS clusters that AWS Batch made for itself."""
+    return list(ecs.describe_clusters(clusters=ecs.list_clusters()["clusterArns"])["clusters"])

@@ -1,0 +1,232 @@
+"""The command line: options, what is said, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scaler_batch.provision import cli
+
+if TYPE_CHECKING:
+    import boto3
+
+IMAGE = ["--image", "registry/runner:1"]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def account(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    """The account that the command line works on."""
+    monkeypatch.setattr(cli, "open_session", lambda _: aws)
+    return aws
+
+
+def run(*argv: str) -> int:
+    return cli.main(list(argv))
+
+
+def test_provision_show_and_cleanup_go_round(
+    account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("provision", *IMAGE) == 0
+    said = capsys.readouterr().out
+    assert "+ bucket               scaler-batch-123456789012-us-east-1" in said
+    assert "9 of 9 resources made or changed; all are ready." in said
+    assert "source .scaler_aws_hpc.env" in said
+    assert sorted(path.name for path in here.iterdir()) == [".scaler_aws_batch_config.json", ".scaler_aws_hpc.env"]
+
+    assert run("provision", *IMAGE) == 0
+    assert "Nothing changed" in capsys.readouterr().out
+
+    assert run("show") == 0
+    assert "job-queue/scaler-batch-queue" in capsys.readouterr().out
+
+    assert run("cleanup") == 0
+    assert "Nothing is left." in capsys.readouterr().out
+    assert list(here.iterdir()) == []
+
+    assert run("cleanup") == 0
+    assert "There was nothing to remove." in capsys.readouterr().out
+
+
+def test_a_plan_shows_what_differs_and_changes_nothing(
+    account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", *IMAGE) == 0
+    assert list(here.iterdir()) == []
+    run("provision", *IMAGE)
+    capsys.readouterr()
+    assert run("plan", *IMAGE, "--max-vcpus", "8") == 0
+    said = capsys.readouterr().out
+    assert "~ compute environment  scaler-batch-compute" in said
+    assert "max_vcpus: 256 → 8" in said
+    assert run("plan", *IMAGE) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_what_is_piped_is_plain(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    run("provision", *IMAGE)
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_programs_get_one_document(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", *IMAGE, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["pending"] == 9
+    assert run("provision", *IMAGE, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["environment"]["SCALER_JOB_QUEUE"] == "scaler-batch-queue"
+    assert made["resources"]["job_definition"]["arn"].endswith(":1")
+    assert run("plan", *IMAGE, "--vcpus", "2", "--json") == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert [step["changes"] for step in steps if step["action"] == "change"] == [
+        [{"field": "vcpus", "before": 1, "after": 2}]
+    ]
+    assert run("show", "--json") == 0
+    assert {row["state"] for row in json.loads(capsys.readouterr().out)["resources"]} == {"ready"}
+    assert run("cleanup", "--json") == 0
+    cleaned = json.loads(capsys.readouterr().out)
+    assert (cleaned["complete"], len(cleaned["removed"])) == (True, 9)
+
+
+@pytest.mark.parametrize("json_wanted", [[], ["--json"]])
+def test_a_missing_image_is_an_error_of_usage_that_names_the_fix(
+    json_wanted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("provision", *json_wanted) == 2
+    captured = capsys.readouterr()
+    said = captured.out if json_wanted else captured.err
+    assert "does not build one" in said
+    assert "--image" in said
+
+
+def test_a_failure_says_what_to_do(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    s3 = account.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="scaler-batch-123456789012-us-east-1")
+    assert run("provision", *IMAGE) == 1
+    said = capsys.readouterr().err
+    assert "error: there already" in said
+    assert "fix: pass another --prefix" in said
+    assert run("provision", *IMAGE, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["error"] == "ConflictError"
+
+
+def test_a_cleanup_that_leaves_something_fails(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    run("provision", *IMAGE)
+    account.events.register("before-call.logs.DeleteLogGroup", _cut_the_line)
+    assert run("cleanup") == 1
+    captured = capsys.readouterr()
+    assert "left log group /scaler-batch/jobs" in captured.err
+    assert "failed remove log group" in captured.err
+    assert run("cleanup", "--json") == 1
+    left = json.loads(capsys.readouterr().out)["left"]
+    assert [one["kind"] for one in left] == ["log_group"]
+
+
+def test_what_is_not_ours_is_shown_as_such(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    account.client("logs", region_name="us-east-1").create_log_group(logGroupName="/scaler-batch/jobs")
+    assert run("show") == 0
+    assert "foreign" in capsys.readouterr().out
+    assert run("cleanup") == 0
+    assert "left alone, lacks our tag: log group /scaler-batch/jobs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_on_a_terminal_the_user_is_asked(
+    answer: str,
+    code: int,
+    account: boto3.Session,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert run("provision", *IMAGE) == code
+    assert (here / ".scaler_aws_batch_config.json").exists() == (code == 0)
+
+
+def test_yes_asks_nothing(account: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert run("provision", *IMAGE, "--yes") == 0
+    assert run("cleanup", "--yes") == 0
+
+
+def test_an_interruption_says_how_to_go_on(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    account.events.register("before-call.batch.CreateJobQueue", _press_control_c)
+    assert run("provision", *IMAGE) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert run("provision", *IMAGE, "--json") == 130
+    assert json.loads(capsys.readouterr().out)["error"] == "Interrupted"
+
+
+def test_files_may_lie_elsewhere(account: boto3.Session, here: Path) -> None:
+    config, env = here / "a.json", here / "b.env"
+    assert run("provision", *IMAGE, "--config", str(config), "--env-file", str(env)) == 0
+    assert sorted(here.iterdir()) == [config, env]
+
+
+def test_defaults_are_those_of_the_guide() -> None:
+    options = cli.build_parser().parse_args(["provision"])
+    assert (options.region, options.prefix, options.image) == ("us-east-1", "scaler-batch", None)
+    assert (options.vcpus, options.memory, options.max_vcpus, options.job_timeout) == (1, 2048, 256, 60)
+    assert options.instance_types == ("default_x86_64",)
+    assert options.config == Path(".scaler_aws_batch_config.json")
+    assert options.env_file == Path(".scaler_aws_hpc.env")
+
+
+def test_instance_types_are_parted_by_commas() -> None:
+    options = cli.build_parser().parse_args(["plan", "--instance-types", "m6i.large, c6i"])
+    assert options.instance_types == ("m6i.large", "c6i")
+
+
+@pytest.mark.parametrize("argv", [[], ["unknown"], ["provision", "--vcpus", "many"], ["cleanup", "--image", "x"]])
+def test_wrong_usage_ends_with_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*argv)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_says_that_no_image_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("provision", "--help")
+    assert "this version builds none" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_package_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["scaler-batch-provision", "--version"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("scaler_batch.provision", run_name="__main__")
+    assert end.value.code == 0
+    assert "scaler-batch-provision 0." in capsys.readouterr().out
+
+
+def _cut_the_line(**_: Any) -> None:
+    from botocore.exceptions import EndpointConnectionError
+
+    raise EndpointConnectionError(endpoint_url="https://logs")
+
+
+def _press_control_c(**_: Any) -> None:
+    raise KeyboardInterrupt

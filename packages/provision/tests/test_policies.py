@@ -1,0 +1,77 @@
+"""The IAM documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler_batch.provision import policies
+
+BUCKET = "arn:aws:s3:::bucket"
+
+words = st.text("abc:*", min_size=1, max_size=6)
+documents = st.dictionaries(
+    words,
+    st.recursive(
+        words,
+        lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(words, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+
+
+def test_tasks_reach_nothing_outside_their_prefix() -> None:
+    objects, listing = policies.run_tasks(BUCKET, "scaler-tasks")["Statement"]
+    if "Condition" in objects:
+        objects, listing = listing, objects
+    assert objects["Resource"] == f"{BUCKET}/scaler-tasks/*"
+    assert sorted(objects["Action"]) == ["s3:GetObject", "s3:PutObject"]
+    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", BUCKET)
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "scaler-tasks/*"}}
+
+
+def test_containers_write_to_their_log_group_only() -> None:
+    statements = policies.start_containers("arn:aws:logs:r:1:log-group:/x")["Statement"]
+    (logs,) = [one for one in statements if "logs:PutLogEvents" in one["Action"]]
+    assert logs["Resource"] == "arn:aws:logs:r:1:log-group:/x:*"
+    assert all(action.startswith(("ecr:", "logs:")) for one in statements for action in one["Action"])
+
+
+def test_ec2_has_a_name_of_its_own_in_china() -> None:
+    assert policies.ec2_service("aws") == policies.ec2_service("aws-us-gov") == "ec2.amazonaws.com"
+    assert policies.ec2_service("aws-cn") == "ec2.amazonaws.com.cn"
+
+
+@given(documents)
+def test_the_canonical_form_is_stable_and_survives_json(document: dict[str, Any]) -> None:
+    once = policies.canonical(document)
+    assert policies.canonical(once) == once
+    assert policies.canonical(json.loads(json.dumps(once))) == once
+
+
+@given(documents, st.randoms(use_true_random=False))
+def test_the_order_of_lists_does_not_matter(document: dict[str, Any], random: Any) -> None:
+    assert policies.canonical(_shuffled(document, random)) == policies.canonical(document)
+
+
+def test_a_list_of_one_equals_its_element() -> None:
+    assert policies.canonical({"Action": ["s3:*"]}) == policies.canonical({"Action": "s3:*"})
+
+
+def test_different_documents_stay_different() -> None:
+    assert policies.canonical({"Action": ["a", "b"]}) != policies.canonical({"Action": ["a", "c"]})
+    assert policies.canonical({"Action": "a"}) != policies.canonical({"NotAction": "a"})
+
+
+def _shuffled(value: Any, random: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shuffled(one, random) for key, one in value.items()}
+    if isinstance(value, list):
+        inner = [_shuffled(one, random) for one in value]
+        random.shuffle(inner)
+        return inner
+    return value

@@ -1,0 +1,78 @@
+"""What the user may choose."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler_batch.provision import Settings, SettingsError, Target
+from scaler_batch.provision.settings import container_memory, round_memory
+
+
+@pytest.mark.parametrize(
+    ("asked", "rounded", "container"),
+    [
+        (1, 2048, 1843),
+        (1023, 2048, 1843),
+        (2048, 2048, 1843),
+        (3071, 2048, 1843),
+        (3072, 4096, 3686),
+        (4000, 4096, 3686),
+        (4096, 4096, 3686),
+        (10_000, 10_240, 9216),
+    ],
+)
+def test_memory_is_rounded_and_nine_tenths_go_to_the_container(asked: int, rounded: int, container: int) -> None:
+    assert (round_memory(asked), container_memory(asked)) == (rounded, container)
+
+
+@given(st.integers(min_value=1, max_value=10_000_000))
+def test_memory_is_rounded_to_the_nearest_step(asked: int) -> None:
+    rounded = round_memory(asked)
+    assert rounded % 2048 == 0
+    assert rounded >= 2048
+    assert abs(rounded - asked) <= 1024 or asked < 1024
+    assert 0.89 * rounded < container_memory(asked) <= 0.9 * rounded
+
+
+def test_defaults_are_those_of_the_guide() -> None:
+    settings = Settings(image="i")
+    assert (settings.region, settings.prefix) == ("us-east-1", "scaler-batch")
+    assert (settings.vcpus, settings.memory_mb, settings.max_vcpus) == (1, 2048, 256)
+    assert (settings.instance_types, settings.job_timeout_minutes) == (("default_x86_64",), 60)
+
+
+def test_a_missing_image_is_refused_with_the_way_out() -> None:
+    with pytest.raises(SettingsError, match="does not build one") as error:
+        Settings(image="")
+    assert "--image" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"image": "two words"}, "not the URI"),
+        ({"prefix": "Upper"}, "prefix"),
+        ({"prefix": "-x"}, "prefix"),
+        ({"prefix": "x-"}, "prefix"),
+        ({"prefix": "xn--x"}, "prefix"),
+        ({"prefix": "x" * 42}, "room for 40"),
+        ({"region": "mars"}, "not an AWS region"),
+        ({"region": 'us-east-1"; rm -rf /; "'}, "not an AWS region"),
+        ({"vcpus": 0}, "--vcpus is 0"),
+        ({"memory_mb": -1}, "--memory is -1"),
+        ({"job_timeout_minutes": 0}, "--job-timeout is 0"),
+        ({"max_vcpus": 1, "vcpus": 2}, "never fits"),
+        ({"instance_types": ()}, "none given"),
+        ({"instance_types": ("m6i large",)}, "m6i large"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_call(wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Settings(**{"image": "i", **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-4", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+def test_regions_of_all_partitions_are_taken(region: str) -> None:
+    assert Target(region=region).region == region

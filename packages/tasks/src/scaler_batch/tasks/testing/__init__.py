@@ -1,0 +1,42 @@
+"""Doubles of this package's ports, for its own tests and for those of its users.
+
+:class:`FakeJobService` is AWS Batch in memory: it refuses what AWS refuses, leaves out what AWS leaves out, and counts
+requests as AWS would. A test ends jobs by hand, or gives a function that every call runs::
+
+    store, inputs, sink = MemoryStore(), MemoryInputs(), RecordingSink()
+    jobs = FakeJobService(store, run=lambda call: b"done", seconds=2.0, faults=[Throttle(times=3), LoseResponse()])
+
+Delays pass on the event loop's clock, so that tests may make it a virtual one. Nothing here starts a task or a thread.
+"""
+
+from scaler_batch.tasks.testing.batch import FakeJobService
+from scaler_batch.tasks.testing.ends import MemoryInputs, RecordingSink
+from scaler_batch.tasks.testing.faults import (
+    ANY,
+    Fault,
+    HideChildren,
+    LoseRequest,
+    LoseResponse,
+    Reject,
+    Stall,
+    Throttle,
+    Vanish,
+)
+from scaler_batch.tasks.testing.jobs import FakeJob, FakeSubmission
+
+__all__ = [
+    "ANY",
+    "FakeJob",
+    "FakeJobService",
+    "FakeSubmission",
+    "Fault",
+    "HideChildren",
+    "LoseRequest",
+    "LoseResponse",
+    "MemoryInputs",
+    "RecordingSink",
+    "Reject",
+    "Stall",
+    "Throttle",
+    "Vanish",
+]

@@ -1,0 +1,128 @@
+"""A task manager with doubles all around, on the event loop's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from scaler_batch.payload import Call, RunLocation
+from scaler_batch.payload.errors import StoreError
+from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.testing import MemoryStore
+from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
+from scaler_batch.tasks.retrying import Backoff
+from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink
+
+
+class Store(MemoryStore):
+    """Counts calls, and fails those it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.broken: Counter[str] = Counter()
+
+    async def put(self, key: str, data: Buffer) -> None:
+        self._call("put", key)
+        await super().put(key, data)
+
+    async def get(self, key: str) -> Buffer:
+        self._call("get", key)
+        return await super().get(key)
+
+    async def list(self, prefix: str) -> list[str]:
+        self._call("list", prefix)
+        return await super().list(prefix)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        self._call("delete", str(len(keys)))
+        await super().delete(keys)
+
+    def _call(self, operation: str, key: str) -> None:
+        self.calls[operation] += 1
+        if self.broken[operation] > 0:
+            self.broken[operation] -= 1
+            raise StoreError(f"503 on {operation}", key=key, retryable=True)
+
+
+class Bench:
+    """A task manager and everything around it."""
+
+    def __init__(
+        self,
+        *,
+        run: Callable[[Call], Buffer] | None = None,
+        seconds: float = 0.0,
+        latency: float = 0.0,
+        grace: float = 0.0,
+        faults: Iterable[Fault] = (),
+        max_concurrent_jobs: int = 100,
+        inline_limit: int = 5604,
+        transfers: int = 16,
+        polling: Polling | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.store = Store()
+        self.inputs = MemoryInputs()
+        self.sink = RecordingSink()
+        self.jobs = FakeJobService(self.store, run=run, seconds=seconds, latency=latency, grace=grace, faults=faults)
+        self.manager = AWSHPCTaskManager(
+            TaskManagerSettings(
+                "queue",
+                "definition",
+                max_concurrent_jobs=max_concurrent_jobs,
+                inline_limit=inline_limit,
+                transfers=transfers,
+                polling=polling or Polling(),
+            ),
+            RunLocation("bucket", "runs", "run-1", "eu-west-1"),
+            jobs=self.jobs,
+            store=self.store,
+            inputs=self.inputs,
+            sink=self.sink,
+            backoff=backoff,
+            clock=asyncio.get_running_loop().time,
+        )
+
+    def request(self, name: str, *arguments: bytes, priority: int = 0) -> TaskRequest:
+        call = Call(name.encode(), b"serializer", b"function", arguments)
+        return self.inputs.request(call, priority=priority)
+
+    def ask(self, name: str, *arguments: bytes, priority: int = 0) -> TaskRequest:
+        """Submit a task, which must be taken on."""
+        request = self.request(name, *arguments, priority=priority)
+        assert self.manager.submit(request)
+        return request
+
+    def names(self, job_id: str) -> list[str]:
+        """The tasks of a submission, in order of its jobs."""
+        return [call.task_id.decode() for job in self.jobs.submissions[job_id].jobs for call in job.calls or ()]
+
+    def answered(self) -> list[str]:
+        """The tasks answered so far, in order."""
+        return [request.task_id.decode() for request, _ in self.sink.announced]
+
+    async def submitted(self, count: int = 1) -> None:
+        """Wait until AWS Batch has taken so many submissions and the manager knows."""
+        await self.jobs.has_taken(count)
+        await asyncio.sleep(0.001)
+
+
+Benches = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture(scope="session")
+def benches() -> Benches:
+    """Set up a bench for a with-block; the manager runs in it."""
+
+    @asynccontextmanager
+    async def set_up(**options: object) -> AsyncIterator[Bench]:
+        bench = Bench(**options)  # type: ignore[arg-type]
+        async with bench.manager:
+            yield bench
+
+    return set_up

@@ -1,0 +1,100 @@
+"""Fetching and opening outcomes, those of hostile bytes too."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scaler_batch.payload import Origin, Outcome, Status, encode_outcomes
+from scaler_batch.tasks.collection import _AT_ONCE
+from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError
+
+pytestmark = pytest.mark.looptime(end=50_000)
+
+Benches = Any
+
+ORIGIN = Origin("job-1", 1, "host", "3.12.0")
+
+
+async def test_an_outcome_for_another_task_is_no_answer(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.objects["outcomes/1"] = encode_outcomes([Outcome(b"b", Status.SUCCESS, b"?")], ORIGIN)
+        await bench.sink.answers(1)
+        error = bench.sink.results[b"a"]
+        assert isinstance(error, OutcomeUnreadableError)
+        assert "none for this task" in str(error)
+
+
+async def test_the_tasks_own_outcome_is_picked_out_of_several(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        outcomes = [Outcome(name, Status.SUCCESS, name * 3) for name in (b"b", b"a", b"c")]
+        bench.store.objects["outcomes/1"] = encode_outcomes(outcomes, ORIGIN)
+        await bench.sink.answers(1)
+        assert bench.sink.results[b"a"] == Outcome(b"a", Status.SUCCESS, b"aaa")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage=st.binary(max_size=200))
+async def test_an_unreadable_outcome_is_an_answer_too(benches: Benches, damage: bytes):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.objects["outcomes/1"] = damage
+        await bench.sink.answers(1)
+        error = bench.sink.results[b"a"]
+        assert isinstance(error, OutcomeUnreadableError)
+        assert "outcomes/1" in str(error)
+
+
+async def test_an_outcome_that_cannot_be_fetched_is_said_so(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.broken["get"] = 1
+        bench.jobs.succeed("job-1")
+        await bench.sink.answers(1)
+        error = bench.sink.results[b"a"]
+        assert isinstance(error, StorageUnavailableError)
+        assert "the task has run" in str(error)
+
+
+async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        value = bytes(range(256)) * (_AT_ONCE // 4)
+        bench.jobs.succeed("job-1", value=value)
+        assert len(bench.store.objects["outcomes/1"]) > _AT_ONCE
+        await bench.sink.answers(1)
+        assert bench.sink.results[b"a"].value == value
+
+
+async def test_outcomes_are_fetched_side_by_side(benches: Benches):
+    async with benches(transfers=8) as bench:
+        for number in range(30):
+            bench.ask(f"t{number}")
+        await asyncio.sleep(1)
+        fetching = peak = 0
+        get = bench.store.get
+
+        async def slow(key: str) -> bytes:
+            nonlocal fetching, peak
+            fetching += 1
+            peak = max(peak, fetching)
+            await asyncio.sleep(1)
+            fetching -= 1
+            return await get(key)
+
+        bench.store.get = slow
+        for job_id in bench.jobs.submissions:
+            bench.jobs.succeed(job_id)
+        await bench.sink.answers(30)
+        assert peak == 8

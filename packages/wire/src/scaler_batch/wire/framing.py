@@ -1,0 +1,137 @@
+"""YMQ: messages over a byte stream.
+
+Each side sends a greeting as soon as the stream is open (three letters, a version byte, its identity), then any
+number of messages, each behind its length. The framing is the same in every version; the version byte tells which
+numbering of messages the peer speaks (`envelope.Dialect`), and a peer drops whoever greets it with another version.
+The accepting side greets without waiting, so the connecting side can answer with the version it was shown.
+
+`FrameDecoder` turns what is received, cut anywhere, into a `Greeting` followed by messages. It keeps what it was given
+and joins it once when a message is whole, so that large messages cost one copy; what it holds is never more than what
+has come, whatever length was announced, and lengths above `max_message` are refused when they are announced.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .envelope import Dialect
+from .errors import LocalProtocolError, RemoteProtocolError
+
+MAGIC = b"YMQ"
+MAX_IDENTITY = 1024
+"""Bytes; the identities in use are under 100."""
+
+_WORTH_KEEPING = 16 * 1024
+_HEAD = struct.Struct("<3sBQ")
+_LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """How a peer introduces itself; the dialect stands for the version byte."""
+
+    dialect: Dialect
+    identity: bytes
+
+    def encode(self) -> bytes:
+        """Return the bytes that open a stream.
+
+        Raises:
+            LocalProtocolError: the identity is too long, or is not the UTF-8 text that peers expect.
+        """
+        check_identity(self.identity)
+        return _HEAD.pack(MAGIC, self.dialect.value, len(self.identity)) + self.identity
+
+
+def check_identity(identity: bytes) -> None:
+    """Refuse an identity that a peer could not take.
+
+    Raises:
+        LocalProtocolError: it is empty, too long, or not UTF-8.
+    """
+    if not 0 < len(identity) <= MAX_IDENTITY:
+        raise LocalProtocolError(f"an identity has 1 to {MAX_IDENTITY} bytes, not {len(identity)}")
+    try:
+        identity.decode()
+    except UnicodeDecodeError as error:
+        raise LocalProtocolError("an identity is UTF-8 text") from error
+
+
+def prefix(length: int) -> bytes:
+    """Return what goes ahead of a message of so many bytes."""
+    return _LENGTH.pack(length)
+
+
+class FrameDecoder:
+    """Turns the bytes of one stream into a greeting and messages.
+
+    Args:
+        max_message: the longest message that is accepted, in bytes.
+    """
+
+    def __init__(self, max_message: int) -> None:
+        self._max_message = max_message
+        self._pieces: list[memoryview | bytearray] = []
+        self._missing = _HEAD.size
+        self._complete: Callable[[bytes], None] = self._on_head
+        self._found: list[Greeting | bytes] = []
+        self._dialect = Dialect.NEW
+
+    def feed(self, data: bytes) -> list[Greeting | bytes]:
+        """Take what was received and return what is complete by it.
+
+        Raises:
+            RemoteProtocolError: the peer does not speak YMQ, or announces too much; the stream cannot be used further.
+        """
+        rest = memoryview(data)
+        while len(rest) >= self._missing:
+            piece, rest = rest[: self._missing], rest[self._missing :]
+            self._pieces.append(piece)
+            whole = b"".join(self._pieces)
+            self._pieces.clear()
+            self._complete(whole)
+        if rest:
+            self._keep(rest)
+        found, self._found = self._found, []
+        return found
+
+    def _keep(self, piece: memoryview) -> None:
+        """Keep a part of what is expected; small parts are gathered, lest a trickle cost more to hold than it is."""
+        self._missing -= len(piece)
+        if len(piece) >= _WORTH_KEEPING:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += piece
+        else:
+            self._pieces.append(bytearray(piece))
+
+    def _on_head(self, head: bytes) -> None:
+        magic, version, length = _HEAD.unpack(head)
+        if magic != MAGIC:
+            raise RemoteProtocolError(f"the peer does not speak YMQ: it greets with {head[:4]!r}")
+        try:
+            self._dialect = Dialect(version)
+        except ValueError:
+            raise RemoteProtocolError(f"the peer speaks version {version} of YMQ, which is not known here") from None
+        if length > MAX_IDENTITY:
+            raise RemoteProtocolError(f"the peer announces an identity of {length} bytes")
+        self._expect(length, self._on_identity)
+
+    def _on_identity(self, identity: bytes) -> None:
+        self._found.append(Greeting(self._dialect, identity))
+        self._expect(_LENGTH.size, self._on_length)
+
+    def _on_length(self, raw: bytes) -> None:
+        length = _LENGTH.unpack(raw)[0]
+        if length > self._max_message:
+            raise RemoteProtocolError(f"the peer announces {length} bytes; at most {self._max_message} are accepted")
+        self._expect(length, self._on_message)
+
+    def _on_message(self, message: bytes) -> None:
+        self._found.append(message)
+        self._expect(_LENGTH.size, self._on_length)
+
+    def _expect(self, length: int, complete: Callable[[bytes], None]) -> None:
+        self._missing, self._complete = length, complete

@@ -1,0 +1,253 @@
+"""The worker's side of the conversation with a scheduler, without sockets and without a clock.
+
+Messages go in by `receive`, wishes by the methods named for them; what comes of both is fetched by `events_received`
+and `messages_to_send`. Time is an argument, in seconds on any clock that does not go back. Theory of operation:
+
+* The first heartbeat registers the worker. Tasks may come before the answer to it; they are held back until then,
+  because only the answer tells where the objects are.
+* A heartbeat follows the last one after the interval, but not before the last one was answered, or taken for lost.
+* A task is *open* from its arrival until it is answered. The scheduler delivers an open task again after it has taken
+  the worker for dead: that is reported, and changes nothing.
+* Each cancel gets exactly one confirm. For a task that is not open the session gives it by itself; for an open one the
+  owner does. While a cancel waits for its confirm it is *owed*. When an open task is delivered again, the scheduler has
+  forgotten the cancels it owed: they become *void*, and their confirms are not sent. If such a confirm tells that the
+  run is gone, the task is reported as received once more, for the scheduler counts on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum, auto
+
+from . import events as ev
+from . import messages as m
+from .envelope import Dialect, decode, encode
+from .errors import LocalProtocolError, RemoteProtocolError
+from .flags import Profile, TaskFlags
+from .framing import check_identity
+from .heartbeats import HeartbeatClock
+from .settings import DEFAULT_LINK, LinkSettings
+
+_RESULT_NAME = b"result"
+
+
+class _Stage(Enum):
+    NEW = auto()
+    REGISTERED = auto()
+    CLOSED = auto()
+
+
+class WorkerSession:
+    """One worker, from its first heartbeat to its goodbye.
+
+    Args:
+        identity: the worker id.
+        now: the time.
+        settings: the interval and the limits of heartbeats are used.
+        dialect: the numbering of messages; may be set anew when the peer's is known.
+    """
+
+    def __init__(
+        self, identity: bytes, now: float, settings: LinkSettings = DEFAULT_LINK, dialect: Dialect = Dialect.NEW
+    ) -> None:
+        check_identity(identity)
+        self.identity = identity
+        self.dialect = dialect
+        self.clock = HeartbeatClock(now, settings)
+        self._stage = _Stage.NEW
+        self._storage: m.ObjectStorageAddress | None = None
+        self._open: dict[bytes, m.Task] = {}
+        self._owed: Counter[bytes] = Counter()
+        self._void: Counter[bytes] = Counter()
+        self._held: list[ev.Event] = []
+        self._events: list[ev.Event] = []
+        self._outgoing: list[bytes] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether the goodbye has been said."""
+        return self._stage is _Stage.CLOSED
+
+    @property
+    def open_tasks(self) -> frozenset[bytes]:
+        """The ids of the tasks that wait for an answer."""
+        return frozenset(self._open)
+
+    def events_received(self) -> list[ev.Event]:
+        """Return what has happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def messages_to_send(self) -> list[bytes]:
+        """Return the frames that are to be sent, in this order, since the last call."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    # --- what comes in ---
+
+    def receive(self, frame: bytes, now: float) -> None:
+        """Take a frame from the scheduler; one that is malformed or out of turn is reported and dropped."""
+        if self.closed:
+            return
+        try:
+            self._dispatch(decode(frame, self.dialect), now)
+        except RemoteProtocolError as error:
+            self._report(ev.MessageRefused(str(error)))
+
+    def check(self, now: float) -> None:
+        """Report what has come to pass by the passing of time alone."""
+        silence = self.clock.silence(now)
+        if silence is not None and not self.closed:
+            self._report(ev.SchedulerSilent(silence))
+
+    def _dispatch(self, message: m.Message | m.Unknown, now: float) -> None:
+        match message:
+            case m.Task():
+                self._on_task(message)
+            case m.TaskCancel(task_id=task_id, flags=flags):
+                self._on_cancel(task_id, flags.force)
+            case m.WorkerHeartbeatEcho(storage=storage):
+                self.clock.echoed(now)
+                self._on_storage(storage)
+            case m.ObjectInstruction(kind=m.InstructionKind.DELETE, metadata=metadata):
+                self._hold_or_report(ev.ObjectsDeleted(metadata.ids))
+            case m.ClientDisconnect(kind=m.DisconnectKind.SHUTDOWN):
+                self._report(ev.ShutdownRequested())
+            case m.DisconnectResponse():
+                pass
+            case m.Unknown(discriminant=discriminant):
+                self._report(ev.MessageIgnored(discriminant))
+            case _:
+                raise RemoteProtocolError(f"a worker is not sent such a {type(message).__name__}")
+
+    def _on_task(self, task: m.Task) -> None:
+        if task.task_id not in self._open:
+            self._open[task.task_id] = task
+            self._hold_or_report(ev.TaskReceived(task))
+            return
+        if self._owed[task.task_id]:
+            self._void[task.task_id] += self._owed.pop(task.task_id)
+        self._hold_or_report(ev.TaskRedelivered(task))
+
+    def _on_cancel(self, task_id: bytes, force: bool) -> None:
+        if task_id not in self._open:
+            self._send(m.TaskCancelConfirm(task_id, m.CancelOutcome.NOT_FOUND))
+            return
+        self._owed[task_id] += 1
+        self._hold_or_report(ev.CancelRequested(task_id, force))
+
+    def _on_storage(self, storage: m.ObjectStorageAddress) -> None:
+        before, self._storage = self._storage, storage
+        if self._stage is _Stage.NEW:
+            self._stage = _Stage.REGISTERED
+            self._events += [ev.Registered(storage), *self._held]
+            self._held.clear()
+        elif storage != before:
+            self._report(ev.StorageMoved(storage))
+
+    def _hold_or_report(self, event: ev.Event) -> None:
+        (self._held if self._stage is _Stage.NEW else self._events).append(event)
+
+    def _report(self, event: ev.Event) -> None:
+        self._events.append(event)
+
+    # --- what goes out ---
+
+    def heartbeat(self, vitals: m.WorkerHeartbeat, now: float) -> None:
+        """Send a heartbeat; the latency in it is filled in here."""
+        self._refuse_when_closed()
+        self._send(self.clock.stamp(vitals, now))
+
+    def result(
+        self,
+        task_id: bytes,
+        kind: m.ResultKind,
+        object_id: bytes | None,
+        size: int = 0,
+        profile: Profile | None = None,
+    ) -> None:
+        """Answer an open task: announce the object that holds its result, then the result.
+
+        Args:
+            task_id: the task.
+            kind: how it ended.
+            object_id: the object that holds what it returned or raised; None only where the worker died.
+            size: of that object, in bytes.
+            profile: what running it took.
+
+        Raises:
+            LocalProtocolError: the task is not open, or a result without an object is none.
+        """
+        self._refuse_when_closed()
+        if task_id not in self._open:
+            raise LocalProtocolError(f"task {task_id.hex()} waits for no result: never received, answered or cancelled")
+        if object_id is None and kind is not m.ResultKind.FAILED_WORKER_DIED:
+            raise LocalProtocolError(f"a result of kind {kind.name} names an object")
+        names = () if object_id is None else (object_id,)
+        result = m.TaskResult(task_id, kind, b"" if profile is None else profile.encode(), names)
+        if object_id is not None:
+            created = m.ObjectMetadata((object_id,), (m.ObjectKind.OBJECT,), (_RESULT_NAME,), (size,))
+            self._send(m.ObjectInstruction(m.InstructionKind.CREATE, self._open[task_id].source, created))
+        self._send(result)
+        del self._open[task_id]
+
+    def confirm_cancel(self, task_id: bytes, outcome: m.CancelOutcome) -> None:
+        """Answer one cancel that was reported.
+
+        Raises:
+            LocalProtocolError: no cancel of this task waits for a confirm; or it is said to have failed, which promises
+                a result, when the result was sent already.
+        """
+        self._refuse_when_closed()
+        if self._void[task_id]:
+            self._confirm_void(task_id, outcome)
+            return
+        if not self._owed[task_id]:
+            raise LocalProtocolError(f"no cancel of task {task_id.hex()} waits for a confirm")
+        if outcome is m.CancelOutcome.FAILED and task_id not in self._open:
+            raise LocalProtocolError(f"task {task_id.hex()} was answered already: its cancel was not found, not failed")
+        self._settle(self._owed, task_id)
+        self._send(m.TaskCancelConfirm(task_id, outcome))
+        if outcome is not m.CancelOutcome.FAILED:
+            self._open.pop(task_id, None)
+
+    def _confirm_void(self, task_id: bytes, outcome: m.CancelOutcome) -> None:
+        self._settle(self._void, task_id)
+        task = self._open.get(task_id)
+        if task is not None and outcome is not m.CancelOutcome.FAILED and not self._owed[task_id]:
+            self._report(ev.TaskReceived(task))
+
+    def _settle(self, account: Counter[bytes], task_id: bytes) -> None:
+        account[task_id] -= 1
+        if not account[task_id]:
+            del account[task_id]
+
+    def log(self, task_id: bytes, stream: m.LogStream, content: str) -> None:
+        """Send what a task printed; dropped unless the task is open and its client wants to see it."""
+        self._refuse_when_closed()
+        task = self._open.get(task_id)
+        if task is not None and _wants_output(task):
+            self._send(m.TaskLog(task_id, stream, content))
+
+    def goodbye(self) -> None:
+        """Leave: the scheduler gives the open tasks to others at once. Nothing can be sent afterwards; idempotent."""
+        if self.closed:
+            return
+        if self.clock.started:
+            old = self.dialect is Dialect.OLD
+            self._send(m.DisconnectRequest(self.identity) if old else m.WorkerDisconnectNotification())
+        self._stage = _Stage.CLOSED
+
+    def _send(self, message: m.Message) -> None:
+        self._outgoing.append(encode(message, self.dialect))
+
+    def _refuse_when_closed(self) -> None:
+        if self.closed:
+            raise LocalProtocolError("the worker has said goodbye")
+
+
+def _wants_output(task: m.Task) -> bool:
+    try:
+        return TaskFlags.decode(task.metadata).stream_output
+    except RemoteProtocolError:
+        return False  # flags that cannot be read are for whoever runs the task to complain about

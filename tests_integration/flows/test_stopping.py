@@ -1,0 +1,113 @@
+"""Leaving in order: no job stays behind, and every task finds another worker."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from scaler import Client
+
+from stack import Options, Stack, answers
+
+
+def unfinished(stack: Stack) -> list[str]:
+    """All jobs of the queue that are not over."""
+    batch = stack.aws("batch")
+    return [
+        job["jobId"]
+        for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+        for job in batch.list_jobs(jobQueue=stack.provisioned["SCALER_JOB_QUEUE"], jobStatus=status)["jobSummaryList"]
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_adapter_leaves_no_job_and_its_tasks_run_elsewhere(
+    number: signal.Signals, connect: Callable[[Stack], Client], tmp_path: Path
+) -> None:
+    gate = tmp_path / "open"
+
+    def wait_for(path: str, value: int) -> int:
+        import pathlib
+        import time
+
+        while not pathlib.Path(path).exists():
+            time.sleep(0.05)
+        return value
+
+    with Stack(Options(slots=2)) as stack:
+        stack.start_aws()
+        stack.provision()
+        stack.start_storage()
+        stack.start_scheduler()
+        first = stack.start_adapter("first adapter")
+        client = connect(stack)
+        futures = [client.submit(wait_for, str(gate), value) for value in range(5)]
+        while not unfinished(stack):
+            time.sleep(0.05)
+
+        assert stack.stop(first, number) == 0
+        assert unfinished(stack) == []
+
+        gate.touch()
+        stack.start_adapter("second adapter")
+        assert [future.result() for future in futures] == [0, 1, 2, 3, 4]
+        client.disconnect()
+
+
+def test_a_stopped_adapter_leaves_nothing_in_the_bucket(connect: Callable[[Stack], Client]) -> None:
+    with Stack() as stack:
+        stack.start_aws()
+        stack.provision()
+        stack.start_storage()
+        stack.start_scheduler()
+        adapter = stack.start_adapter()
+        client = connect(stack)
+        assert client.map(len, [bytes(20_000), bytes(10)]) == [20_000, 10]
+        client.disconnect()
+        assert stack.stop(adapter) == 0
+        s3 = stack.aws("s3")
+        assert s3.list_objects_v2(Bucket=stack.provisioned["SCALER_S3_BUCKET"]).get("Contents", []) == []
+
+
+def test_a_stopped_stack_leaves_no_process_and_no_file() -> None:
+    with Stack() as stack:
+        stack.start_all()
+        started = psutil.Process().children(recursive=True)
+        assert started
+    assert not [process for process in started if process.is_running()]
+    assert not answers(stack.scheduler_port)
+    assert not stack.directory.exists()
+
+
+def test_the_scheduler_can_shut_the_adapter_down(connect: Callable[[Stack], Client]) -> None:
+    with Stack() as stack:
+        stack.start_aws()
+        stack.provision()
+        stack.start_storage()
+        stack.start_scheduler()
+        adapter = stack.start_adapter()
+        client = connect(stack)
+        assert client.submit(abs, -1).result() == 1
+        client.shutdown()
+        assert adapter.process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("--job-queue", "No scaler job queue found"),
+        ("--job-definition", "no active job definition"),
+        ("--s3-bucket", "cannot be used"),
+    ],
+)
+def test_a_wrong_name_is_said_at_the_start(option: str, complaint: str) -> None:
+    with Stack(Options(worker=(option, "not-there"))) as stack:
+        stack.start_aws()
+        stack.provision()
+        with pytest.raises(Exception, match=complaint) as failed:
+            stack.start_adapter()
+        assert "ended with exit code 1" in str(failed.value)
