@@ -4,7 +4,7 @@ from __future__ import annotations
 
 project = "scaler-batch"
 author = "The scaler-batch authors"
-copyright = author  # noqa: A001
+copyright = author
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]

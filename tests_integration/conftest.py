@@ -9,11 +9,21 @@ from scaler import Client
 from stack import Stack
 
 
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Stack]:
+    """A provisioned AWS with nothing else, shared by all tests."""
+    with Stack() as running:
+        running.start_aws()
+        running.provision()
+        yield running
+
+
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(cloud: Stack) -> Iterator[Stack]:
     """A running system, shared by the tests of a module."""
     with Stack() as running:
-        yield running.start_all()
+        running.join(cloud).start_adapter()
+        yield running
 
 
 @pytest.fixture

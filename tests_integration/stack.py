@@ -169,6 +169,14 @@ class Stack:
             step()
         return self
 
+    def join(self, other: Stack) -> Self:
+        """Use the provisioned AWS of another stack, and start only what comes after it."""
+        self.environment |= {name: value for name, value in other.environment.items() if name.startswith("AWS_")}
+        self.provisioned = other.provisioned
+        for step in (self.start_storage, self.start_scheduler):
+            step()
+        return self
+
     def stop_all(self) -> None:
         """Stop every part, the last one first."""
         while self._parts:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +56,7 @@ def test_a_failing_task_of_a_map_leaves_the_worker_alive(stack: Stack, connect: 
 def test_closures_and_keyword_arguments_work(client: Client) -> None:
     factor = 3
 
-    def scale(x: int, *, by: int = 2) -> int:
+    def scale(x: int, by: int = 2) -> int:
         return x * by * factor
 
     assert client.submit(scale, 5, by=4).result() == 60
@@ -75,9 +78,6 @@ def test_a_task_that_exits_is_a_failure_that_says_so(client: Client) -> None:
 
 
 def test_a_task_that_crashes_fails_alone(client: Client) -> None:
-    import os
-    import signal
-
     from scaler.utility.exceptions import ProcessorDiedError
 
     crashing = client.submit(lambda: os.kill(os.getpid(), signal.SIGKILL))
@@ -110,9 +110,10 @@ def test_profiling_tells_what_a_task_took(connect: Any, stack: Stack) -> None:
 
 
 def test_a_running_task_can_be_cancelled_and_its_job_ends(stack: Stack, client: Client) -> None:
-    import time
+    def nap() -> None:
+        time.sleep(600)
 
-    future = client.submit(time.sleep, 600)
+    future = client.submit(nap)
     batch = stack.aws("batch")
     queue = stack.provisioned["SCALER_JOB_QUEUE"]
 

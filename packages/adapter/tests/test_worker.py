@@ -7,6 +7,7 @@ import math
 import pickle
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -149,11 +150,11 @@ async def test_a_deleted_object_is_fetched_again(office: Office) -> None:
     assert fetched.count(task.function_id) == 2
 
 
+@dataclass
 class ReportedStall(Stall):
     """A stalled call that tells when it has been made."""
 
-    def __post_init__(self) -> None:
-        self.reached = asyncio.Event()
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def strike(self, effect: Any) -> Any:
         self.reached.set()

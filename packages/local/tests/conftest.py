@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +185,32 @@ def until(look: Callable[[], Any], good: Callable[[Any], bool], seconds: float =
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., Any]:
     return until
+
+
+class Processes:
+    """What the kernel says about processes."""
+
+    def children(self, pid: int) -> list[int]:
+        listings = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(child) for listing in listings for child in listing.read_text().split()]
+
+    def below(self, pid: int) -> list[int]:
+        return [each for child in self.children(pid) for each in (child, *self.below(child))]
+
+    def alive(self, pids: list[int]) -> list[int]:
+        """Those that exist and have not ended."""
+        return [pid for pid in pids if self._state(pid) not in {"", "Z", "X"}]
+
+    def _state(self, pid: int) -> str:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+
+@pytest.fixture
+def processes() -> Processes:
+    return Processes()
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,9 @@ def test_all_patterns_of_a_rule_have_to_match() -> None:
     assert not try_again(strategy(rule), 1, Ending(1, "OutOfMemoryError: Container killed", "x"))
 
 
-@pytest.mark.parametrize(("pattern", "matches"), [("13*", True), ("137", True), ("1", False), ("*", True), ("7", False)])
+@pytest.mark.parametrize(
+    ("pattern", "matches"), [("13*", True), ("137", True), ("1", False), ("*", True), ("7", False)]
+)
 def test_exit_codes_are_matched_as_text(pattern: str, matches: bool) -> None:
     assert try_again(strategy(ExitRule(EXIT, on_exit_code=pattern)), 1, texts.exited(137)) is not matches
 

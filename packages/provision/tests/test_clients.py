@@ -48,7 +48,7 @@ def waiter() -> Waiter:
         (botocore_errors.ProfileNotFound(profile="x"), CredentialsError, "--profile"),
         (botocore_errors.EndpointConnectionError(endpoint_url="u"), UnreachableError, "--endpoint-url"),
         (botocore_errors.ConnectTimeoutError(endpoint_url="u"), UnreachableError, "network"),
-        (botocore_errors.ParamValidationError(report="r"), AwsError, "nothing was sent"),
+        (botocore_errors.ParamValidationError(report="r"), AwsError, "mend what the message names"),
     ],
 )
 def test_botocores_errors_become_ours_and_name_the_fix(raised: Exception, becomes: type[AwsError], fix: str) -> None:

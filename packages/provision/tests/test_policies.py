@@ -25,9 +25,8 @@ documents = st.dictionaries(
 
 
 def test_tasks_reach_nothing_outside_their_prefix() -> None:
-    objects, listing = policies.run_tasks(BUCKET, "scaler-tasks")["Statement"]
-    if "Condition" in objects:
-        objects, listing = listing, objects
+    statements = policies.run_tasks(BUCKET, "scaler-tasks")["Statement"]
+    listing, objects = sorted(statements, key=lambda one: "Condition" not in one)
     assert objects["Resource"] == f"{BUCKET}/scaler-tasks/*"
     assert sorted(objects["Action"]) == ["s3:GetObject", "s3:PutObject"]
     assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", BUCKET)
@@ -56,6 +55,11 @@ def test_the_canonical_form_is_stable_and_survives_json(document: dict[str, Any]
 @given(documents, st.randoms(use_true_random=False))
 def test_the_order_of_lists_does_not_matter(document: dict[str, Any], random: Any) -> None:
     assert policies.canonical(_shuffled(document, random)) == policies.canonical(document)
+
+
+def test_statements_are_always_a_list() -> None:
+    assert policies.canonical({"Statement": {"Effect": "Deny"}})["Statement"] == [{"Effect": "Deny"}]
+    assert policies.trust("x")["Statement"][0]["Principal"] == {"Service": "x"}
 
 
 def test_a_list_of_one_equals_its_element() -> None:

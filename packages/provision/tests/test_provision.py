@@ -111,7 +111,7 @@ def test_the_bucket_is_closed_encrypted_and_forgetful(aws: boto3.Session, settin
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert (rule["Filter"], rule["Expiration"]) == ({"Prefix": "scaler-tasks/"}, {"Days": 1})
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
-    statement = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    (statement,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 

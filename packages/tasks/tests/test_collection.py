@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches)
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        value = bytes(range(256)) * (_AT_ONCE // 4)
+        value = random.Random(1).randbytes(2 * _AT_ONCE)
         bench.jobs.succeed("job-1", value=value)
         assert len(bench.store.objects["outcomes/1"]) > _AT_ONCE
         await bench.sink.answers(1)

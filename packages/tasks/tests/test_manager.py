@@ -9,7 +9,7 @@ import pytest
 
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings, TasksError
+from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings, TaskRequest, TasksError
 from scaler_batch.tasks.lifecycle import Stage
 from scaler_batch.tasks.testing import FakeJobService, MemoryInputs, RecordingSink, Stall
 from scaler_batch.tasks.vocabulary import JobSpec
@@ -97,10 +97,7 @@ async def test_a_manager_that_has_not_started_takes_no_tasks():
         sink=RecordingSink(),
     )
     with pytest.raises(TasksError):
-        manager.submit(MemoryInputs().request(CALL))
-
-
-CALL = None  # replaced below, where its parts are
+        manager.submit(TaskRequest(b"a", b"serializer", b"function"))
 
 
 async def test_a_stage_that_crashes_takes_the_manager_down(benches: Benches):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # How many examples the hostile tests try; WIRE_HOSTILE_EXAMPLES=100000 for the long run.
-HOSTILE_EXAMPLES = int(os.environ.get("WIRE_HOSTILE_EXAMPLES", "2000"))
+HOSTILE_EXAMPLES = int(os.environ.get("WIRE_HOSTILE_EXAMPLES", "1000"))
 settings.register_profile(
     "hostile", max_examples=HOSTILE_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -39,11 +39,11 @@ def test_messages_come_out_as_they_went_in_however_the_stream_is_cut(
 def test_a_message_is_given_out_as_soon_as_its_last_byte_is_there() -> None:
     decoder = FrameDecoder(max_message=10)
     stream = GREETING.encode() + prefix(3) + b"abc"
-    assert [decoder.feed(stream[n : n + 1]) for n in range(len(stream))][-1] == [b"abc"]
+    assert [list(decoder.feed(stream[n : n + 1])) for n in range(len(stream))][-1] == [b"abc"]
 
 
 def test_an_empty_message_is_a_message() -> None:
-    assert FrameDecoder(0).feed(GREETING.encode() + prefix(0) + prefix(0)) == [GREETING, b"", b""]
+    assert list(FrameDecoder(0).feed(GREETING.encode() + prefix(0) + prefix(0))) == [GREETING, b"", b""]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_an_empty_message_is_a_message() -> None:
 )
 def test_what_is_not_the_protocol_is_refused(stream: bytes, complaint: str) -> None:
     with pytest.raises(RemoteProtocolError, match=complaint):
-        FrameDecoder(max_message=10).feed(stream)
+        list(FrameDecoder(max_message=10).feed(stream))
 
 
 def test_an_announced_length_costs_no_memory() -> None:
     decoder = FrameDecoder(max_message=1 << 40)
     tracemalloc.start()
     try:
-        decoder.feed(GREETING.encode() + prefix(1 << 40) + b"only this")
+        list(decoder.feed(GREETING.encode() + prefix(1 << 40) + b"only this"))
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -74,11 +74,11 @@ def test_an_announced_length_costs_no_memory() -> None:
 
 def test_a_trickle_costs_little_more_than_what_has_come() -> None:
     decoder = FrameDecoder(max_message=1 << 40)
-    decoder.feed(GREETING.encode() + prefix(1 << 40))
+    list(decoder.feed(GREETING.encode() + prefix(1 << 40)))
     tracemalloc.start()
     try:
         for _ in range(50_000):
-            decoder.feed(b"x")
+            list(decoder.feed(b"x"))
         assert tracemalloc.get_traced_memory()[0] < 150_000
     finally:
         tracemalloc.stop()
@@ -88,3 +88,10 @@ def test_a_trickle_costs_little_more_than_what_has_come() -> None:
 def test_an_identity_that_peers_could_not_take_is_our_own_mistake(identity: bytes) -> None:
     with pytest.raises(LocalProtocolError, match="an identity"):
         Greeting(Dialect.NEW, identity).encode()
+
+
+def test_what_came_before_the_offence_is_given_out() -> None:
+    stream = FrameDecoder(max_message=10).feed(GREETING.encode() + prefix(2) + b"ok" + prefix(11))
+    assert [next(stream), next(stream)] == [GREETING, b"ok"]
+    with pytest.raises(RemoteProtocolError, match="announces 11 bytes"):
+        next(stream)

@@ -205,7 +205,7 @@ def test_a_cancel_still_owed_when_the_result_goes_out_is_confirmed_but_cannot_ha
     desk.hear(task, cancel(task))
     desk.session.result(task.task_id, m.ResultKind.SUCCESS, RESULT_ID)
     desk.sent()
-    with pytest.raises(LocalProtocolError, match="not found, not failed"):
+    with pytest.raises(LocalProtocolError, match="not found, rather than failed"):
         desk.session.confirm_cancel(task.task_id, m.CancelOutcome.FAILED)
     desk.session.confirm_cancel(task.task_id, m.CancelOutcome.NOT_FOUND)
     assert desk.sent() == [confirm(task, m.CancelOutcome.NOT_FOUND)]
@@ -272,6 +272,18 @@ def test_a_cancel_after_a_forgotten_one_is_confirmed() -> None:
     desk.session.confirm_cancel(task.task_id, m.CancelOutcome.CANCELED)
     assert desk.sent() == [confirm(task, m.CancelOutcome.CANCELED)]
     assert desk.session.open_tasks == frozenset()
+
+
+def test_a_task_whose_run_is_gone_starts_anew_when_it_is_delivered_again() -> None:
+    desk = Desk()
+    task = a_task()
+    desk.hear(task, cancel(task), task, cancel(task))
+    desk.session.confirm_cancel(task.task_id, m.CancelOutcome.CANCELED)
+    with pytest.raises(LocalProtocolError, match="waits for no result"):
+        desk.session.result(task.task_id, m.ResultKind.SUCCESS, RESULT_ID)
+    with pytest.raises(LocalProtocolError, match="rather than failed"):
+        desk.session.confirm_cancel(task.task_id, m.CancelOutcome.FAILED)
+    assert desk.hear(task) == [ev.TaskReceived(task)]
 
 
 # --- logs ---

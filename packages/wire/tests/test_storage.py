@@ -15,6 +15,7 @@ from scaler_batch.wire.storage import (
     Request,
     RequestKind,
     StorageSession,
+    TooLarge,
     decode_source,
     encode_source,
 )
@@ -28,7 +29,7 @@ def answer(number: int, kind: AnswerKind, payload: bytes = b"", object_id: bytes
     return [header, payload] if payload else [header]
 
 
-def hear(session: StorageSession, *messages: bytes) -> list[Answer]:
+def hear(session: StorageSession, *messages: bytes) -> list[Answer | TooLarge]:
     return [found for found in map(session.receive, messages) if found is not None]
 
 
@@ -96,6 +97,13 @@ def test_a_request_may_be_forgotten_between_header_and_payload() -> None:
     session.receive(header)
     session.forget(number)
     assert session.receive(payload) is None
+
+
+def test_an_answer_larger_than_accepted_is_refused_when_it_is_announced() -> None:
+    session = StorageSession(max_object=10)
+    first, second = (session.submit(Request(RequestKind.GET, ONE)) for _ in range(2))
+    assert session.receive(answer(first, AnswerKind.GOT, bytes(11))[0]) == TooLarge(first, ONE, 11)
+    assert session.outstanding == (second,)
 
 
 def test_after_a_restart_half_an_answer_is_void_and_requests_can_be_made_again() -> None:

@@ -9,8 +9,13 @@ import pytest
 
 from scaler_batch.wire.backoff import Backoff
 from scaler_batch.wire.envelope import Dialect
-from scaler_batch.wire.errors import ConnectionLostError, LocalProtocolError, ObjectTimeoutError, RemoteProtocolError
-from scaler_batch.wire.framing import prefix
+from scaler_batch.wire.errors import (
+    ConnectionLostError,
+    LocalProtocolError,
+    ObjectTimeoutError,
+    ObjectTooLargeError,
+    RemoteProtocolError,
+)
 from scaler_batch.wire.settings import StorageSettings
 from scaler_batch.wire.storage import AnswerKind, Header, RequestKind
 from scaler_batch.wire.storage_client import ObjectStorageClient
@@ -277,17 +282,15 @@ async def test_a_storage_that_answers_nonsense_is_left_and_asked_again() -> None
 
 
 async def test_an_object_larger_than_accepted_is_refused_when_it_is_announced() -> None:
-    def reply(peer: bytes, message: bytes) -> None:
-        header = Header.decode(message)
-        server.send(peer, (Header(2**40, header.number, AnswerKind.GOT, ONE).encode(),))
-        server.send_bytes(prefix(2**40))
-
-    server = YmqServer(b"storage", reply)
-    settings = StorageSettings(max_object=2**20, backoff=Backoff(first=0.001))
-    async with server, ObjectStorageClient(f"tcp://127.0.0.1:{server.port}", settings=settings) as client:
-        with pytest.raises(ObjectTimeoutError):
-            await client.get(ONE, 0.1)
-        assert client.connections > 1
+    async with MemoryObjectStorage() as storage:
+        storage.objects = {ONE: bytes(101), TWO: bytes(100)}
+        settings = StorageSettings(max_object=100, backoff=Backoff(first=0.001))
+        async with ObjectStorageClient(storage.address, settings=settings) as client:
+            with pytest.raises(ObjectTooLargeError, match="has 101 bytes; at most 100 are accepted") as caught:
+                await client.get(ONE, SOON)
+            assert (caught.value.object_id, caught.value.size, caught.value.limit) == (ONE, 101, 100)
+            assert await client.get(TWO, SOON) == bytes(100)
+        assert [object_id for _, object_id in storage.requests] == [ONE, TWO]
 
 
 async def test_figures_that_are_none_are_refused() -> None:

@@ -37,10 +37,9 @@ class JobHost:
         self._closing = False
         self._ready: Ready | None = None
         self._said_ready = threading.Event()
-        ours, theirs = socket.socketpair()
+        self._channel, theirs = socket.socketpair()
         with theirs:
-            self._process = _spawn(python, mode, theirs.fileno())
-        self._channel = ours
+            self._process = self._spawn(mode, theirs.fileno())
         self._listener = threading.Thread(target=self._listen, name="job-host-listener", daemon=True)
         self._listener.start()
 
@@ -78,6 +77,17 @@ class JobHost:
             self._process.wait()
         self._channel.close()
 
+    def _spawn(self, mode: str, channel: int) -> subprocess.Popen[bytes]:
+        """Start it: in a session of its own, so that Ctrl-C reaches the server only, and with little environment."""
+        environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        environment.setdefault("LANG", "C.UTF-8")
+        command = [self._python, str(_START), mode]
+        try:
+            return subprocess.Popen(command, stdin=channel, env=environment, start_new_session=True)  # noqa: S603
+        except OSError as error:
+            self._channel.close()
+            raise StartError(f"cannot run the interpreter for jobs: {error}") from error
+
     def _listen(self) -> None:
         with self._channel.makefile("rb") as lines, contextlib.suppress(OSError):
             for line in lines:
@@ -93,15 +103,3 @@ class JobHost:
             self._said_ready.set()
         else:
             self._heard(message)
-
-
-def _spawn(python: str, mode: str, channel: int) -> subprocess.Popen[bytes]:
-    """Start the host: in a session of its own, so that Ctrl-C reaches the server only, and with little environment."""
-    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    environment.setdefault("LANG", "C.UTF-8")
-    try:
-        return subprocess.Popen(  # noqa: S603 - the interpreter is the user's own choice
-            [python, str(_START), mode], stdin=channel, env=environment, start_new_session=True
-        )
-    except OSError as error:
-        raise StartError(f"cannot run the interpreter for jobs: {error}") from error

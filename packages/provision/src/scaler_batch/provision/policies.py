@@ -80,14 +80,17 @@ def encrypted_transport_only(bucket_arn: str) -> Document:
 def canonical(document: Document) -> Document:
     """The document in the one form in which two of equal meaning are equal.
 
-    AWS gives documents back with lists of one written as their element and lists in another order.
+    AWS gives documents back with lists of one written as their element and lists in another order. Statements stay a
+    list in any case: that is the form every service takes.
     """
-    return {key: _canonical(value) for key, value in document.items()}
+    plain = _canonical(document)
+    statements = plain.get("Statement", [])
+    return {**plain, "Statement": statements if isinstance(statements, list) else [statements]}
 
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
-        return canonical(value)
+        return {key: _canonical(one) for key, one in value.items()}
     if isinstance(value, list):
         return _canonical(value[0]) if len(value) == 1 else sorted(map(_canonical, value), key=repr)
     return value

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from scaler_batch.payload import BlockingStore, RunLocation
-from scaler_batch.payload.contract import ExitCode
-from scaler_batch.payload.errors import NotStoredError, StoreError
-from scaler_batch.runner.errors import PackMissingError, StoreFailedError
+from scaler_batch.payload import BlockingStore, PayloadError, RunLocation
+from scaler_batch.payload.errors import ContractError, NotStoredError, StoreError
+from scaler_batch.runner.errors import PackMissingError, RequestError, RunnerError, StoreFailedError
 from scaler_batch.runner.forked import Child, Ended, start
 
 Action = Callable[[BlockingStore, BinaryIO], None]
 """One request to the store; the stream takes what it fetched."""
+
+
+_FAILURES: Final[dict[int, type[RunnerError]]] = {
+    failure.exit_code: failure for failure in (PackMissingError, StoreFailedError, RequestError)
+}
+"""How a child says what failed: by the exit code that will be the runner's own."""
 
 
 def begin(run: RunLocation, action: Action) -> Child:
@@ -35,13 +40,12 @@ def answer(ended: Ended) -> memoryview:
     Raises:
         PackMissingError: There is no such object.
         StoreFailedError: The store, or the child, failed.
+        RequestError: The environment names no store.
     """
     if not ended.whole:
         raise StoreFailedError(f"the process that spoke to the store ended with code {ended.code}")
-    if ended.code == ExitCode.NO_INPUT:
-        raise PackMissingError(str(ended.written, "utf-8"))
-    if ended.code != 0:
-        raise StoreFailedError(str(ended.written, "utf-8"))
+    if ended.code:
+        raise _FAILURES[ended.code](str(ended.written, "utf-8"))
     return ended.written
 
 
@@ -49,12 +53,14 @@ def _act(connect: Callable[[], BlockingStore], action: Action, stream: BinaryIO)
     try:
         action(connect(), stream)
     except NotStoredError as error:
-        return _fail(stream, error, ExitCode.NO_INPUT)
+        return _fail(stream, error, PackMissingError)
     except StoreError as error:
-        return _fail(stream, error, ExitCode.STORE_UNAVAILABLE)
+        return _fail(stream, error, StoreFailedError)
+    except ContractError as error:
+        return _fail(stream, error, RequestError)
     return 0
 
 
-def _fail(stream: BinaryIO, error: StoreError, code: ExitCode) -> int:
+def _fail(stream: BinaryIO, error: PayloadError, failure: type[RunnerError]) -> int:
     stream.write(str(error).encode())
-    return code
+    return failure.exit_code

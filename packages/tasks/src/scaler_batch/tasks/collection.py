@@ -38,11 +38,13 @@ class Collector:
     async def run(self) -> None:
         """Fetch outcomes, one after the other; run several of these side by side."""
         while True:
-            ref, task = await self._queue.get()
-            key = outcome_key(ref.sequence, ref.index)
-            if self._ledger.holds(task):
-                await self._replies.put(task, await self._fetch(key, task.request.task_id))
-            self._janitor.discard(key)
+            await self._collect(*await self._queue.get())
+
+    async def _collect(self, ref: JobRef, task: Task) -> None:
+        key = outcome_key(ref.sequence, ref.index)
+        if self._ledger.holds(task):
+            await self._replies.put(task, await self._fetch(key, task.request.task_id))
+        self._janitor.discard(key)
 
     async def _fetch(self, key: str, task_id: bytes) -> Result:
         try:

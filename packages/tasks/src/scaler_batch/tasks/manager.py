@@ -157,6 +157,9 @@ class AWSHPCTaskManager:
         self._accepting = False
         for stage in self._stages:
             stage.cancel()
+        # An error of the owner's own stays as it is; only the crash of a stage comes as the task group's.
+        if not isinstance(error, asyncio.CancelledError):
+            kind = error = trace = None
         await self._stack.__aexit__(kind, error, trace)
 
     def submit(self, request: TaskRequest) -> bool:

@@ -30,11 +30,12 @@ class Replies:
     async def run(self) -> None:
         """Hand results over, one after the other; run several of these side by side."""
         while True:
-            task, result = await self._queue.get()
-            if self._ledger.holds(task):
-                await self._hand_over(task, result)
+            # Without a name for it here: a result may be large, and the next one may be long in coming.
+            await self._hand_over(*await self._queue.get())
 
     async def _hand_over(self, task: Task, result: Result) -> None:
+        if not self._ledger.holds(task):
+            return
         prepared = await self._sink.prepare(task.request, result)
         if self._ledger.finish(task):
             self._sink.announce(task.request, prepared)

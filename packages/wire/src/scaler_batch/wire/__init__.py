@@ -11,6 +11,7 @@ from .errors import (
     ConnectionLostError,
     LocalProtocolError,
     ObjectTimeoutError,
+    ObjectTooLargeError,
     RemoteProtocolError,
     WireError,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "ObjectStorageAddress",
     "ObjectStorageClient",
     "ObjectTimeoutError",
+    "ObjectTooLargeError",
     "ObjectsDeleted",
     "ProcessorStatus",
     "Profile",

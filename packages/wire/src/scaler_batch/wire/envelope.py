@@ -15,7 +15,8 @@ from typing import Any
 from . import messages as m
 from .capnp import WORD, Reader, put_struct
 from .errors import LocalProtocolError, RemoteProtocolError
-from .layout import Form, Layout, record
+from .forms import Form
+from .layout import Layout, record
 from .schema import BODIES
 
 

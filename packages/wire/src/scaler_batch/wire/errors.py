@@ -7,7 +7,8 @@ The class says who is to blame, so that a caller can decide without reading the 
     ├── RemoteProtocolError    the peer sent something that is malformed or out of turn
     ├── ConnectionLostError    there is no link: it was never made, or was lost and did not come back
     ├── AddressError           an address cannot be read or resolved
-    └── ObjectTimeoutError     the object storage did not answer within the time allowed
+    ├── ObjectTimeoutError     the object storage did not answer within the time allowed
+    └── ObjectTooLargeError    an object is larger than this client accepts
 """
 
 from __future__ import annotations
@@ -48,3 +49,19 @@ class ObjectTimeoutError(WireError, TimeoutError):
         super().__init__(f"no answer about object {object_id.hex()} within {seconds:g} s")
         self.object_id = object_id
         self.seconds = seconds
+
+
+class ObjectTooLargeError(WireError):
+    """An object is larger than this client accepts; it was refused when its size was announced.
+
+    Attributes:
+        object_id: the object asked for.
+        size: its size, in bytes.
+        limit: the largest size accepted, in bytes.
+    """
+
+    def __init__(self, object_id: bytes, size: int, limit: int) -> None:
+        super().__init__(f"object {object_id.hex()} has {size} bytes; at most {limit} are accepted")
+        self.object_id = object_id
+        self.size = size
+        self.limit = limit

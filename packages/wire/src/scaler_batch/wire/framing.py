@@ -13,7 +13,7 @@ has come, whatever length was announced, and lengths above `max_message` are ref
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .envelope import Dialect
@@ -75,15 +75,15 @@ class FrameDecoder:
         self._max_message = max_message
         self._pieces: list[memoryview | bytearray] = []
         self._missing = _HEAD.size
-        self._complete: Callable[[bytes], None] = self._on_head
-        self._found: list[Greeting | bytes] = []
+        self._complete: Callable[[bytes], Greeting | bytes | None] = self._on_head
         self._dialect = Dialect.NEW
 
-    def feed(self, data: bytes) -> list[Greeting | bytes]:
-        """Take what was received and return what is complete by it.
+    def feed(self, data: bytes) -> Iterator[Greeting | bytes]:
+        """Take what was received and yield what is complete by it; must be iterated to its end.
 
         Raises:
             RemoteProtocolError: the peer does not speak YMQ, or announces too much; the stream cannot be used further.
+                What came before that has been yielded by then.
         """
         rest = memoryview(data)
         while len(rest) >= self._missing:
@@ -91,11 +91,11 @@ class FrameDecoder:
             self._pieces.append(piece)
             whole = b"".join(self._pieces)
             self._pieces.clear()
-            self._complete(whole)
+            found = self._complete(whole)
+            if found is not None:
+                yield found
         if rest:
             self._keep(rest)
-        found, self._found = self._found, []
-        return found
 
     def _keep(self, piece: memoryview) -> None:
         """Keep a part of what is expected; small parts are gathered, lest a trickle cost more to hold than it is."""
@@ -119,9 +119,9 @@ class FrameDecoder:
             raise RemoteProtocolError(f"the peer announces an identity of {length} bytes")
         self._expect(length, self._on_identity)
 
-    def _on_identity(self, identity: bytes) -> None:
-        self._found.append(Greeting(self._dialect, identity))
+    def _on_identity(self, identity: bytes) -> Greeting:
         self._expect(_LENGTH.size, self._on_length)
+        return Greeting(self._dialect, identity)
 
     def _on_length(self, raw: bytes) -> None:
         length = _LENGTH.unpack(raw)[0]
@@ -129,9 +129,9 @@ class FrameDecoder:
             raise RemoteProtocolError(f"the peer announces {length} bytes; at most {self._max_message} are accepted")
         self._expect(length, self._on_message)
 
-    def _on_message(self, message: bytes) -> None:
-        self._found.append(message)
+    def _on_message(self, message: bytes) -> bytes:
         self._expect(_LENGTH.size, self._on_length)
+        return message
 
-    def _expect(self, length: int, complete: Callable[[bytes], None]) -> None:
+    def _expect(self, length: int, complete: Callable[[bytes], Greeting | bytes | None]) -> None:
         self._missing, self._complete = length, complete

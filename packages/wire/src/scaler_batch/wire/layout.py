@@ -14,18 +14,9 @@ from enum import IntEnum
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from .capnp import (
-    POINTER_ELEMENTS,
-    SHORT_ELEMENTS,
-    WORD,
-    WORD_ELEMENTS,
-    Reader,
-    put_blob,
-    put_list,
-    put_struct,
-    put_structs,
-)
-from .errors import LocalProtocolError, RemoteProtocolError
+from .capnp import WORD, Reader, put_struct, put_structs
+from .errors import RemoteProtocolError
+from .forms import Form, member_of
 
 ReadStruct = Callable[[Reader, bytes, int, int, int], Any]
 """(message, segment, start, words of data there, number of pointers there) -> value"""
@@ -54,15 +45,6 @@ class Choice:
 
     enum: type[IntEnum]
     bit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How something behind a pointer is read and written, and what a null pointer stands for."""
-
-    read: Callable[[Reader, bytes, int], Any]
-    write: Callable[[bytearray, int, Any], None]
-    empty: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +117,7 @@ def _from_raw(field: Number | Flag | Choice) -> Callable[[int], Any]:
         case Flag(bit):
             return lambda raw: bool(raw >> (bit & 7) & 1)
         case Choice(enum, _):
-            return _member_of(enum)
-
-
-def _member_of(enum: type[IntEnum]) -> Callable[[int], IntEnum]:
-    members = {int(member): member for member in enum}
-
-    def member(raw: int) -> IntEnum:
-        try:
-            return members[raw]
-        except KeyError:
-            raise RemoteProtocolError(f"{raw} is no {enum.__name__}") from None
-
-    return member
+            return member_of(enum)
 
 
 def _to_raw(field: Number | Flag | Choice) -> Callable[[Any], int]:
@@ -211,31 +181,6 @@ def _compile_write(slots: _Slots, refs: Mapping[str, Pointer]) -> WriteStruct:
     return write
 
 
-def _read_text(reader: Reader, segment: bytes, at: int) -> str:
-    blob = reader.blob(segment, at)
-    if not blob:
-        return ""
-    if blob[-1]:
-        raise RemoteProtocolError("a text does not end with a zero byte")
-    try:
-        return blob[:-1].decode()
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(f"a text is not UTF-8: {error.reason}") from None
-
-
-def _write_text(out: bytearray, at: int, text: str) -> None:
-    if not text:
-        return
-    try:
-        put_blob(out, at, text.encode() + b"\0")
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"a text cannot be UTF-8: {error.reason}") from None
-
-
-BLOB = Form(Reader.blob, put_blob, b"")
-TEXT = Form(_read_text, _write_text, "")
-
-
 def record(of: Layout) -> Form:
     """Return the form of a single struct."""
     empty = of.read(Reader(bytes(WORD)), b"", 0, 0, 0)
@@ -269,45 +214,3 @@ def records(of: Layout) -> Form:
                 of.write(out, start + i * stride, value)
 
     return Form(read, write, ())
-
-
-def _read_blobs(reader: Reader, segment: bytes, at: int) -> tuple[bytes, ...]:
-    found = reader.find_list(segment, at, POINTER_ELEMENTS)
-    if found is None:
-        return ()
-    target, start, count = found
-    return tuple([reader.blob(target, start + i * WORD) for i in range(count)])
-
-
-def _write_blobs(out: bytearray, at: int, blobs: Sequence[bytes]) -> None:
-    if blobs:
-        start = put_list(out, at, POINTER_ELEMENTS, len(blobs))
-        for i, blob in enumerate(blobs):
-            put_blob(out, start + i * WORD, blob)
-
-
-BLOBS = Form(_read_blobs, _write_blobs, ())
-
-
-def _plain(element: int, code: str, convert: Callable[[int], Any]) -> Form:
-    def read(reader: Reader, segment: bytes, at: int) -> tuple[Any, ...]:
-        found = reader.find_list(segment, at, element)
-        if found is None:
-            return ()
-        target, start, count = found
-        return tuple(map(convert, struct.unpack_from(f"<{count}{code}", target, start)))
-
-    def write(out: bytearray, at: int, values: Sequence[int]) -> None:
-        if values:
-            start = put_list(out, at, element, len(values))
-            struct.pack_into(f"<{len(values)}{code}", out, start, *values)
-
-    return Form(read, write, ())
-
-
-NUMBERS = _plain(WORD_ELEMENTS, "Q", int)
-
-
-def choices(enum: type[IntEnum]) -> Form:
-    """Return the form of a list of enums."""
-    return _plain(SHORT_ELEMENTS, "H", _member_of(enum))

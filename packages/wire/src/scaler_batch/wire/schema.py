@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import partial
 
 from . import messages as m
-from .layout import BLOB, BLOBS, NUMBERS, TEXT, Choice, Flag, Layout, Number, Pointer, choices, layout, record, records
+from .forms import BLOB, BLOBS, NUMBERS, TEXT, choices
+from .layout import Choice, Flag, Layout, Number, Pointer, layout, record, records
 
 _i64 = partial(Number, "q")
 _u16 = partial(Number, "H")

@@ -11,7 +11,8 @@ and `messages_to_send`. Time is an argument, in seconds on any clock that does n
 * Each cancel gets exactly one confirm. For a task that is not open the session gives it by itself; for an open one the
   owner does. While a cancel waits for its confirm it is *owed*. When an open task is delivered again, the scheduler has
   forgotten the cancels it owed: they become *void*, and their confirms are not sent. If such a confirm tells that the
-  run is gone, the task is reported as received once more, for the scheduler counts on it.
+  run is gone, the task is *lost*: the scheduler counts on it, and nobody runs it. So it is reported as received once
+  more, unless a cancel that is still owed will end it anyway.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class WorkerSession:
         self._open: dict[bytes, m.Task] = {}
         self._owed: Counter[bytes] = Counter()
         self._void: Counter[bytes] = Counter()
+        self._lost: set[bytes] = set()
         self._held: list[ev.Event] = []
         self._events: list[ev.Event] = []
         self._outgoing: list[bytes] = []
@@ -121,13 +123,17 @@ class WorkerSession:
                 raise RemoteProtocolError(f"a worker is not sent such a {type(message).__name__}")
 
     def _on_task(self, task: m.Task) -> None:
-        if task.task_id not in self._open:
-            self._open[task.task_id] = task
-            self._hold_or_report(ev.TaskReceived(task))
-            return
-        if self._owed[task.task_id]:
-            self._void[task.task_id] += self._owed.pop(task.task_id)
-        self._hold_or_report(ev.TaskRedelivered(task))
+        task_id = task.task_id
+        if self._owed[task_id] and task_id in self._open:
+            self._void[task_id] += self._owed.pop(task_id)
+        again = self._runs(task_id)
+        self._open[task_id] = task
+        self._lost.discard(task_id)
+        self._hold_or_report(ev.TaskRedelivered(task) if again else ev.TaskReceived(task))
+
+    def _runs(self, task_id: bytes) -> bool:
+        """Whether the owner has the task and is to answer it."""
+        return task_id in self._open and task_id not in self._lost
 
     def _on_cancel(self, task_id: bytes, force: bool) -> None:
         if task_id not in self._open:
@@ -179,7 +185,7 @@ class WorkerSession:
             LocalProtocolError: the task is not open, or a result without an object is none.
         """
         self._refuse_when_closed()
-        if task_id not in self._open:
+        if not self._runs(task_id):
             raise LocalProtocolError(f"task {task_id.hex()} waits for no result: never received, answered or cancelled")
         if object_id is None and kind is not m.ResultKind.FAILED_WORKER_DIED:
             raise LocalProtocolError(f"a result of kind {kind.name} names an object")
@@ -204,17 +210,22 @@ class WorkerSession:
             return
         if not self._owed[task_id]:
             raise LocalProtocolError(f"no cancel of task {task_id.hex()} waits for a confirm")
-        if outcome is m.CancelOutcome.FAILED and task_id not in self._open:
-            raise LocalProtocolError(f"task {task_id.hex()} was answered already: its cancel was not found, not failed")
+        if outcome is m.CancelOutcome.FAILED and not self._runs(task_id):
+            raise LocalProtocolError(f"task {task_id.hex()} is gone: its cancel was not found, rather than failed")
         self._settle(self._owed, task_id)
         self._send(m.TaskCancelConfirm(task_id, outcome))
         if outcome is not m.CancelOutcome.FAILED:
             self._open.pop(task_id, None)
+            self._lost.discard(task_id)
 
     def _confirm_void(self, task_id: bytes, outcome: m.CancelOutcome) -> None:
         self._settle(self._void, task_id)
         task = self._open.get(task_id)
-        if task is not None and outcome is not m.CancelOutcome.FAILED and not self._owed[task_id]:
+        if task is None or outcome is m.CancelOutcome.FAILED:
+            return
+        if self._owed[task_id]:
+            self._lost.add(task_id)
+        else:
             self._report(ev.TaskReceived(task))
 
     def _settle(self, account: Counter[bytes], task_id: bytes) -> None:

@@ -55,7 +55,7 @@ class StorageSettings:
         request_timeout: what requests that are given no time of their own may take.
         give_up_after: requests fail once there has been no connection for so long; until then they wait for the next.
         close_grace: how long closing waits for what was sent to be gone.
-        max_object: larger objects are refused when they are announced.
+        max_object: larger objects are refused when they are announced, which costs the connection.
         piece: objects are handed to the operating system in pieces of this size, so that a large one is not copied as a
             whole on its way.
         backoff: the delays between attempts to connect.

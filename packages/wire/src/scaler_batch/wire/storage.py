@@ -136,6 +136,15 @@ class Answer:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The storage announced an answer that is larger than accepted; the request is over, and so is the connection."""
+
+    number: int
+    object_id: bytes
+    size: int
+
+
 def encode_source(source_id: bytes) -> bytes:
     """Return the payload of a request to duplicate `source_id`."""
     return _DUPLICATE.pack(*_DUPLICATE_SHAPE, *_ID.unpack(source_id))
@@ -156,9 +165,14 @@ def decode_source(payload: bytes) -> bytes:
 
 
 class StorageSession:
-    """The requests under way on one link to an object storage, in the order in which they were made."""
+    """The requests under way on one link to an object storage, in the order in which they were made.
 
-    def __init__(self) -> None:
+    Args:
+        max_object: the largest answer that is accepted, in bytes.
+    """
+
+    def __init__(self, max_object: int = ANY_LENGTH) -> None:
+        self._max_object = max_object
         self._next = 1
         self._requests: dict[int, Request] = {}
         self._header: Header | None = None
@@ -199,8 +213,10 @@ class StorageSession:
         """Begin anew on another connection; half an answer from the last one is void."""
         self._header = None
 
-    def receive(self, message: bytes) -> Answer | None:
+    def receive(self, message: bytes) -> Answer | TooLarge | None:
         """Take a message and return the answer it completes, if somebody waits for it.
+
+        After `TooLarge` the connection is of no more use, for the payload would follow.
 
         Raises:
             RemoteProtocolError: it is malformed or answers nothing that was asked; the connection is of no more use.
@@ -208,6 +224,8 @@ class StorageSession:
         if self._header is None:
             header = Header.decode(message)
             self._check(header)
+            if header.length > self._max_object:
+                return self._refuse(header)
             if header.length:
                 self._header = header
                 return None
@@ -227,6 +245,10 @@ class StorageSession:
             raise RemoteProtocolError(f"a request to {request.kind.name} is answered by kind {header.kind}")
         if request.kind is RequestKind.GET and header.length > request.limit:
             raise RemoteProtocolError(f"{request.limit} bytes at most were asked for, {header.length} are announced")
+
+    def _refuse(self, header: Header) -> TooLarge:
+        request = self._requests.pop(header.number, None)
+        return TooLarge(header.number, request.object_id if request else header.object_id, header.length)
 
     def _complete(self, header: Header, payload: bytes) -> Answer | None:
         if self._requests.pop(header.number, None) is None:

@@ -11,6 +11,7 @@ them when it returns, perhaps from the middle; under a new identity there can be
 from __future__ import annotations
 
 import asyncio
+import struct
 import uuid
 from collections import deque
 from types import TracebackType
@@ -18,10 +19,16 @@ from typing import Self
 
 from .addresses import endpoint_of
 from .envelope import Dialect
-from .errors import ConnectionLostError, LocalProtocolError, ObjectTimeoutError, RemoteProtocolError
+from .errors import (
+    ConnectionLostError,
+    LocalProtocolError,
+    ObjectTimeoutError,
+    ObjectTooLargeError,
+    RemoteProtocolError,
+)
 from .messages import ObjectStorageAddress
 from .settings import DEFAULT_STORAGE, StorageSettings
-from .storage import ANY_LENGTH, Answer, AnswerKind, Buffer, Request, RequestKind, StorageSession
+from .storage import ANY_LENGTH, Answer, AnswerKind, Buffer, Request, RequestKind, StorageSession, TooLarge
 from .stream import YmqStream, open_stream
 
 
@@ -46,7 +53,7 @@ class ObjectStorageClient:
         self._endpoint = endpoint_of(address)
         self._identity = identity or f"ObjectStorageClient|{uuid.uuid4().hex}".encode()
         self._settings = settings
-        self._session = StorageSession()
+        self._session = StorageSession(settings.max_object)
         self._waiters: dict[int, asyncio.Future[Answer]] = {}
         self._unsent: deque[int] = deque()
         self._work = asyncio.Event()
@@ -115,6 +122,7 @@ class ObjectStorageClient:
 
         Raises:
             ObjectTimeoutError: nobody set it in time.
+            ObjectTooLargeError: it is larger than the settings accept.
             ConnectionLostError: the storage cannot be reached any more.
         """
         request = Request(RequestKind.GET, object_id, limit=ANY_LENGTH if limit is None else limit)
@@ -167,7 +175,7 @@ class ObjectStorageClient:
         payload = (await self._ask(Request(RequestKind.INFO), within)).payload
         if len(payload) % 8:
             raise RemoteProtocolError(f"figures are 8 bytes each, but {len(payload)} came")
-        return tuple(memoryview(payload).cast("Q")) if payload else ()
+        return struct.unpack(f"<{len(payload) // 8}Q", payload)
 
     async def close(self) -> None:
         """Send what is left and leave; requests still under way fail. Idempotent."""
@@ -202,11 +210,17 @@ class ObjectStorageClient:
 
     def _on_message(self, message: bytes) -> None:
         answer = self._session.receive(message)
-        if answer is not None:
-            self._answered = True
-            waiter = self._waiters[answer.number]
-            if not waiter.done():
-                waiter.set_result(answer)
+        if answer is None:
+            return
+        self._answered = True
+        waiter = self._waiters.get(answer.number)
+        if isinstance(answer, TooLarge):
+            error = ObjectTooLargeError(answer.object_id, answer.size, self._settings.max_object)
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+            raise RemoteProtocolError(str(error))
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answer)
 
     # --- the coroutine that owns the connection ---
 

@@ -38,6 +38,23 @@ def signal_group(leader: int, number: int) -> None:
             os.kill(leader, number)
 
 
+def end_group(leader: int) -> tuple[int, float]:
+    """Bury a leader that has ended, and kill and bury what is left of its group.
+
+    The leader's number stays taken until it is waited for, so its group can be nobody else's. Its orphans come to this
+    process, which is a subreaper, and can be waited for.
+
+    Returns:
+        The leader's wait status, and the CPU seconds that it and what it waited for have used.
+    """
+    signal_group(leader, signal.SIGKILL)
+    _, status, usage = os.wait4(leader, 0)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-leader, 0)
+    return status, usage.ru_utime + usage.ru_stime
+
+
 def end_descendants() -> None:
     """Kill everything below this process, including what comes to it when its own parent dies."""
     while children := _children():

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .death import adopt_orphans, end_descendants, signal_group
+from .death import adopt_orphans, end_descendants, end_group, signal_group
 from .messages import Ended, Output, Ready, Refused, Start, Started, Stop, decode
 from .outbox import Outbox
 from .process import CannotStart, JobProcess, Nursery
@@ -162,13 +162,11 @@ class Host:
         if job is None:
             os.waitpid(pid, 0)
             return
-        # The number of an ended leader stays taken until it is waited for, so its group can be nobody else's.
-        signal_group(pid, signal.SIGKILL)
-        _, status, usage = os.wait4(pid, 0)
+        status, cpu_seconds = end_group(pid)
         self._drain(job)
         del self._by_attempt[job.attempt]
         shutil.rmtree(job.directory, ignore_errors=True)
-        self._outbox.put(Ended(job.attempt, _exit_code(status), usage.ru_utime + usage.ru_stime))
+        self._outbox.put(Ended(job.attempt, _exit_code(status), cpu_seconds))
 
     def _drain(self, job: JobProcess) -> None:
         """Pass on what an ended job has written. What it left running may hold the pipe: that does not count."""

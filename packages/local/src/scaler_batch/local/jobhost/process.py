@@ -21,6 +21,7 @@ from .death import die_with_parent
 from .lines import LineSplitter
 
 NOT_EXECUTABLE = 126
+_PYTHON = frozenset({"python", "python3"})
 
 
 class CannotStart(Exception):  # noqa: N818 - it names what happened to a job, not a fault of this program
@@ -106,7 +107,7 @@ class Nursery:
             self._separate(directory, output)
             if arguments is None:
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-                os.execve(program, list(command), environment)  # noqa: S606 - running it is what a job is
+                os.execve(program, [_called(program, command), *command[1:]], environment)  # noqa: S606 - running it is what a job is
             code = warm.run(arguments, environment)
         except BaseException:
             traceback.print_exc()
@@ -140,6 +141,11 @@ def _machine_variables(directory: str) -> dict[str, str]:
     }
 
 
+def _called(program: str, command: Sequence[str]) -> str:
+    """What a program is told to be called; Python looks for its own packages by that."""
+    return program if command[0] in _PYTHON else command[0]
+
+
 def _find(command: Sequence[str], environment: Mapping[str, str]) -> str:
     """The program of a command: the interpreter of jobs for ``python``, else what the job's PATH says.
 
@@ -148,7 +154,7 @@ def _find(command: Sequence[str], environment: Mapping[str, str]) -> str:
     """
     if not command:
         raise CannotStart("no command specified")
-    if command[0] in {"python", "python3"}:
+    if command[0] in _PYTHON:
         return sys.executable
     found = shutil.which(command[0], path=environment["PATH"])
     if found is None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, cast
 from moto.core.common_models import BaseModel
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import listings
+from . import listings, policies
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 
 def moto_application() -> WSGIApplication:
-    """Make the application, without three habits of moto's that a server which is used hard cannot afford."""
+    """Make the application, without some habits of moto's that a server which is used hard cannot afford."""
     listings.install()
+    policies.install()
     BaseModel.__new__ = _untracked  # type: ignore[method-assign]
     return cast("WSGIApplication", _Dispatcher(create_backend_app))
 

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from botocore.exceptions import BotoCoreError
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from werkzeug.exceptions import HTTPException
@@ -42,6 +43,6 @@ def _form(environ: WSGIEnvironment) -> dict[str, list[str]]:
 def _by_path(service: str, environ: WSGIEnvironment) -> str:
     try:
         operation, _ = get_service_router(service).match(Request(environ, populate_request=False))
-    except (HTTPException, LookupError, ValueError):
+    except (HTTPException, BotoCoreError, LookupError, NotImplementedError, ValueError):
         return UNKNOWN
     return str(operation.name)

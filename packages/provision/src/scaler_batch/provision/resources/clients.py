@@ -164,7 +164,7 @@ def translated(action: str) -> Iterator[None]:
         fix = "check the network, --region and --endpoint-url; then run this again"
         raise UnreachableError(f"could not {action}: {error}", fix=fix) from error
     except BotoCoreError as error:
-        raise AwsError(f"could not {action}: {error}", fix="see the message; nothing was sent to AWS") from error
+        raise AwsError(f"could not {action}: {error}", fix="mend what the message names and run this again") from error
 
 
 def _refusal(action: str, error: ClientError) -> AwsError:

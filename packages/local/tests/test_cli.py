@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaler_batch.local import __version__, state
+from scaler_batch.local.cli import main
+from scaler_batch.local.errors import AlreadyRunningError, NotRunningError
+
+COMMAND = [sys.executable, "-m", "scaler_batch.local"]
+
+Up = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def up(directory: Path) -> Iterator[Up]:
+    """Start ``up`` and wait until it says that it is ready."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        command = [*COMMAND, "up", "--jobs", "spawn", "--state-dir", str(directory), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("export AWS_ENDPOINT_URL=")
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def run(directory: Path, *arguments: str) -> int:
+    return main([*arguments, "--state-dir", str(directory)])
+
+
+def test_up_status_reset_down(up: Up, directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env_file = tmp_path / "env"
+    process = up("--env-file", str(env_file))
+    assert run(directory, "status") == 0
+    assert f"process {process.pid}, 0 calls" in capsys.readouterr().out
+    shell = (
+        f". {env_file}; {sys.executable} -c \"import boto3; boto3.client('s3').create_bucket(Bucket='from-a-shell')\""
+    )
+    subprocess.run(["sh", "-c", shell], check=True)
+    assert run(directory, "status") == 0
+    assert "1 calls" in capsys.readouterr().out
+    assert run(directory, "reset") == 0
+    assert run(directory, "status") == 0
+    assert "0 calls" in capsys.readouterr().out
+    assert run(directory, "down") == 0
+    assert process.wait(10) == 0
+    assert not env_file.exists()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_and_leaves_nothing(
+    up: Up, directory: Path, processes: Any, number: signal.Signals
+) -> None:
+    process = up()
+    (host,) = processes.children(process.pid)
+    process.send_signal(number)
+    assert process.wait(10) == 0
+    assert processes.alive([host]) == []
+    assert not directory.exists()
+
+
+def test_one_server_runs_per_directory(up: Up, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    up()
+    assert run(directory, "up") == 1
+    assert "runs already" in capsys.readouterr().err
+
+
+def test_what_a_killed_server_left_is_no_server(up: Up, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = up()
+    process.kill()
+    process.wait()
+    assert (directory / "server.json").exists()
+    assert run(directory, "status") == 3
+    assert "no local AWS runs" in capsys.readouterr().err
+    process = up()
+    assert run(directory, "status") == 0
+    assert run(directory, "down") == 0
+    assert process.wait(10) == 0
+
+
+def test_without_a_server_there_is_nothing_to_see_or_stop(directory: Path) -> None:
+    assert run(directory, "status") == 3
+    assert run(directory, "reset") == 3
+    assert run(directory, "down") == 0
+
+
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing(directory: Path) -> None:
+    command = [*COMMAND, "up", "--job-python", "/no/such/python", "--state-dir", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot run the interpreter" in done.stderr
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("wrong", [["--delay", "ASLEEP=1"], ["--delay", "RUNNABLE=soon"], ["--jobs", "docker"]])
+def test_options_are_checked(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main(["up", *wrong])
+    assert refusal.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_settings_out_of_range_are_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(directory, "up", "--slots", "0") == 1
+    assert "slots must be at least 1" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_a_directory_is_held_by_one_and_free_afterwards(directory: Path) -> None:
+    with state.claimed(directory) as file:
+        assert state.is_held(directory)
+        with pytest.raises(NotRunningError, match="not ready"):
+            state.read(directory)
+        file.write(state.Running(1, "http://x", "us-east-1"))
+        assert state.read(directory) == state.Running(1, "http://x", "us-east-1")
+        with pytest.raises(AlreadyRunningError), state.claimed(directory):
+            pass
+        assert not state.wait_until_free(directory, 0.1)
+    assert state.wait_until_free(directory, 0.1)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"pid": 1}', b"\xff"])
+def test_nonsense_in_the_file_is_no_server(directory: Path, left: bytes) -> None:
+    with state.claimed(directory) as file:
+        os.pwrite(file.descriptor, left, 0)
+        with pytest.raises(NotRunningError):
+            state.read(directory)
+
+
+def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert state.default_directory() == tmp_path / "scaler-batch-local"
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert str(os.getuid()) in state.default_directory().name

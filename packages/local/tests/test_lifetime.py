@@ -1,0 +1,208 @@
+"""How a local AWS begins and ends, and that nothing is left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaler_batch.local import LocalAWS, LocalError, LocalSettings
+from scaler_batch.local.errors import NotRunningError, StartError
+
+STUBBORN = """
+setsid sh -c 'trap "" TERM; echo $$ >> {0}; sleep 60' &
+trap '' TERM
+echo $$ >> {0}
+sleep 60
+"""
+"""A job that heeds no signal, with a part that has left its group."""
+
+ORPHAN = """
+import os
+from scaler_batch.local import LocalAWS, LocalSettings
+
+aws = LocalAWS(LocalSettings(jobs="spawn"))
+aws.start()
+print(aws.pid, flush=True)
+os._exit(1)
+"""
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., LocalAWS]]:
+    made: list[LocalAWS] = []
+
+    def begin(**settings: Any) -> LocalAWS:
+        made.append(LocalAWS(LocalSettings(**{"jobs": "spawn", "slots": 4, **settings})))
+        made[-1].start()
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.stop()
+
+
+def test_nothing_survives_a_server_that_is_killed(
+    make: Callable[..., LocalAWS], open_account: Any, until: Any, tmp_path: Path, processes: Any
+) -> None:
+    """Not a job, not what it has started, not what has left its group; and no directory of theirs."""
+    aws = make()
+    account = open_account(aws)
+    said = tmp_path / "pids"
+    job_id = account.submit("sh", "-c", STUBBORN.format(said))
+    account.wait(job_id, "RUNNING")
+    until(lambda: said.exists() and len(said.read_text().split()), lambda count: count == 2)
+    (host,) = processes.children(aws.pid)
+    everyone = [host, *processes.below(host)]
+    directories = {os.readlink(f"/proc/{pid}/cwd") for pid in processes.below(host)}
+    assert set(map(int, said.read_text().split())) < set(everyone)
+    os.kill(aws.pid, signal.SIGKILL)
+    until(lambda: processes.alive(everyone), lambda left: not left)
+    assert not any(map(os.path.exists, directories))
+
+
+def test_nothing_survives_a_server_that_is_stopped(
+    make: Callable[..., LocalAWS], open_account: Any, processes: Any
+) -> None:
+    aws = make()
+    account = open_account(aws)
+    account.wait(account.submit("sh", "-c", "trap '' TERM; sleep 60"), "RUNNING")
+    everyone = [aws.pid, *processes.below(aws.pid)]
+    aws.stop()
+    assert processes.alive(everyone) == []
+    aws.stop()
+
+
+def test_a_server_ends_with_the_program_that_started_it(processes: Any, until: Any) -> None:
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False)
+    until(lambda: processes.alive([int(done.stdout)]), lambda left: not left)
+
+
+def test_two_at_once_do_not_disturb_each_other(make: Callable[..., LocalAWS], open_account: Any) -> None:
+    first, second = make(), make()
+    accounts = [open_account(first), open_account(second)]
+    jobs = [account.submit("sh", "-c", "echo $AWS_ENDPOINT_URL") for account in accounts]
+    for aws, account, job_id in zip((first, second), accounts, jobs, strict=True):
+        assert account.lines(account.wait(job_id)) == [aws.endpoint_url]
+    assert accounts[0].batch.describe_jobs(jobs=[jobs[1]])["jobs"] == []
+    sleeping = accounts[1].submit("sleep", "60")
+    accounts[1].wait(sleeping, "RUNNING")
+    first.stop()
+    assert accounts[1].describe(sleeping)["status"] == "RUNNING"
+
+
+def test_a_host_that_is_killed_is_a_host_that_was_reclaimed(
+    make: Callable[..., LocalAWS], open_account: Any, processes: Any
+) -> None:
+    aws = make()
+    account = open_account(aws)
+    spot = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    job_id = account.submit(
+        "sh",
+        "-c",
+        'test "$AWS_BATCH_JOB_ATTEMPT" = 2 || sleep 60',
+        retryStrategy={"attempts": 3, "evaluateOnExit": spot},
+    )
+    account.wait(job_id, "RUNNING")
+    (host,) = processes.children(aws.pid)
+    os.kill(host, signal.SIGKILL)
+    job = account.wait(job_id)
+    assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
+    assert job["attempts"][0]["statusReason"].startswith("Host EC2 (instance i-")
+    assert "exitCode" not in job["attempts"][0]["container"]
+
+
+def test_after_a_reset_there_is_nothing_and_everything_works(
+    make: Callable[..., LocalAWS], open_account: Any, processes: Any, until: Any
+) -> None:
+    aws = make()
+    account = open_account(aws)
+    job_id = account.submit("sleep", "60")
+    account.wait(job_id, "RUNNING")
+    (host,) = processes.children(aws.pid)
+    jobs = processes.below(host)
+    assert jobs
+    aws.reset()
+    assert aws.counters().total == 0
+    assert account.batch.describe_jobs(jobs=[job_id])["jobs"] == []
+    assert account.batch.describe_job_queues()["jobQueues"] == []
+    until(lambda: processes.alive(jobs), lambda left: not left)
+    account.provision()
+    assert account.run("true")["status"] == "SUCCEEDED"
+
+
+def test_finished_jobs_are_forgotten_with_their_logs(make: Callable[..., LocalAWS], open_account: Any) -> None:
+    aws = make(keep_finished=2)
+    account = open_account(aws)
+    first = account.run("echo", "x")
+    assert account.lines(first) == ["x"]
+    for _ in range(2):
+        account.run("true")
+    assert account.batch.describe_jobs(jobs=[first["jobId"]])["jobs"] == []
+    with pytest.raises(account.logs.exceptions.ResourceNotFoundException):
+        account.lines(first)
+
+
+def test_states_can_be_made_to_last(make: Callable[..., LocalAWS], open_account: Any) -> None:
+    aws = make(delays={"SUBMITTED": 0.3, "RUNNABLE": 0.3, "STARTING": 0.3})
+    account = open_account(aws)
+    job_id = account.submit("true")
+    states = [account.describe(job_id)["status"]]
+    while states[-1] != "SUCCEEDED":
+        state = account.describe(job_id)["status"]
+        states += [state] if state != states[-1] else []
+    assert [state for state in states if state != "RUNNING"] == ["SUBMITTED", "RUNNABLE", "STARTING", "SUCCEEDED"]
+
+
+def test_jobs_find_the_interpreter_that_was_set(
+    make: Callable[..., LocalAWS], open_account: Any, tmp_path: Path
+) -> None:
+    """A virtual environment that has nothing in it: the host needs nothing, and a job finds nothing of ours."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    account = open_account(make(job_python=python, jobs="fork"))
+    job = account.run("python", "-c", "import sys; print(sys.executable, sys.prefix); import scaler_batch")
+    assert account.lines(job)[0] == f"{python} {tmp_path / 'venv'}"
+    assert account.lines(job)[-1].startswith("ModuleNotFoundError")
+    assert account.run("python", "-m", "scaler_batch.runner")["container"]["exitCode"] == 1
+
+
+def test_a_port_that_is_taken_is_an_error(aws: LocalAWS) -> None:
+    port = int(aws.endpoint_url.rpartition(":")[2])
+    with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}"):
+        LocalAWS(LocalSettings(port=port)).start()
+
+
+def test_an_interpreter_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(StartError, match="cannot run the interpreter"):
+        LocalAWS(LocalSettings(job_python="/no/such/python")).start()
+
+
+def test_a_local_aws_that_does_not_run_says_so() -> None:
+    aws = LocalAWS()
+    for look in (lambda: aws.endpoint_url, lambda: aws.environment, lambda: aws.pid, aws.counters):
+        with pytest.raises(NotRunningError):
+            look()
+
+
+def test_the_environment_is_all_that_a_program_needs(aws: LocalAWS) -> None:
+    script = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    environment = {"PATH": os.environ["PATH"], **aws.environment}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "123456789012"
+
+
+def test_every_error_of_ours_has_one_root() -> None:
+    from scaler_batch.local import errors
+
+    ours = [each for each in vars(errors).values() if isinstance(each, type) and each.__module__ == errors.__name__]
+    assert len(ours) == 7
+    assert all(issubclass(each, LocalError) for each in ours)
+    assert not issubclass(LocalError, urllib.error.URLError)

@@ -1,0 +1,166 @@
+"""Jobs as real processes, against a real S3 over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import cloudpickle
+import pytest
+from moto.server import ThreadedMotoServer
+
+from scaler_batch.payload import Call, Origin, Outcome, RunLocation, decode_outcomes, encode_pack, place
+from scaler_batch.payload.calls import make_call
+from scaler_batch.payload.contract import PACK_IN_STORE
+from scaler_batch.payload.keys import OUTCOMES, outcome_key, pack_key
+from scaler_batch.payload.placement import MAX_INLINE_LIMIT
+from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore
+
+REGION = "us-east-1"
+TASK = bytes(range(16))
+ABSENT = ("scaler", "boto3", "botocore", "zmq")
+"""Packages that a container need not have; where the developer has them, they must not help."""
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        import boto3
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        address = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=address, region_name=REGION).create_bucket(Bucket="tests")
+        yield address
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a container: credentials, and nothing that only developers have."""
+    folder = tmp_path_factory.mktemp("absent")
+    for name in ABSENT:
+        (folder / f"{name}.py").write_text(f"raise ImportError('there is no {name} in the container')\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
+    return kept | {"PYTHONPATH": str(folder), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+class Job(subprocess.Popen[str]):
+    """A runner's process."""
+
+    def finish(self) -> tuple[int, str, str]:
+        """Wait for its end; return exit code, stdout and stderr."""
+        out, err = self.communicate(timeout=60)
+        return self.returncode, out, err
+
+
+@dataclass
+class Run:
+    """One run of a task manager: its place in the store, and the jobs it starts."""
+
+    endpoint: str
+    container: dict[str, str]
+    location: RunLocation = field(default_factory=lambda: RunLocation("tests", "prefix", uuid4().hex, REGION))
+    sequences: Iterator[int] = field(default_factory=itertools.count)
+    jobs: list[Job] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.container | {"AWS_ENDPOINT_URL": self.endpoint}
+
+    @property
+    def store(self) -> BlockingS3RunStore:
+        return BlockingS3RunStore(self.location, environment=self.environment)
+
+    def start(self, *arguments: str, **environment: str) -> Job:
+        """Start a runner with this command line."""
+        job = Job(
+            [sys.executable, "-m", "scaler_batch.runner", *arguments],
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.jobs.append(job)
+        return job
+
+    def command(self, sequence: int, parameter: str) -> list[str]:
+        return ["--run", str(self.location), "--sequence", str(sequence), "--pack", parameter]
+
+    def inline(self, *calls: Call) -> tuple[int, list[str]]:
+        """The command line of a job whose bundle travels inline, and its sequence."""
+        sequence = next(self.sequences)
+        placement = place(encode_pack([calls]), inline_limit=MAX_INLINE_LIMIT)
+        assert not placement.stored
+        return sequence, self.command(sequence, placement.parameter)
+
+    def stored(self, *bundles: list[Call]) -> tuple[int, list[str]]:
+        """The command line of a job, or of all children of an array, whose pack lies in the store."""
+        sequence = next(self.sequences)
+        self.store.put_once(pack_key(sequence), encode_pack(bundles))
+        return sequence, self.command(sequence, PACK_IN_STORE)
+
+    def published(self, sequence: int, index: int | None = None) -> tuple[list[Outcome], Origin]:
+        """What a job published."""
+        return decode_outcomes(self.store.get(outcome_key(sequence, index)))
+
+    def published_keys(self) -> list[str]:
+        """Which outcomes lie in the store."""
+        store = S3RunStore(self.location, environment=self.environment)
+        return asyncio.run(store.list(OUTCOMES))
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> tuple[Outcome, str, str]:
+        """Run a call to its end; return its outcome, stdout and stderr."""
+        sequence, command = self.inline(make_call(TASK, function, *arguments))
+        code, out, err = self.start(*command).finish()
+        assert code == 0, err
+        [outcome], _ = self.published(sequence)
+        assert outcome.task_id == TASK
+        return outcome, out, err
+
+
+@pytest.fixture
+def run(endpoint: str, container: dict[str, str]) -> Iterator[Run]:
+    made = Run(endpoint, container)
+    yield made
+    for job in made.jobs:
+        job.kill()
+        job.communicate()
+
+
+FRESH = """
+import sys, cloudpickle
+with open(sys.argv[1], "rb") as file:
+    function = cloudpickle.load(file)
+with open(sys.argv[2], "wb") as file:
+    cloudpickle.dump(function(), file)
+"""
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, container: dict[str, str]) -> Callable[[Callable[[], Any]], Any]:
+    """Run a function in an interpreter of its own, one that has no threads, and return its result."""
+
+    def call(function: Callable[[], Any]) -> Any:
+        into, back = tmp_path / "function", tmp_path / "result"
+        into.write_bytes(cloudpickle.dumps(function))
+        subprocess.run([sys.executable, "-c", FRESH, str(into), str(back)], env=container, check=True, timeout=60)
+        return cloudpickle.loads(back.read_bytes())
+
+    return call
