@@ -149,7 +149,7 @@ def bench(session: nox.Session) -> None:
     """Print the benchmark table."""
     install(session, *everything(), *group("scaler"))
     session.run(
-        "python", "tests_integration/bench/run.py", *session.posargs,
+        "python", "tests_integration/benchmark.py", *session.posargs,
         env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import sys
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from conftest import Package
+
+SIBLING = re.compile(r"scaler_batch(\.\w+)+")
 
 COME_TOGETHER = {"botocore": "boto3"}
 """Distributions that are two faces of one: boto3 pins the botocore it is released with, and raises its errors."""
@@ -33,11 +36,11 @@ def test_every_import_is_declared(package: Package) -> None:
     assert undeclared == set()
 
 
-def test_every_requirement_is_imported(package: Package) -> None:
+def test_every_requirement_is_used(package: Package) -> None:
     used = {
         provider
         for module in package.modules().values()
-        for name in imported(module.body)
+        for name in [*imported(module.body), *named(module)]
         for provider in providers(name)
     }
 
@@ -68,6 +71,13 @@ def imported(nodes: list[ast.stmt]) -> Iterator[str]:
                 yield from outside(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 yield from outside(f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(module: ast.Module) -> Iterator[str]:
+    """Siblings that a module names in a text, to import or start them by that name."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SIBLING.fullmatch(node.value):
+            yield ".".join(node.value.split(".")[:2])
 
 
 def walk_at_run_time(node: ast.AST) -> Iterator[ast.AST]:

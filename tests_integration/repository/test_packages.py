@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import metadata, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +23,7 @@ def test_no_package_claims_the_namespace_for_itself(root: Path) -> None:
 @pytest.mark.parametrize("file", ["pyproject.toml", "README.md", "CHANGELOG.md"])
 def test_a_package_is_complete(package: Package, file: str) -> None:
     assert (package.folder / file).read_text().strip()
+    assert package.project["readme"] == "README.md"
 
 
 def test_a_package_tells_type_checkers_that_it_is_typed(package: Package) -> None:
@@ -71,10 +72,6 @@ def test_a_siblings_range_ends_before_the_next_breaking_version(package: Package
     siblings = [need for need in declared(package) if need.name.startswith("scaler-batch-")]
 
     assert all({clause.operator for clause in need.specifier} == {">=", "<"} for need in siblings)
-
-
-def test_the_metadata_shows_the_readme_on_the_package_index(package: Package) -> None:
-    assert metadata(package.project["name"]).get_payload() == (package.folder / "README.md").read_text()
 
 
 def test_the_tools_know_every_package(packages: list[Package], settings: dict[str, Any]) -> None:

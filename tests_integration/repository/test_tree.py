@@ -10,18 +10,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-ABSOLUTE = r"(?<![\w.~*}>-])"
-"""What may not stand before a slash that begins an absolute path."""
+ABSOLUTE = r"(?<![\w.~*}>/-])"
+"""What may not stand before a slash that begins an absolute path: then it goes on a relative one, or a URL."""
 
 HOMES = re.compile(ABSOLUTE + r"/(?:home|root|Users|tmp)/[\w.-]+")
 URLS = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s/\"'`<>()\[\]{}|\\,]+)")
 ADDRESSES = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w.-])")
 
 PUBLIC_SITES = {
+    "capnproto.org",
     "creativecommons.org",
     "docs.aws.amazon.com",
     "docs.python.org",
+    "example.com",
     "github.com",
+    "hypothesis.readthedocs.io",
     "peps.python.org",
     "semver.org",
     "www.apache.org",
@@ -69,6 +72,16 @@ def test_no_file_uses_words_that_belong_to_the_makers_workplace(texts: dict[str,
     numbered = re.compile(r"\bissue #?\d+\b", re.IGNORECASE)
 
     assert {f"{name}: {match}" for name, text in texts.items() for match in numbered.findall(text)} == set()
+
+
+@pytest.mark.parametrize("text", [f"cd /home/{'me'}", f'"/{"tmp"}/x"', f"path=/{'root'}/x", f"see /Users/{'me'}/x"])
+def test_folders_of_a_machine_are_found(text: str) -> None:
+    assert HOMES.search(text)
+
+
+@pytest.mark.parametrize("text", ["src/home/page.md", "ipc:///tmp/x", "~/tmp/x", "{root}/tmp/x", "/opt/runner", "/tmp"])
+def test_other_paths_are_let_pass(text: str) -> None:
+    assert not HOMES.search(text)
 
 
 @pytest.mark.parametrize(

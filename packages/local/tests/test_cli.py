@@ -67,35 +67,30 @@ def test_up_status_reset_down(up: Up, directory: Path, tmp_path: Path, capsys: p
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything_and_leaves_nothing(
-    up: Up, directory: Path, processes: Any, number: signal.Signals
-) -> None:
+def test_ctrl_c_stops_everything_and_leaves_nothing(up: Up, directory: Path, processes: Any) -> None:
     process = up()
     (host,) = processes.children(process.pid)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     assert processes.alive([host]) == []
     assert not directory.exists()
 
 
-def test_one_server_runs_per_directory(up: Up, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    up()
+def test_a_directory_has_one_server_until_that_is_dead(
+    up: Up, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = up()
     assert run(directory, "up") == 1
     assert "runs already" in capsys.readouterr().err
-
-
-def test_what_a_killed_server_left_is_no_server(up: Up, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    process = up()
-    process.kill()
-    process.wait()
+    first.kill()
+    first.wait()
     assert (directory / "server.json").exists()
     assert run(directory, "status") == 3
     assert "no local AWS runs" in capsys.readouterr().err
-    process = up()
+    second = up()
     assert run(directory, "status") == 0
     assert run(directory, "down") == 0
-    assert process.wait(10) == 0
+    assert second.wait(10) == 0
 
 
 def test_without_a_server_there_is_nothing_to_see_or_stop(directory: Path) -> None:

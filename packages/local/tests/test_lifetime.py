@@ -49,15 +49,32 @@ def make() -> Iterator[Callable[..., LocalAWS]]:
         each.stop()
 
 
-def test_nothing_survives_a_server_that_is_killed(
-    make: Callable[..., LocalAWS], open_account: Any, until: Any, tmp_path: Path, processes: Any
+@pytest.fixture(scope="module")
+def spare() -> Iterator[LocalAWS]:
+    """A second server, which tests may empty. It takes its time, and soon forgets."""
+    settings = LocalSettings(
+        jobs="spawn", slots=4, keep_finished=2, delays={"SUBMITTED": 0.2, "RUNNABLE": 0.2, "STARTING": 0.2}
+    )
+    with LocalAWS(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def emptied(spare: LocalAWS, open_account: Any) -> Any:
+    """An account on a server on which nothing has happened."""
+    spare.reset()
+    return open_account(spare)
+
+
+def test_a_killed_server_leaves_nothing_and_another_does_not_mind(
+    account: Any, make: Callable[..., LocalAWS], open_account: Any, processes: Any, until: Any, tmp_path: Path
 ) -> None:
     """Not a job, not what it has started, not what has left its group; and no directory of theirs."""
+    elsewhere = account.submit("sleep", "60")
     aws = make()
-    account = open_account(aws)
+    doomed = open_account(aws)
     said = tmp_path / "pids"
-    job_id = account.submit("sh", "-c", STUBBORN.format(said))
-    account.wait(job_id, "RUNNING")
+    doomed.wait(doomed.submit("sh", "-c", STUBBORN.format(said)), "RUNNING")
     until(lambda: said.exists() and len(said.read_text().split()), lambda count: count == 2)
     (host,) = processes.children(aws.pid)
     everyone = [host, *processes.below(host)]
@@ -66,9 +83,11 @@ def test_nothing_survives_a_server_that_is_killed(
     os.kill(aws.pid, signal.SIGKILL)
     until(lambda: processes.alive(everyone), lambda left: not left)
     assert not any(map(os.path.exists, directories))
+    assert account.wait(elsewhere, "RUNNING")
+    account.batch.terminate_job(jobId=elsewhere, reason="enough")
 
 
-def test_nothing_survives_a_server_that_is_stopped(
+def test_a_server_that_is_stopped_takes_its_jobs_with_it(
     make: Callable[..., LocalAWS], open_account: Any, processes: Any
 ) -> None:
     aws = make()
@@ -85,78 +104,57 @@ def test_a_server_ends_with_the_program_that_started_it(processes: Any, until: A
     until(lambda: processes.alive([int(done.stdout)]), lambda left: not left)
 
 
-def test_two_at_once_do_not_disturb_each_other(make: Callable[..., LocalAWS], open_account: Any) -> None:
-    first, second = make(), make()
-    accounts = [open_account(first), open_account(second)]
-    jobs = [account.submit("sh", "-c", "echo $AWS_ENDPOINT_URL") for account in accounts]
-    for aws, account, job_id in zip((first, second), accounts, jobs, strict=True):
-        assert account.lines(account.wait(job_id)) == [aws.endpoint_url]
-    assert accounts[0].batch.describe_jobs(jobs=[jobs[1]])["jobs"] == []
-    sleeping = accounts[1].submit("sleep", "60")
-    accounts[1].wait(sleeping, "RUNNING")
-    first.stop()
-    assert accounts[1].describe(sleeping)["status"] == "RUNNING"
+def test_two_at_once_know_nothing_of_each_other(account: Any, emptied: Any) -> None:
+    ids = [each.submit("sh", "-c", "echo $AWS_ENDPOINT_URL") for each in (account, emptied)]
+    for each, job_id in zip((account, emptied), ids, strict=True):
+        assert each.lines(each.wait(job_id)) == [each.aws.endpoint_url]
+    assert account.batch.describe_jobs(jobs=[ids[1]])["jobs"] == []
+    assert account.aws.endpoint_url != emptied.aws.endpoint_url
 
 
-def test_a_host_that_is_killed_is_a_host_that_was_reclaimed(
-    make: Callable[..., LocalAWS], open_account: Any, processes: Any
-) -> None:
-    aws = make()
-    account = open_account(aws)
+def test_a_host_that_is_killed_is_a_host_that_was_reclaimed(emptied: Any, processes: Any) -> None:
     spot = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
-    job_id = account.submit(
-        "sh",
-        "-c",
-        'test "$AWS_BATCH_JOB_ATTEMPT" = 2 || sleep 60',
-        retryStrategy={"attempts": 3, "evaluateOnExit": spot},
-    )
-    account.wait(job_id, "RUNNING")
-    (host,) = processes.children(aws.pid)
+    script = 'test "$AWS_BATCH_JOB_ATTEMPT" = 2 || sleep 60'
+    job_id = emptied.submit("sh", "-c", script, retryStrategy={"attempts": 3, "evaluateOnExit": spot})
+    emptied.wait(job_id, "RUNNING")
+    (host,) = processes.children(emptied.aws.pid)
     os.kill(host, signal.SIGKILL)
-    job = account.wait(job_id)
+    job = emptied.wait(job_id)
     assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
     assert job["attempts"][0]["statusReason"].startswith("Host EC2 (instance i-")
     assert "exitCode" not in job["attempts"][0]["container"]
 
 
-def test_after_a_reset_there_is_nothing_and_everything_works(
-    make: Callable[..., LocalAWS], open_account: Any, processes: Any, until: Any
-) -> None:
-    aws = make()
-    account = open_account(aws)
-    job_id = account.submit("sleep", "60")
-    account.wait(job_id, "RUNNING")
-    (host,) = processes.children(aws.pid)
+def test_after_a_reset_there_is_nothing_and_everything_works(emptied: Any, processes: Any, until: Any) -> None:
+    job_id = emptied.submit("sleep", "60")
+    emptied.wait(job_id, "RUNNING")
+    (host,) = processes.children(emptied.aws.pid)
     jobs = processes.below(host)
     assert jobs
-    aws.reset()
-    assert aws.counters().total == 0
-    assert account.batch.describe_jobs(jobs=[job_id])["jobs"] == []
-    assert account.batch.describe_job_queues()["jobQueues"] == []
+    emptied.aws.reset()
+    assert emptied.aws.counters().total == 0
+    assert emptied.batch.describe_jobs(jobs=[job_id])["jobs"] == []
+    assert emptied.batch.describe_job_queues()["jobQueues"] == []
     until(lambda: processes.alive(jobs), lambda left: not left)
-    account.provision()
-    assert account.run("true")["status"] == "SUCCEEDED"
+    emptied.provision()
+    assert emptied.run("true")["status"] == "SUCCEEDED"
 
 
-def test_finished_jobs_are_forgotten_with_their_logs(make: Callable[..., LocalAWS], open_account: Any) -> None:
-    aws = make(keep_finished=2)
-    account = open_account(aws)
-    first = account.run("echo", "x")
-    assert account.lines(first) == ["x"]
+def test_finished_jobs_are_forgotten_with_their_logs(emptied: Any) -> None:
+    first = emptied.run("echo", "x")
+    assert emptied.lines(first) == ["x"]
     for _ in range(2):
-        account.run("true")
-    assert account.batch.describe_jobs(jobs=[first["jobId"]])["jobs"] == []
-    with pytest.raises(account.logs.exceptions.ResourceNotFoundException):
-        account.lines(first)
+        emptied.run("true")
+    assert emptied.batch.describe_jobs(jobs=[first["jobId"]])["jobs"] == []
+    with pytest.raises(emptied.logs.exceptions.ResourceNotFoundException):
+        emptied.lines(first)
 
 
-def test_states_can_be_made_to_last(make: Callable[..., LocalAWS], open_account: Any) -> None:
-    aws = make(delays={"SUBMITTED": 0.3, "RUNNABLE": 0.3, "STARTING": 0.3})
-    account = open_account(aws)
-    job_id = account.submit("true")
-    states = [account.describe(job_id)["status"]]
+def test_states_can_be_made_to_last(emptied: Any) -> None:
+    job_id = emptied.submit("true")
+    states = [emptied.describe(job_id)["status"]]
     while states[-1] != "SUCCEEDED":
-        state = account.describe(job_id)["status"]
+        state = emptied.describe(job_id)["status"]
         states += [state] if state != states[-1] else []
     assert [state for state in states if state != "RUNNING"] == ["SUBMITTED", "RUNNABLE", "STARTING", "SUCCEEDED"]
 
@@ -168,7 +166,7 @@ def test_jobs_find_the_interpreter_that_was_set(
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     account = open_account(make(job_python=python, jobs="fork"))
-    job = account.run("python", "-c", "import sys; print(sys.executable, sys.prefix); import scaler_batch")
+    job = account.run("python", "-c", "import sys; print(sys.executable, sys.prefix, flush=True); import scaler_batch")
     assert account.lines(job)[0] == f"{python} {tmp_path / 'venv'}"
     assert account.lines(job)[-1].startswith("ModuleNotFoundError")
     assert account.run("python", "-m", "scaler_batch.runner")["container"]["exitCode"] == 1

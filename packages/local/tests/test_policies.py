@@ -1,19 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from scaler_batch.local import LocalAWS
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAWS]:
-    with LocalAWS() as running:
-        yield running
 
 
 def put_policy(aws: LocalAWS, bucket: str, **statement: Any) -> Any:
@@ -32,7 +25,7 @@ def test_a_bucket_that_denies_insecure_transport_can_be_used(aws: LocalAWS) -> N
 
 def test_a_bucket_that_denies_everything_still_does(aws: LocalAWS) -> None:
     s3 = put_policy(aws, "closed")
-    with pytest.raises(ClientError, match="403|AccessDenied|Forbidden"):
+    with pytest.raises(ClientError, match=r"403|AccessDenied|Forbidden"):
         s3.get_object(Bucket="closed", Key="k")
 
 

@@ -152,6 +152,18 @@ def test_a_copy_of_the_process_that_user_code_forked_does_not_answer(run: Run) -
     assert pickle.loads(outcome.value) == 5
 
 
+def test_a_copy_of_the_process_that_returns_does_not_answer(run: Run) -> None:
+    def function() -> str:
+        pid = os.fork()
+        if pid == 0:
+            return "copy"
+        os.waitpid(pid, 0)
+        return "original"
+
+    outcome, _, _ = run.call(function)
+    assert pickle.loads(outcome.value) == "original"
+
+
 def test_a_copy_of_the_process_that_raises_does_not_answer(run: Run) -> None:
     def function() -> int:
         pid = os.fork()

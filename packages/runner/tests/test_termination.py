@@ -159,7 +159,10 @@ def test_a_publication_under_way_is_finished(run: Run, tmp_path: Path) -> None:
         _, command = run.inline(make_call(b"1", os.getpid))
         job = run.start(*command, AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
         assert arrived.wait(30)
-        os.killpg(job.pid, signal.SIGTERM)
+        # To everybody, as some service managers do.
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        for pid in (job.pid, *map(int, children)):
+            os.kill(pid, signal.SIGTERM)
         sent.set()
         assert job.finish()[0] == ExitCode.PUBLISHED
         thread.join()

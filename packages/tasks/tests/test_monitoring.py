@@ -232,6 +232,15 @@ async def test_a_vanished_job_that_published_is_answered(benches: Benches):
         assert bench.sink.results[b"a"].value == b"done"
 
 
+async def test_a_short_task_after_a_quiet_hour_is_not_asked_after(benches: Benches):
+    async with benches(run=lambda call: b"x", seconds=0.3) as bench:
+        for count in (1, 2, 3):
+            bench.ask("a")
+            await bench.sink.answers(count)
+            await asyncio.sleep(3600)
+        assert bench.jobs.calls == {"submit": 3}
+
+
 async def test_steady_traffic_does_not_hide_the_dead(benches: Benches):
     async with benches(run=lambda call: b"x", seconds=0.3) as bench:
         bench.jobs._run = None

@@ -301,6 +301,24 @@ async def test_a_task_cancelled_while_its_inputs_are_loading_is_never_submitted(
         assert bench.jobs.calls["submit"] == 1
 
 
+async def test_a_task_cancelled_while_its_neighbours_inputs_are_loading_is_left_out(benches: Benches):
+    async with benches(faults=[Stall()]) as bench:
+        bench.ask("first")
+        await asyncio.sleep(1)
+        gate = asyncio.Event()
+        slow = bench.request("slow", b"large")
+        bench.inputs.slow[slow.arguments[0]] = gate
+        bench.manager.submit(slow)
+        bench.ask("cancelled")
+        bench.jobs.faults[0].until.set()
+        await asyncio.sleep(1)
+        bench.manager.cancel(b"cancelled", force=True)
+        gate.set()
+        await bench.submitted(2)
+        assert bench.names("job-2") == ["slow"]
+        assert not bench.jobs.terminated
+
+
 async def test_a_task_cancelled_while_its_pack_is_stored_is_never_submitted(benches: Benches):
     async with benches(inline_limit=0) as bench:
         stored = asyncio.Event()

@@ -15,7 +15,7 @@ from scaler_batch.wire.messages import ObjectStorageAddress
     ("address", "endpoint"),
     [
         ("tcp://127.0.0.1:6378", Endpoint("127.0.0.1", 6378)),
-        ("tcp://scheduler.internal:1", Endpoint("scheduler.internal", 1)),
+        ("tcp://scheduler.example:1", Endpoint("scheduler.example", 1)),
         ("tcp://[::1]:65535", Endpoint("::1", 65535)),
     ],
 )
@@ -27,7 +27,7 @@ def test_an_address_is_read_and_written(address: str, endpoint: Endpoint) -> Non
 @pytest.mark.parametrize(
     "address",
     ["", "localhost", "127.0.0.1:5", "tcp://", "tcp://host", "tcp://:5", "tcp://host:0", "tcp://host:65536", "tcp://host:x",
-     "tcp://[::1:5", "tcp://host:5/path", "tcp://me@host:5", "tcp://host:5?x", "ws://host:5", "ipc:///tmp/x"],
+     "tcp://[::1:5", "tcp://host:5/path", "tcp://me@host:5", "tcp://host:5?x", "ws://host:5", "ipc:///socket"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(AddressError, match="is no address"):

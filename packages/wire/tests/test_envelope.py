@@ -129,7 +129,7 @@ def test_a_malformed_message_is_refused_with_the_field_that_was_wrong() -> None:
     where = bytes(frame).index(b"a" * 32)
     # The argument's pointer lies in the word before its data, its kind in the word before that.
     struct.pack_into("<H", frame, where - 16, 7)
-    with pytest.raises(RemoteProtocolError, match=r"Task\.arguments: Argument\.: 7 is no ArgumentKind"):
+    with pytest.raises(RemoteProtocolError, match=r"Task\.arguments: Argument: 7 is no ArgumentKind"):
         decode(bytes(frame))
     struct.pack_into("<H", frame, where - 16, 1)
     struct.pack_into("<iI", frame, where - 8, 1000 << 2 | 1, 32 << 3 | 2)

@@ -42,33 +42,34 @@ class LogSink(Protocol):
 class Machine:
     """Runs the jobs of one local AWS.
 
+    It is made before what it serves (:meth:`attach`), so that the job host warms up while moto is imported.
+
     Args:
         settings: How it behaves.
-        topology: The queues and compute environments.
-        logs: Where the output of jobs goes.
         variables: What every job's environment holds, unless the job has it otherwise.
         give_up: Called when the job host is gone and cannot be replaced, so that no job will ever run.
     """
 
-    def __init__(
-        self,
-        settings: LocalSettings,
-        topology: Topology,
-        logs: LogSink,
-        variables: Mapping[str, str],
-        give_up: Callable[[], None],
-    ) -> None:
+    def __init__(self, settings: LocalSettings, variables: Mapping[str, str], give_up: Callable[[], None]) -> None:
         self._settings = settings
-        self._topology = topology
-        self._logs = logs
         self._variables = dict(variables)
         self._give_up = give_up
         self._changed = threading.Condition()
         self._clock = _Clock()
-        self._engine = self._new_engine()
         self._streams: dict[str, LogStream] = {}
         self._closed = False
         self._host = self._new_host()
+
+    def attach(self, topology: Topology, logs: LogSink) -> None:
+        """Begin to run jobs. To be called once, before anything else is asked of it.
+
+        Args:
+            topology: The queues and compute environments.
+            logs: Where the output of jobs goes.
+        """
+        self._topology = topology
+        self._logs = logs
+        self._engine = self._new_engine()
         threading.Thread(target=self._keep_time, name="batch-timer", daemon=True).start()
 
     def wait_until_ready(self) -> Ready:

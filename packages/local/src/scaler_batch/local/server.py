@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import environment
-from .errors import LocalError
+from .errors import LocalError, StartError
 from .machine import Machine
 from .settings import LocalSettings
 from .web.callers import caller_of, service_of
@@ -54,7 +54,11 @@ class LocalServer:
         self._http = HttpServer(settings.host, settings.port, self._application)
         self.endpoint_url = f"http://{settings.host}:{self._http.port}"
         self._counting = CountingLayer()
-        self._machine = self._start_machine(settings)
+        try:
+            self._machine = self._start_machine(settings)
+        except StartError:
+            self._http.close()
+            raise
         self._application.ready(self._front())
         self._http.serve()
 
@@ -73,13 +77,14 @@ class LocalServer:
 
     def _start_machine(self, settings: LocalSettings) -> Machine:
         """Start the machine, and put it under moto's Batch."""
+        variables = environment.for_jobs(self.endpoint_url, settings.region)
+        machine = Machine(settings, variables, give_up=stop_this_process)
         from .services.backend import Registry, Wiring, install
         from .services.logs import MotoLogs
 
         registry = Registry()
-        variables = environment.for_jobs(self.endpoint_url, settings.region)
-        machine = Machine(settings, registry, MotoLogs(), variables, give_up=stop_this_process)
         install(Wiring(machine, registry, settings.minimum_timeout))
+        machine.attach(registry, MotoLogs())
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")

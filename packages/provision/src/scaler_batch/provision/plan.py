@@ -97,11 +97,7 @@ def make_plan(
     """
     foreign = [(kind, one) for kind, one in observed.items() if one and not _ours(kind, one, prefix, unfinished)]
     if foreign:
-        listed = ", ".join(f"{kind.words} {one.name}" for kind, one in foreign)
-        raise ConflictError(
-            f"there already, and not made by this tool for prefix {prefix!r}: {listed}",
-            fix="pass another --prefix, or remove what is listed",
-        )
+        raise _conflict(foreign, prefix)
     return Plan(tuple(_step(one, observed.get(one.kind)) for one in wanted))
 
 
@@ -124,6 +120,14 @@ def make_removal_plan(
 
 def _ours(kind: Kind, observed: Observed[Any], prefix: str, unfinished: Collection[Kind]) -> bool:
     return observed.belongs_to(prefix) or (kind in unfinished and not observed.tags)
+
+
+def _conflict(foreign: list[tuple[Kind, Observed[Any]]], prefix: str) -> ConflictError:
+    listed = ", ".join(f"{kind.words} {one.name}" for kind, one in foreign)
+    fix = "pass another --prefix, or remove what is listed"
+    if any(kind is Kind.BUCKET for kind, _ in foreign):
+        fix += "; if the bucket is yours after all, see that you may look at it (s3:ListBucket, s3:GetBucketTagging)"
+    return ConflictError(f"there already, and not made by this tool for prefix {prefix!r}: {listed}", fix=fix)
 
 
 def _step(wanted: Wanted[Any], observed: Observed[Any] | None) -> Step:

@@ -61,20 +61,27 @@ def _run(call: Call, termination: Termination) -> Outcome:
 def _work(call: Call, answer: BinaryIO) -> int:
     """Be the child of one call."""
     process = os.getpid()
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"status": Status.SUCCESS}
     try:
-        opened = open_call(call)
-        _write_line(answer, {"function": _name(opened.function)})
-        answer.flush()
-        facts["status"], value = Status.SUCCESS, opened.run()
+        value = _value(call, answer)
     except BaseException as error:
         if os.getpid() != process:
             _leave_copy(error)
         facts["status"], value = describe(error)
         facts["raised"] = type(error).__name__[:_LONGEST_NAME]
+    if os.getpid() != process:
+        leave(0)
     _write_line(answer, facts)
     answer.write(value)
     return 0
+
+
+def _value(call: Call, answer: BinaryIO) -> bytes:
+    """Run the call and return its result; function and arguments are let go before that is written."""
+    opened = open_call(call)
+    _write_line(answer, {"function": _name(opened.function)})
+    answer.flush()
+    return opened.run()
 
 
 def _leave_copy(error: BaseException) -> NoReturn:

@@ -151,7 +151,7 @@ def _arrange_streams() -> None:
     os.close(null)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
+            pass
 
 
 def _flush() -> None:

@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Termination() as termination:
         try:
             request = parse_request(sys.argv[1:] if argv is None else argv, os.environ)
-            bundle = load_bundle(request, termination)
-            publish(request, run_bundle(bundle, termination))
+            # Nested, so that the pack is let go before the outcomes are put together.
+            publish(request, run_bundle(load_bundle(request, termination), termination))
         except RunnerError as error:
             log.line("runner_failed", exit_code=int(error.exit_code), error=type(error).__name__, message=str(error))
             return int(error.exit_code)

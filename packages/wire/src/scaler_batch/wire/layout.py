@@ -147,7 +147,8 @@ def _compile_read(type_: type[Any], slots: _Slots, refs: Mapping[str, Pointer]) 
             for name, index, follow, empty in pointers:  # noqa: B007 - named in the error
                 values.append(follow(reader, segment, base + index * WORD) if index < pointer_count else empty)
         except RemoteProtocolError as error:
-            raise RemoteProtocolError(f"{type_.__name__}.{name}: {error}") from None
+            where = f"{type_.__name__}.{name}" if name else type_.__name__
+            raise RemoteProtocolError(f"{where}: {error}") from None
         return type_(*arrange(values))
 
     return read

@@ -57,6 +57,10 @@ class HttpServer:
         """Answer requests from now on, in threads that end with the process."""
         threading.Thread(target=self._server.serve, name="http", daemon=True).start()
 
+    def close(self) -> None:
+        """Let go of the socket and the threads."""
+        self._server.stop()
+
 
 class _Gateway(Gateway_10):
     """What stands between a connection and the application."""

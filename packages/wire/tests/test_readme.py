@@ -1,0 +1,36 @@
+"""The examples of the README do what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def example(number: int) -> dict[str, Any]:
+    """Run an example and return what it defines."""
+    source = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[number]
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(source, str(README), "exec"), namespace)
+    return namespace
+
+
+async def test_the_worker_of_the_first_example_passes_the_test_of_the_second() -> None:
+    work = example(0)["work"]
+
+    @asynccontextmanager
+    async def my_worker(address: str) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work(address))
+            yield
+            working.cancel()
+
+    test = example(1)
+    test["my_worker"] = my_worker
+    async with asyncio.timeout(20):
+        await test["test_my_worker_answers"]()
