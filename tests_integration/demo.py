@@ -56,7 +56,7 @@ def tell(stack: Stack) -> int:
     if code:
         for name, tail in stack.tails():
             print(f"\n--- the end of the log of {name} ---\n{tail}")
-    print(f"\n{'run the harness':.<52} {time.monotonic() - began:5.1f} s", flush=True)
+    print(f"\n{'run the harness ':.<52} {time.monotonic() - began:5.1f} s", flush=True)
     return code
 
 

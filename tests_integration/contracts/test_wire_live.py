@@ -65,8 +65,9 @@ def free_ports() -> int:
             return first
 
 
-async def listening(port: int) -> None:
+async def listening(process: Process, port: int) -> None:
     while True:
+        assert process.returncode is None, "the program ended before it listened"
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError:
@@ -100,7 +101,7 @@ class Cluster:
             path, *arguments, env=self.environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
         async with asyncio.timeout(SOON):
-            await listening(port)
+            await listening(process, port)
         return process
 
     async def client(self, program: str) -> str:

@@ -86,11 +86,13 @@ def reset(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _env_file(path: Path | None, content: str) -> Iterator[None]:
-    """A file that shells can read, there for as long as what it describes."""
+    """A file that shells can read, there for as long as what it describes, and never there by half."""
     if path is None:
         yield
         return
-    path.write_text(content)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(content)
+    unfinished.replace(path)
     try:
         yield
     finally:

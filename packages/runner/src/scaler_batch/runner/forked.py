@@ -151,7 +151,7 @@ def _arrange_streams() -> None:
     os.close(null)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            pass
+            stream.reconfigure(line_buffering=True)
 
 
 def _flush() -> None:

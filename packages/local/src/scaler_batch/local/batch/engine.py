@@ -72,7 +72,7 @@ class Engine:
 
     def cancel(self, job: Job, reason: str, now: float) -> None:
         """CancelJob: end what has not started yet, leave the rest alone."""
-        for each in _family(job):
+        for each in job.family():
             if each.state in BEFORE_STARTING:
                 each.cancelled = True
                 self._stop(each, reason, now)
@@ -80,7 +80,7 @@ class Engine:
 
     def terminate(self, job: Job, reason: str, now: float) -> None:
         """TerminateJob: end it, wherever it is."""
-        for each in _family(job):
+        for each in job.family():
             if not each.terminal:
                 each.terminated = True
                 self._stop(each, reason, now)
@@ -293,8 +293,3 @@ class Engine:
         self._attempts[attempt_id] = job
         self.capacity.take(attempt_id, job.spec.resources, environment)
         self._enter(job, State.STARTING, now)
-
-
-def _family(job: Job) -> list[Job]:
-    """A job and, if it is an array, its children."""
-    return [job, *(job.children.jobs if job.children else ())]

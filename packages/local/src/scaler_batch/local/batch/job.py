@@ -98,6 +98,10 @@ class Job:
         """The attempt under way, or else the latest."""
         return self.current or (self.attempts[-1] if self.attempts else None)
 
+    def family(self) -> list[Job]:
+        """The job and, if it is an array, its children."""
+        return [self, *(self.children.jobs if self.children else ())]
+
     def move(self, to: State, now: float) -> None:
         """Change state, and tell the parent.
 

@@ -58,7 +58,7 @@ class JobTable:
 
     def _forget(self, job: Job) -> list[Job]:
         self._finished_size -= _size(job)
-        gone = [job, *(job.children.jobs if job.children else ())]
+        gone = job.family()
         for each in gone:
             del self._jobs[each.id]
         of_queue = self._by_queue[job.spec.queue]
@@ -69,4 +69,4 @@ class JobTable:
 
 
 def _size(job: Job) -> int:
-    return 1 + (len(job.children.jobs) if job.children else 0)
+    return len(job.family())
