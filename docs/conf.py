@@ -6,14 +6,11 @@ project = "scaler-batch"
 author = "The scaler-batch authors"
 copyright = author
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
-
-autodoc_typehints = "signature"
-autodoc_member_order = "bysource"
 
 # Prompts are not to be copied with the commands behind them.
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "

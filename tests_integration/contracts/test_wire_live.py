@@ -160,6 +160,7 @@ class Worker:
         self.cancels: list[CancelRequested] = []
         self.news = asyncio.Event()
         self.run = True
+        self.twice = False
         self.cancel_outcome: CancelOutcome = CancelOutcome.CANCELED
         self.storage: ObjectStorageClient
 
@@ -178,6 +179,7 @@ class Worker:
                     case CancelRequested(task_id=task_id):
                         self.cancels.append(event)
                         self.link.confirm_cancel(task_id, self.cancel_outcome)
+                        self.resume()
                     case ObjectsDeleted(object_ids=ids):
                         self.deleted += ids
                     case ShutdownRequested():
@@ -185,6 +187,11 @@ class Worker:
                     case _:
                         self.other_events.append(event)
                 self.news.set()
+
+    def resume(self) -> None:
+        """Do as if the link had been lost at this moment, where `twice` is on: what was just sent goes again."""
+        if self.twice:
+            self.link.link_up(None)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(SOON):
@@ -206,6 +213,7 @@ class Worker:
         result_id = new_result_id(task.source)
         await self.storage.set(result_id, content)
         self.link.send_result(task.task_id, kind, result_id, len(content), profile=Profile(0.25, 4096, 0.125))
+        self.resume()
         self.finished += 1
         self.news.set()
 
@@ -329,6 +337,28 @@ async def test_a_scheduler_that_is_killed_and_restarted_is_found_again(cluster: 
         await cluster.start_scheduler()
         await worker.until(lambda: any(isinstance(event, LinkRestored) for event in worker.other_events))
         assert (await cluster.client("with client: print(client.submit(math.sqrt, 4.0).result())")).strip() == "2.0"
+
+
+async def test_the_scheduler_passes_over_what_it_is_sent_twice(cluster: Cluster) -> None:
+    """What a worker sends again after a lost link may have arrived the first time."""
+    async with worker_of(cluster) as worker, asyncio.TaskGroup() as group:
+        worker.run = False
+        worker.twice = True
+        told = group.create_task(
+            cluster.client("""
+with client:
+    future = client.submit(math.sqrt, 4.0)
+    time.sleep(0.5)
+    print(future.cancel())
+    print(client.submit(math.sqrt, 9.0).result())
+    print(client.submit(math.sqrt, 16.0).result())
+""")
+        )
+        await worker.until(lambda: len(worker.received) == 2)
+        await worker.answer(worker.received[1])
+        await worker.until(lambda: len(worker.received) == 3)
+        await worker.answer(worker.received[2])
+    assert told.result().split() == ["True", "3.0", "4.0"]
 
 
 async def test_the_storage_does_all_that_is_asked_of_it(storage: Cluster) -> None:

@@ -410,3 +410,9 @@ def test_finished_jobs_beyond_the_bound_are_forgotten_with_their_logs(make_world
     assert world.engine.table.get(parent.id) is None
     assert world.engine.table.get(f"{parent.id}:0") is None
     assert len(world.engine.table) == 1
+
+
+def test_long_timeouts_of_jobs_that_are_over_are_not_kept(world: Any) -> None:
+    for _ in range(3000):
+        world.run(world.submit(timeout=86_400))
+    assert len(world.engine._deadlines) <= 1000

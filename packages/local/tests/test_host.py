@@ -185,6 +185,7 @@ def test_when_the_host_is_killed_its_jobs_die_and_somebody_hears(
     job = conversation.next(Started).pid
     os.kill(conversation.ready.pid, signal.SIGKILL)
     assert conversation.lost.wait(10)
+    assert not os.path.exists(conversation.ready.root)
     until(lambda: processes.alive([job]), lambda left: not left)
     conversation.host.send(Stop("a", signal.SIGTERM))
 

@@ -50,6 +50,13 @@ class ReducedError(Exception):
         return ReducedError, self.pair
 
 
+class DisguisedError(Exception):
+    """Would arrive as something else."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, ("no exception",)
+
+
 class UnspeakableError(Exception):
     """Neither travels nor speaks."""
 
@@ -168,6 +175,14 @@ def test_a_class_that_reduces_itself_is_rebuilt_its_own_way_with_its_traceback()
     arrived = at_client(raised(function))
     assert arrived.pair == (1, 2)
     assert frames(arrived) == ["function"]
+
+
+def test_a_class_that_reduces_itself_to_something_else_arrives_as_itself() -> None:
+    def function() -> None:
+        raise DisguisedError("message")
+
+    arrived = at_client(raised(function))
+    assert (type(arrived), arrived.args) == (DisguisedError, ("message",))
 
 
 def test_a_class_that_restores_its_own_state_gets_only_its_own() -> None:

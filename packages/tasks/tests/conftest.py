@@ -17,8 +17,8 @@ from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, 
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink
 
-# Before Python 3.14, who asks for an event loop where none was ever set gets a new one, and pytest-asyncio does ask. Nobody
-# closes that loop, and the warning about it would hit some later test.
+# Before Python 3.14, who asks for an event loop where none was ever set gets a new one, and pytest-asyncio does ask.
+# Nobody closes that loop, and the warning about it would hit some later test.
 asyncio.set_event_loop(None)
 
 

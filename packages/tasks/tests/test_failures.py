@@ -23,7 +23,8 @@ def test_all_that_aws_says_is_passed_on():
         )
     )
     assert str(error) == (
-        "AWS Batch job failed: Essential container in task exited; OutOfMemoryError: Container killed due to memory usage"
+        "AWS Batch job failed: Essential container in task exited; "
+        "OutOfMemoryError: Container killed due to memory usage"
         " | exit code 137: it was killed, most often for using more memory than the job definition allows"
         " | job job-1, attempt 2 | log stream runner/default/abc"
     )

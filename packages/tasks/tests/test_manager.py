@@ -100,26 +100,42 @@ async def test_a_manager_that_has_not_started_takes_no_tasks():
         manager.submit(TaskRequest(b"a", b"serializer", b"function"))
 
 
-async def test_a_stage_that_crashes_takes_the_manager_down(benches: Benches):
-    class Crash(Exception):
-        pass
+class CrashError(Exception):
+    """Something that no port may raise."""
 
+
+async def test_a_stage_that_crashes_takes_the_manager_down_and_nothing_hangs(benches: Benches):
     async def crash(job: JobSpec) -> str:
-        raise Crash
+        raise CrashError
 
-    with pytest.raises(ExceptionGroup) as caught:
+    async def play() -> None:
         async with benches() as bench:
             bench.jobs.submit = crash
             bench.ask("a")
             await bench.manager.drain()
-    assert caught.value.subgroup(Crash) is not None
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await play()
+    assert caught.value.subgroup(CrashError) is not None
 
 
 async def test_an_error_of_the_owner_passes_through(benches: Benches):
-    class Owner(Exception):
-        pass
-
-    with pytest.raises(Owner):
+    async def play() -> None:
         async with benches() as bench:
             bench.ask("a")
-            raise Owner
+            raise CrashError
+
+    with pytest.raises(CrashError):
+        await play()
+
+
+async def test_an_owner_that_is_cancelled_takes_the_stages_along(benches: Benches):
+    async def play() -> None:
+        async with benches(faults=[Stall()]) as bench:
+            bench.ask("a")
+            await bench.manager.drain()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10):
+            await play()
+    assert len(asyncio.all_tasks()) == 1

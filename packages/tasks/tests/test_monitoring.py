@@ -200,6 +200,15 @@ async def test_a_job_that_batch_does_not_know_is_given_up_after_a_while(benches:
         assert asyncio.get_running_loop().time() < 100
 
 
+async def test_a_job_that_was_given_up_is_ended_in_case_it_runs_all_the_same(benches: Benches):
+    async with benches(faults=[Vanish(job_id="job-1")]) as bench:
+        bench.ask("a")
+        await bench.sink.answers(1)
+        await asyncio.sleep(1)
+        assert bench.jobs.terminated == ["job-1"]
+        assert bench.jobs.active == 0
+
+
 async def test_every_child_of_a_vanished_array_is_given_up_by_name(benches: Benches):
     async with benches() as bench:
         job = await array(bench, 3)

@@ -92,16 +92,20 @@ async def test_a_task_that_ended_is_not_even_prepared():
     assert not sink.discarded
 
 
+class BrokenError(Exception):
+    """Something that no sink may raise."""
+
+
 async def test_a_sink_that_breaks_its_promise_takes_the_manager_down_and_nothing_hangs(benches: Benches):
-    class Broken(Exception):
-        pass
-
     async def broken(request: TaskRequest, result: Any) -> Any:
-        raise Broken
+        raise BrokenError
 
-    with pytest.raises(ExceptionGroup) as caught:
+    async def play() -> None:
         async with benches(run=lambda call: b"x") as bench:
             bench.sink.prepare = broken
             bench.ask("a")
             await bench.manager.drain()
-    assert caught.value.subgroup(Broken) is not None
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await play()
+    assert caught.value.subgroup(BrokenError) is not None

@@ -175,6 +175,22 @@ async def test_a_scheduler_that_restarts_is_found_again_and_open_tasks_can_be_an
         await scheduler.receive(m.TaskResult)
 
 
+async def test_a_result_that_was_lost_with_the_link_is_sent_again(scheduler: ScriptedScheduler) -> None:
+    scheduler.echo = True
+    settings = replace(QUICK, heartbeat_interval=SOON)  # so that no heartbeat tells that the result has arrived
+    async with WorkerConnection(scheduler.address, vitals, settings=settings) as link:
+        await following(link)
+        scheduler.send(TASK)
+        await following(link)
+        link.send_result(TASK.task_id, m.ResultKind.SUCCESS, b"r" * 32)
+        first = await scheduler.receive(m.TaskResult)
+        await scheduler.stop()
+        assert isinstance(await following(link), ev.LinkLost)
+        await scheduler.start()
+        async with asyncio.timeout(SOON):
+            assert await scheduler.receive(m.TaskResult) == first
+
+
 async def test_a_heartbeat_lost_with_the_scheduler_is_repeated(scheduler: ScriptedScheduler) -> None:
     settings = replace(QUICK, echo_patience=0.05)
     scheduler.echo = False

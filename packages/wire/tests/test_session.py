@@ -307,6 +307,31 @@ def test_output_of_a_task_that_is_not_open_is_dropped() -> None:
     assert desk.sent() == []
 
 
+# --- when the link was lost ---
+
+
+def test_what_may_not_have_arrived_is_sent_again_when_the_link_came_back() -> None:
+    desk = Desk()
+    early, late, cancelled = a_task(1), a_task(2), a_task(3)
+    desk.hear(early, late, cancelled, cancel(cancelled))
+    desk.session.result(early.task_id, m.ResultKind.SUCCESS, RESULT_ID)
+    desk.session.heartbeat(m.WorkerHeartbeat(queue_size=1), 2.0)
+    desk.hear(ECHO)
+    desk.session.result(late.task_id, m.ResultKind.SUCCESS, RESULT_ID)
+    desk.session.confirm_cancel(cancelled.task_id, m.CancelOutcome.CANCELED)
+    desk.hear(cancel(a_task(4)))
+    desk.sent()
+    desk.session.resume(3.0)
+    created, result, *confirms = desk.sent()
+    assert isinstance(created, m.ObjectInstruction)
+    assert result == m.TaskResult(late.task_id, m.ResultKind.SUCCESS, b"", (RESULT_ID,))
+    assert confirms == [
+        confirm(cancelled, m.CancelOutcome.CANCELED),
+        confirm(a_task(4), m.CancelOutcome.NOT_FOUND),
+    ]
+    assert desk.session.clock.due(3.0)
+
+
 # --- what does not belong here ---
 
 
@@ -368,6 +393,7 @@ def test_nothing_is_sent_or_heard_after_the_goodbye() -> None:
     session, task_id = desk.session, a_task().task_id
     for command in (
         lambda: session.heartbeat(m.WorkerHeartbeat(), 1.0),
+        lambda: session.resume(1.0),
         lambda: session.result(task_id, m.ResultKind.SUCCESS, RESULT_ID),
         lambda: session.confirm_cancel(task_id, m.CancelOutcome.CANCELED),
         lambda: session.log(task_id, m.LogStream.STDOUT, ""),

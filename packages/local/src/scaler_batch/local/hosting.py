@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -95,6 +96,7 @@ class JobHost:
         self._said_ready.set()
         if self._ready is not None and not self._closing:
             self._process.wait()
+            shutil.rmtree(self._ready.root, ignore_errors=True)  # which a host that was killed could not do
             self._lost()
 
     def _hear(self, message: Message) -> None:

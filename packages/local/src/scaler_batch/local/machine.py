@@ -57,6 +57,7 @@ class Machine:
         self._changed = threading.Condition()
         self._clock = _Clock()
         self._streams: dict[str, LogStream] = {}
+        self._awaited: float | None = None
         self._closed = False
         self._host = self._new_host()
 
@@ -86,7 +87,8 @@ class Machine:
         with self._changed:
             yield self._engine, self._clock.now()
             later = self._carry_out(self._engine.take_effects())
-            self._changed.notify_all()
+            if self._engine.next_deadline != self._awaited:
+                self._changed.notify_all()
         for effect in later:
             self._logs.forget(effect.streams)
 
@@ -95,6 +97,7 @@ class Machine:
         with self._changed:
             for attempt in self._engine.running:
                 self._host.send(Stop(attempt, signal.SIGKILL))
+            self._streams.clear()
             self._engine = self._new_engine()
             self._changed.notify_all()
 
@@ -123,14 +126,21 @@ class Machine:
         return [effect for effect in effects if isinstance(effect, ForgetLogs)]
 
     def _heard(self, message: Message) -> None:
-        """Something happened to a job's process. Its stream is there before the job is seen to run."""
+        """Something happened to a job's process. It does not matter if the job was forgotten in a reset meanwhile."""
+        if isinstance(message, Started | Output | Ended | Refused):
+            stream = self._streams.get(message.attempt)
+            if stream is not None:
+                self._follow(message, stream)
+
+    def _follow(self, message: Started | Output | Ended | Refused, stream: LogStream) -> None:
         match message:
             case Started(attempt):
-                self._logs.open(self._streams[attempt])
+                # The stream is there before the job is seen to run.
+                self._logs.open(stream)
                 with self.engine() as (engine, now):
                     engine.process_started(attempt, now)
-            case Output(attempt, at, lines):
-                self._logs.write(self._streams[attempt], at, lines)
+            case Output(_, at, lines):
+                self._logs.write(stream, at, lines)
             case Ended(attempt, exit_code):
                 self._ended(attempt, texts.exited(exit_code))
             case Refused(attempt, why):
@@ -163,7 +173,7 @@ class Machine:
         """Sleep until something is due. Returns False when nothing will be any more."""
         with self._changed:
             while not self._closed:
-                due = self._engine.next_deadline
+                due = self._awaited = self._engine.next_deadline
                 left = None if due is None else due - self._clock.now()
                 if left is not None and left <= 0:
                     return True

@@ -69,9 +69,13 @@ class Canceller:
         closed = self._flight.close(ref)
         if closed is not None:
             submission, _ = closed
-            self._doomed.put_nowait(submission.id_of(ref))
+            self.end(submission.id_of(ref))
             # It may publish before it ends, and nobody will look at that.
             self._janitor.discard(outcome_key(ref.sequence, ref.index))
+
+    def end(self, job_id: str) -> None:
+        """End a job in the background, whether or not it still runs."""
+        self._doomed.put_nowait(job_id)
 
     async def run(self) -> None:
         """End jobs, one after the other; run several of these side by side."""

@@ -114,6 +114,7 @@ class AWSHPCTaskManager:
             jobs=jobs,
             collector=self._collector,
             replies=self._replies,
+            end=self._canceller.end,
             freed=self._work.set,
             clock=clock,
         )

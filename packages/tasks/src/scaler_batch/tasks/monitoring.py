@@ -48,6 +48,7 @@ class Watcher:
         jobs: JobService,
         collector: Collector,
         replies: Replies,
+        end: Callable[[str], None],
         freed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -58,6 +59,7 @@ class Watcher:
         self._jobs = jobs
         self._collector = collector
         self._replies = replies
+        self._end = end
         self._freed = freed
         self._clock = clock
         self._last_event = clock()
@@ -165,6 +167,8 @@ class Watcher:
             submission.missing_since = now
         if now - submission.missing_since < self._polling.patience:
             return []
+        # What is not shown may run all the same, and nobody will wait for it.
+        self._end(submission.job_id)
         return [(ref, job_lost(submission.id_of(ref))) for ref in submission.open_jobs]
 
     async def _bury(self, dead: Dead) -> None:

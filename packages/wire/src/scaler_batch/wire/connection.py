@@ -177,7 +177,8 @@ class WorkerConnection:
         if dialect is not None:
             self._session.dialect = dialect
         if self._was_up:
-            self._session.clock.hurry(self._now())
+            self._session.resume(self._now())
+            self._flush()
             self._tell(ev.LinkRestored())
             self._nudge.set()
         self._was_up = True

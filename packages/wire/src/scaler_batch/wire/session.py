@@ -6,6 +6,8 @@ and `messages_to_send`. Time is an argument, in seconds on any clock that does n
 * The first heartbeat registers the worker. Tasks may come before the answer to it; they are held back until then,
   because only the answer tells where the objects are.
 * A heartbeat follows the last one after the interval, but not before the last one was answered, or taken for lost.
+* The answer to a heartbeat tells that what was sent before has arrived; results and confirms after that are sent again
+  when the link was lost and came back (`outbox`).
 * A task is *open* from its arrival until it is answered. The scheduler delivers an open task again after it has taken
   the worker for dead: that is reported, and changes nothing.
 * Each cancel gets exactly one confirm. For a task that is not open the session gives it by itself; for an open one the
@@ -27,6 +29,7 @@ from .errors import LocalProtocolError, RemoteProtocolError
 from .flags import Profile, TaskFlags
 from .framing import check_identity
 from .heartbeats import HeartbeatClock
+from .outbox import Outbox
 from .settings import DEFAULT_LINK, LinkSettings
 
 _RESULT_NAME = b"result"
@@ -63,7 +66,7 @@ class WorkerSession:
         self._lost: set[bytes] = set()
         self._held: list[ev.Event] = []
         self._events: list[ev.Event] = []
-        self._outgoing: list[bytes] = []
+        self._outbox = Outbox()
 
     @property
     def closed(self) -> bool:
@@ -82,8 +85,7 @@ class WorkerSession:
 
     def messages_to_send(self) -> list[bytes]:
         """Return the frames that are to be sent, in this order, since the last call."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing
+        return self._outbox.take()
 
     # --- what comes in ---
 
@@ -110,6 +112,7 @@ class WorkerSession:
                 self._on_cancel(task_id, flags.force)
             case m.WorkerHeartbeatEcho(storage=storage):
                 self.clock.echoed(now)
+                self._outbox.heartbeat_answered()
                 self._on_storage(storage)
             case m.ObjectInstruction(kind=m.InstructionKind.DELETE, metadata=metadata):
                 self._hold_or_report(ev.ObjectsDeleted(metadata.ids))
@@ -137,7 +140,7 @@ class WorkerSession:
 
     def _on_cancel(self, task_id: bytes, force: bool) -> None:
         if task_id not in self._open:
-            self._send(m.TaskCancelConfirm(task_id, m.CancelOutcome.NOT_FOUND))
+            self._send(m.TaskCancelConfirm(task_id, m.CancelOutcome.NOT_FOUND), keep=True)
             return
         self._owed[task_id] += 1
         self._hold_or_report(ev.CancelRequested(task_id, force))
@@ -162,7 +165,13 @@ class WorkerSession:
     def heartbeat(self, vitals: m.WorkerHeartbeat, now: float) -> None:
         """Send a heartbeat; the latency in it is filled in here."""
         self._refuse_when_closed()
-        self._send(self.clock.stamp(vitals, now))
+        self._outbox.put_heartbeat(encode(self.clock.stamp(vitals, now), self.dialect))
+
+    def resume(self, now: float) -> None:
+        """Go on after the link was lost and came back: send again what may not have arrived; a heartbeat is due."""
+        self._refuse_when_closed()
+        self.clock.hurry(now)
+        self._outbox.send_again()
 
     def result(
         self,
@@ -193,8 +202,8 @@ class WorkerSession:
         result = m.TaskResult(task_id, kind, b"" if profile is None else profile.encode(), names)
         if object_id is not None:
             created = m.ObjectMetadata((object_id,), (m.ObjectKind.OBJECT,), (_RESULT_NAME,), (size,))
-            self._send(m.ObjectInstruction(m.InstructionKind.CREATE, self._open[task_id].source, created))
-        self._send(result)
+            self._send(m.ObjectInstruction(m.InstructionKind.CREATE, self._open[task_id].source, created), keep=True)
+        self._send(result, keep=True)
         del self._open[task_id]
 
     def confirm_cancel(self, task_id: bytes, outcome: m.CancelOutcome) -> None:
@@ -213,7 +222,7 @@ class WorkerSession:
         if outcome is m.CancelOutcome.FAILED and not self._runs(task_id):
             raise LocalProtocolError(f"task {task_id.hex()} is gone: its cancel was not found, rather than failed")
         self._settle(self._owed, task_id)
-        self._send(m.TaskCancelConfirm(task_id, outcome))
+        self._send(m.TaskCancelConfirm(task_id, outcome), keep=True)
         if outcome is not m.CancelOutcome.FAILED:
             self._open.pop(task_id, None)
             self._lost.discard(task_id)
@@ -249,8 +258,8 @@ class WorkerSession:
             self._send(m.DisconnectRequest(self.identity) if old else m.WorkerDisconnectNotification())
         self._stage = _Stage.CLOSED
 
-    def _send(self, message: m.Message) -> None:
-        self._outgoing.append(encode(message, self.dialect))
+    def _send(self, message: m.Message, *, keep: bool = False) -> None:
+        self._outbox.put(encode(message, self.dialect), keep=keep)
 
     def _refuse_when_closed(self) -> None:
         if self.closed:

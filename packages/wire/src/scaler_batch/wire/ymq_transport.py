@@ -49,7 +49,7 @@ class YmqTransport:
 
     def send(self, frame: bytes) -> None:
         """Send a frame, or keep it until there is a connection."""
-        if self._stream is None:
+        if self._stream is None or self._stream.lost.done():
             self._waiting.append(frame)
         else:
             self._stream.send(frame)

@@ -1,4 +1,8 @@
-"""What is due at which moment. Entries are never taken back: whoever acts on one looks whether it still holds."""
+"""What is due at which moment.
+
+Entries are not taken back when they no longer hold: whoever acts on one looks whether it does. So that a long timeout
+does not keep the memory of a job that was over in a second, they are swept out whenever their number has doubled.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Final
 
 from .job import Attempt, Job
 from .vocabulary import State
@@ -53,6 +58,8 @@ class LastCall:
 
 Deadline = Release | TimeLimit | LastCall
 
+_SMALL: Final = 1000
+
 
 class Deadlines:
     """Moments to come, soonest first."""
@@ -60,10 +67,13 @@ class Deadlines:
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Deadline]] = []
         self._ticket = count()
+        self._sweep_at = _SMALL
 
     def add(self, when: float, deadline: Deadline) -> None:
         """Have something looked at when the time comes."""
         heapq.heappush(self._entries, (when, next(self._ticket), deadline))
+        if len(self._entries) > self._sweep_at:
+            self._sweep()
 
     @property
     def next(self) -> float | None:
@@ -72,9 +82,17 @@ class Deadlines:
             heapq.heappop(self._entries)
         return self._entries[0][0] if self._entries else None
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def due(self, now: float) -> Iterator[Deadline]:
         """Those whose time has come and that still hold, each looked at when it is reached."""
         while self._entries and self._entries[0][0] <= now:
             deadline = heapq.heappop(self._entries)[2]
             if deadline.holds:
                 yield deadline
+
+    def _sweep(self) -> None:
+        self._entries = [entry for entry in self._entries if entry[2].holds]
+        heapq.heapify(self._entries)
+        self._sweep_at = max(_SMALL, 2 * len(self._entries))

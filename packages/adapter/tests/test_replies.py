@@ -1,0 +1,76 @@
+"""Results that cannot be stored, and results that nobody wants any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scaler_batch.adapter.replies import SchedulerReplies, Stored
+from scaler_batch.adapter.storage import StorageLink
+from scaler_batch.adapter.translate import Answer
+from scaler_batch.payload import Outcome, Status
+from scaler_batch.tasks import TaskRequest
+from scaler_batch.wire import ConnectionLostError, ResultKind, Task
+from scaler_batch.wire.testing import MemoryObjectStorage
+
+TASK = Task(b"t" * 16, b"Client|c", b"", b"f" * 32, (), ())
+REQUEST = TaskRequest(b"t" * 16, b"s" * 32, b"f" * 32, context=TASK)
+RESULT = Outcome(b"t" * 16, Status.SUCCESS, b"result")
+
+
+class Link:
+    """Hears what the scheduler would be told."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+
+    def send_result(self, *what: Any, profile: object) -> None:
+        self.sent.append(what)
+
+
+class BrokenClient:
+    """An object storage that has gone."""
+
+    async def set(self, *_: Any) -> None:
+        raise ConnectionLostError("gone")
+
+    async def delete(self, *_: Any) -> None:
+        raise ConnectionLostError("gone")
+
+
+class BrokenStorage(StorageLink):
+    """Gives out the client of a storage that has gone."""
+
+    async def client(self) -> Any:
+        return BrokenClient()
+
+
+async def test_a_result_that_cannot_be_stored_is_announced_without_an_object() -> None:
+    link: Any = Link()
+    async with SchedulerReplies(link, BrokenStorage()) as replies:
+        prepared = await replies.prepare(REQUEST, RESULT)
+        replies.announce(REQUEST, prepared)
+    assert link.sent == [(b"t" * 16, ResultKind.FAILED_WORKER_DIED, None, 0)]
+
+
+async def test_an_abandoned_result_is_removed_from_the_storage() -> None:
+    link: Any = Link()
+    async with MemoryObjectStorage() as objects:
+        storage = StorageLink()
+        await storage.open(objects.address)
+        async with SchedulerReplies(link, storage) as replies:
+            prepared = await replies.prepare(REQUEST, RESULT)
+            assert list(objects.objects.values()) == [b"result"]
+            replies.discard(REQUEST, prepared)
+        assert objects.objects == {}
+        await storage.aclose()
+    assert link.sent == []
+
+
+async def test_an_abandoned_result_that_cannot_be_removed_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    link: Any = Link()
+    async with SchedulerReplies(link, BrokenStorage()) as replies:
+        replies.discard(REQUEST, Stored(Answer(ResultKind.SUCCESS, b""), b"o" * 32))
+        replies.discard(REQUEST, Stored(Answer(ResultKind.FAILED_WORKER_DIED, b""), None))
+    assert caplog.text.count("stays in the object storage") == 1
