@@ -53,6 +53,15 @@ from scaler_batch.wire import (
 SOON = 60.0
 HOST = "127.0.0.1"
 BACKENDS = ("zmq", "ymq")
+ATTEMPTS = 3
+"""Somebody else may take a port between our finding it free and a program's binding it."""
+
+# Or else pytest-asyncio asks for the current loop before there is one; Python 3.11 then makes one that nobody closes.
+asyncio.set_event_loop(None)
+
+
+class EndedError(Exception):
+    """A program ended before it listened."""
 
 
 def free_ports() -> int:
@@ -67,7 +76,8 @@ def free_ports() -> int:
 
 async def listening(process: Process, port: int) -> None:
     while True:
-        assert process.returncode is None, "the program ended before it listened"
+        if process.returncode is not None:
+            raise EndedError
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError:
@@ -87,6 +97,7 @@ class Cluster:
         self.storage_address = f"tcp://{HOST}:{ports + 3}"
         self.storage: Process
         self.scheduler: Process
+        self._started: list[Process] = []
 
     async def start_storage(self) -> None:
         self.storage = await self._start("scaler_object_storage_server", self.storage_address, port=self.ports + 3)
@@ -100,9 +111,14 @@ class Cluster:
         process = await asyncio.create_subprocess_exec(
             path, *arguments, env=self.environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
+        self._started.append(process)
         async with asyncio.timeout(SOON):
             await listening(process, port)
         return process
+
+    async def stop(self) -> None:
+        for process in reversed(self._started):
+            await stop(process)
 
     async def client(self, program: str) -> str:
         """Run a client to its end and return what it printed."""
@@ -121,22 +137,34 @@ async def stop(process: Process, number: signal.Signals = signal.SIGTERM) -> Non
     await process.wait()
 
 
+async def start(backend: str, *, scheduler: bool) -> Cluster:
+    for attempt in range(1, ATTEMPTS + 1):
+        cluster = Cluster(backend, free_ports())
+        try:
+            await cluster.start_storage()
+            if scheduler:
+                await cluster.start_scheduler()
+        except EndedError:
+            await cluster.stop()
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            break
+    return cluster
+
+
 @pytest.fixture(params=BACKENDS)
 async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
-    running = Cluster(request.param, free_ports())
-    await running.start_storage()
-    await running.start_scheduler()
+    running = await start(request.param, scheduler=True)
     yield running
-    await stop(running.scheduler)
-    await stop(running.storage)
+    await running.stop()
 
 
 @pytest.fixture
 async def storage() -> AsyncIterator[Cluster]:
-    running = Cluster("zmq", free_ports())
-    await running.start_storage()
+    running = await start("zmq", scheduler=False)
     yield running
-    await stop(running.storage)
+    await running.stop()
 
 
 CLIENT = """

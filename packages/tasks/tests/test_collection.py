@@ -78,6 +78,23 @@ async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches)
         assert bench.sink.results[b"a"].value == value
 
 
+async def test_the_outcome_of_a_task_that_was_cancelled_meanwhile_is_not_fetched(benches: Benches):
+    async with benches(transfers=1) as bench:
+        bench.sink.gate.clear()
+        for name in "abcde":
+            bench.ask(name)
+        await asyncio.sleep(1)
+        for job_id in bench.jobs.submissions:
+            bench.jobs.succeed(job_id)
+        await asyncio.sleep(10)
+        fetched = bench.store.calls["get"]
+        for name in (b"a", b"b", b"c", b"d", b"e"):
+            bench.manager.cancel(name, force=True)
+        bench.sink.gate.set()
+        await asyncio.sleep(10)
+        assert bench.store.calls["get"] == fetched < 5
+
+
 async def test_outcomes_are_fetched_side_by_side(benches: Benches):
     async with benches(transfers=8) as bench:
         for number in range(30):
