@@ -15,7 +15,7 @@ from scaler_batch.payload.sections import Buffer
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.retrying import Backoff
-from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink
+from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink, Stall
 
 # Before Python 3.14, who asks for an event loop where none was ever set gets a new one, and pytest-asyncio does ask.
 # Nobody closes that loop, and the warning about it would hit some later test.
@@ -114,6 +114,21 @@ class Bench:
         """Wait until AWS Batch has taken so many submissions and the manager knows."""
         await self.jobs.has_taken(count)
         await asyncio.sleep(0.001)
+
+    async def array(self, count: int) -> str:
+        """Submit an array of so many tasks, named t0, t1, …, and return its id."""
+        stall = Stall()
+        self.jobs.faults.append(stall)
+        before = len(self.jobs.submissions)
+        self.ask("first")
+        await asyncio.sleep(0.01)
+        for number in range(count):
+            self.ask(f"t{number}")
+        stall.until.set()
+        await self.submitted(before + 2)
+        self.jobs.succeed(f"job-{before + 1}")
+        await self.sink.answers(1)
+        return f"job-{before + 2}"
 
 
 Benches = Callable[..., AbstractAsyncContextManager[Bench]]
