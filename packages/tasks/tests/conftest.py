@@ -17,10 +17,6 @@ from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, 
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink, Stall
 
-# Before Python 3.14, who asks for an event loop where none was ever set gets a new one, and pytest-asyncio does ask.
-# Nobody closes that loop, and the warning about it would hit some later test.
-asyncio.set_event_loop(None)
-
 
 class Store(MemoryStore):
     """Counts calls, and fails those it is told to."""

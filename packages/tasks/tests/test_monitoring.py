@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.tasks.testing import ANY, HideChildren, Stall, Throttle
+from scaler_batch.tasks.testing import ANY, Stall, Throttle
 
 pytestmark = pytest.mark.looptime(end=100_000)
 
@@ -51,15 +51,6 @@ async def test_a_fresh_task_is_seen_soon_beside_an_old_one(benches: Benches):
         started = asyncio.get_running_loop().time()
         await bench.sink.answers(1)
         assert asyncio.get_running_loop().time() - started < 0.2
-
-
-async def test_a_child_that_batch_counts_but_does_not_list_yet_is_asked_for_again(benches: Benches):
-    async with benches(faults=[HideChildren(times=2)]) as bench:
-        job = await bench.array(3)
-        bench.jobs.die(job, 1)
-        await bench.sink.answers(2)
-        assert bench.answered() == ["first", "t1"]
-        assert bench.jobs.calls["failed_children"] == 3
 
 
 async def test_a_short_task_after_a_quiet_hour_is_not_asked_after(benches: Benches):
