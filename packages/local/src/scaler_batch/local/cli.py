@@ -15,7 +15,7 @@ from . import __version__, control, state
 from .batch.vocabulary import State
 from .environment import as_exports, for_users
 from .errors import LocalError, NotRunningError
-from .server import hold_back_signals, leave, serving, wait_to_stop
+from .server import leave, serving, signals_held_back, wait_to_stop
 from .settings import JobMode, LocalSettings
 
 NOT_RUNNING = 3
@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def up(options: argparse.Namespace) -> int:
     """Run a local AWS in the foreground until it is told to stop."""
     settings = _settings(options)
-    hold_back_signals()
-    with state.claimed(options.state_dir) as file, serving(settings) as server:
+    with signals_held_back(), state.claimed(options.state_dir) as file, serving(settings) as server:
         variables = as_exports(for_users(server.endpoint_url, settings.region))
         with _env_file(options.env_file, variables):
             file.write(state.Running(os.getpid(), server.endpoint_url, settings.region))

@@ -118,9 +118,17 @@ def serving(settings: LocalSettings) -> Iterator[LocalServer]:
         server.close()
 
 
-def hold_back_signals() -> None:
-    """Keep the signals that stop for whoever waits for them. To be done before there are other threads to take them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Keep the signals that stop for whoever waits for them. To be entered before other threads are there to take them.
+
+    What was held back before is so again afterwards: a server that could not start leaves its process as it was.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def wait_to_stop() -> None:
@@ -173,9 +181,8 @@ def _watch(lifeline: int) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Be the child process of a :class:`~.aws.LocalAWS`."""
     settings, lifeline, report = arguments
-    hold_back_signals()
-    threading.Thread(target=_watch, args=(int(lifeline),), name="lifeline", daemon=True).start()
-    with os.fdopen(int(report), "w") as answer:
+    with signals_held_back(), os.fdopen(int(report), "w") as answer:
+        threading.Thread(target=_watch, args=(int(lifeline),), name="lifeline", daemon=True).start()
         try:
             with serving(LocalSettings.from_json(settings)) as server:
                 answer.write(json.dumps({"endpoint_url": server.endpoint_url}))
@@ -185,7 +192,7 @@ def main(arguments: Sequence[str]) -> None:
             answer.write(json.dumps({"error": str(error)}))
             answer.flush()
             leave(1)
-    leave(0)
+        leave(0)
 
 
 if __name__ == "__main__":
