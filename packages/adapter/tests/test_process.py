@@ -27,7 +27,7 @@ async def test_a_scheduler_that_is_not_there_is_said_with_what_to_check() -> Non
         chosen = settings(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
         link = WorkerConnection(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
         with pytest.raises(
-            SchedulerLostError, match="Failed to connect to scheduler at tcp://127.*the address is right"
+            SchedulerLostError, match=r"Failed to connect to scheduler at tcp://127\..*the address is right"
         ):
             async with _connected(link, chosen):
                 pass
