@@ -41,6 +41,9 @@ SOURCES = [ROOT / "packages" / name / "src" for name in PACKAGES]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*python_versions(next(iter(PACKAGES.values()))), HERE}, key=lambda version: int(version[2:]))
 
+RELEASES = ("2.9.0", "2.7.0", "2.6.0", "2.4.6")
+"""Of Scaler: the last and the first that number messages anew, the last that does not, and one well before it."""
+
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
@@ -97,6 +100,21 @@ def integration(session: nox.Session) -> None:
         name="integration",
         env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
     )
+
+
+@nox.session(requires=["build"], tags=["test"])
+@nox.parametrize("release", [nox.param(release, id=release) for release in RELEASES])
+def interop(session: nox.Session, release: str) -> None:
+    """Test the protocol against one published release of Scaler."""
+    install(session, with_extras("wire"), *group("test"), f"opengris-scaler[zmq]=={release}")
+    contracts = ROOT / "tests_integration" / "contracts"
+    names = ["test_wire_live.py", "test_wire_manager_live.py"]
+    if release == RELEASES[0]:
+        names.append("test_wire_against_upstream.py")
+    session.run(
+        "pytest", f"--confcutdir={contracts}", f"--junit-xml={report(f'interop-{release}')}", *session.posargs,
+        *(str(contracts / name) for name in names),
+    )  # fmt: skip
 
 
 # Checks that run nothing of ours

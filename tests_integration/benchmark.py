@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
@@ -24,9 +25,14 @@ from rich.table import Table
 from scaler import Client
 
 from stack import Part, Stack
+from wire_costs import CodecCost, IdleCost, codec_costs, idle_costs
 
 IDLE_FOR = 10.0
 """Seconds for which the idle adapter is watched."""
+
+
+LEFT: Any = {"title_justify": "left"}
+"""How the titles of tables stand."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,23 @@ def rows(bench: Bench, quick: bool) -> list[Row]:
 
 def show(measured: list[Row], console: Console) -> None:
     """Print the table."""
-    table = Table("work", "median s", "min s", "max s", "adapter CPU s", "calls to AWS", title=machine())
+    table = Table("work", "median s", "min s", "max s", "adapter CPU s", "calls to AWS", title=machine(), **LEFT)
     for row in measured:
         calls = ", ".join(f"{name} {count:g}" for name, count in sorted(row.calls.items())) or "none"
         times = (statistics.median(row.seconds), min(row.seconds), max(row.seconds))
         table.add_row(row.work, *(f"{value:.3f}" for value in times), f"{row.adapter_cpu:.3f}", calls)
     console.print(table)
+
+
+def show_wire(codec: list[CodecCost], idle: list[IdleCost], console: Console) -> None:
+    """Print what the link alone costs."""
+    table = Table("message", "work", "ours µs", "published µs", "ratio", title="Wire codec, processor time", **LEFT)
+    for cost in codec:
+        ratio = f"{cost.theirs / cost.ours:.1f}"
+        table.add_row(cost.message, cost.work, f"{cost.ours:.1f}", f"{cost.theirs:.1f}", ratio)
+    console.print(table)
+    for each in idle:
+        console.print(f"idle worker over {each.transport}: {each.percent:.3f} % of a core")
 
 
 def machine() -> str:
@@ -121,11 +138,14 @@ def main() -> int:
         os.environ["SCALER_NETWORK_BACKEND"] = stack.environment["SCALER_NETWORK_BACKEND"]
         with Client(address=stack.scheduler_address) as client:
             measured = rows(Bench(stack, stack.part("adapter"), client), options.quick is not None)
-    show(measured, Console(width=None if sys.stdout.isatty() else 160))
+    codec, idle = codec_costs(), idle_costs(5.0 if options.quick else 20.0)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    show(measured, console)
+    show_wire(codec, idle, console)
     if options.output:
-        options.output.write_text(
-            json.dumps({"machine": machine(), "rows": [asdict(row) for row in measured]}, indent=2)
-        )
+        tables = {"rows": measured, "codec": codec, "idle": idle}
+        written = {name: [asdict(row) for row in table] for name, table in tables.items()}
+        options.output.write_text(json.dumps({"machine": machine(), **written}, indent=2))
     return 0
 
 

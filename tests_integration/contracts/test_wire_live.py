@@ -1,156 +1,35 @@
 """The link and the storage client against the real scheduler and object storage, over both transports.
 
-The worker here is as small as it can be: it runs what it is sent in a thread, in this process, which is good enough for
-functions of the standard library. The client is the real one, in a process of its own.
+The client is the real one, too, in a process of its own. All of it holds for every release that is spoken to.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import pickle
 import random
 import signal
-import socket
-import sys
 import threading
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
-import cloudpickle
 import pytest
 
+from plain_worker import worker_of
+from real_scaler import BACKENDS, DIALECT, SOON, Cluster, start, stop
 from scaler_batch.wire import (
     Backoff,
     CancelOutcome,
-    CancelRequested,
-    Dialect,
     LinkLost,
     LinkRestored,
-    LinkSettings,
-    LogStream,
-    ObjectsDeleted,
     ObjectStorageClient,
     ObjectTimeoutError,
-    Profile,
-    Registered,
-    ResultKind,
-    ShutdownRequested,
     StorageSettings,
-    Task,
     TaskFlags,
-    TaskReceived,
-    WorkerConnection,
-    WorkerHeartbeat,
     new_object_id,
-    new_result_id,
 )
-
-SOON = 60.0
-HOST = "127.0.0.1"
-BACKENDS = ("zmq", "ymq")
-ATTEMPTS = 3
-"""Somebody else may take a port between our finding it free and a program's binding it."""
 
 # Or else pytest-asyncio asks for the current loop before there is one; Python 3.11 then makes one that nobody closes.
 asyncio.set_event_loop(None)
-
-
-class EndedError(Exception):
-    """A program ended before it listened."""
-
-
-def free_ports() -> int:
-    """Find four ports in a row that nobody uses, below the range from which the system takes them by itself."""
-    while True:
-        first = random.randrange(20000, 30000)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + 4):
-                stack.enter_context(socket.socket()).bind((HOST, port))
-            return first
-
-
-async def listening(process: Process, port: int) -> None:
-    while True:
-        if process.returncode is not None:
-            raise EndedError
-        try:
-            _, writer = await asyncio.open_connection(HOST, port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
-
-
-class Cluster:
-    """The real scheduler and the real object storage, in processes of their own."""
-
-    def __init__(self, backend: str, ports: int) -> None:
-        self.environment = {**os.environ, "SCALER_NETWORK_BACKEND": backend}
-        self.ports = ports
-        self.scheduler_address = f"tcp://{HOST}:{ports}"
-        self.storage_address = f"tcp://{HOST}:{ports + 3}"
-        self.storage: Process
-        self.scheduler: Process
-        self._started: list[Process] = []
-
-    async def start_storage(self) -> None:
-        self.storage = await self._start("scaler_object_storage_server", self.storage_address, port=self.ports + 3)
-
-    async def start_scheduler(self) -> None:
-        options = ("-osa", self.storage_address, "-pc", "allocate=even_load; scaling=no", "-wt", "5", "-ls", "-1")
-        self.scheduler = await self._start("scaler_scheduler", self.scheduler_address, *options, port=self.ports)
-
-    async def _start(self, program: str, *arguments: str, port: int) -> Process:
-        path = Path(sys.executable).parent / program
-        process = await asyncio.create_subprocess_exec(
-            path, *arguments, env=self.environment, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-        )
-        self._started.append(process)
-        async with asyncio.timeout(SOON):
-            await listening(process, port)
-        return process
-
-    async def stop(self) -> None:
-        for process in reversed(self._started):
-            await stop(process)
-
-    async def client(self, program: str) -> str:
-        """Run a client to its end and return what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CLIENT + program, self.scheduler_address, env=self.environment, stdout=PIPE
-        )
-        async with asyncio.timeout(SOON):
-            output, _ = await process.communicate()
-        assert process.returncode == 0
-        return output.decode()
-
-
-async def stop(process: Process, number: signal.Signals = signal.SIGTERM) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
-    await process.wait()
-
-
-async def start(backend: str, *, scheduler: bool) -> Cluster:
-    for attempt in range(1, ATTEMPTS + 1):
-        cluster = Cluster(backend, free_ports())
-        try:
-            await cluster.start_storage()
-            if scheduler:
-                await cluster.start_scheduler()
-        except EndedError:
-            await cluster.stop()
-            if attempt == ATTEMPTS:
-                raise
-        else:
-            break
-    return cluster
 
 
 @pytest.fixture(params=BACKENDS)
@@ -167,106 +46,6 @@ async def storage() -> AsyncIterator[Cluster]:
     await running.stop()
 
 
-CLIENT = """
-import math, sys, time
-from scaler import Client
-client = Client(sys.argv[1])
-"""
-
-
-class Worker:
-    """Runs each task in a thread, or keeps it where `run` is off, and confirms each cancel with `cancel_outcome`."""
-
-    def __init__(self, link: WorkerConnection) -> None:
-        self.link = link
-        self.received: list[Task] = []
-        self.finished = 0
-        self.registered = asyncio.Event()
-        self.deleted: list[bytes] = []
-        self.other_events: list[Any] = []
-        self.shutdown = asyncio.Event()
-        self.cancels: list[CancelRequested] = []
-        self.news = asyncio.Event()
-        self.run = True
-        self.twice = False
-        self.cancel_outcome: CancelOutcome = CancelOutcome.CANCELED
-        self.storage: ObjectStorageClient
-
-    async def work(self) -> None:
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-            async for event in self.link:
-                match event:
-                    case Registered(storage=address):
-                        self.storage = await stack.enter_async_context(ObjectStorageClient(address))
-                        self.link.adopt(self.storage.dialect)
-                        self.registered.set()
-                    case TaskReceived(task=task):
-                        self.received.append(task)
-                        if self.run:
-                            group.create_task(self.answer(task))
-                    case CancelRequested(task_id=task_id):
-                        self.cancels.append(event)
-                        self.link.confirm_cancel(task_id, self.cancel_outcome)
-                        self.resume()
-                    case ObjectsDeleted(object_ids=ids):
-                        self.deleted += ids
-                    case ShutdownRequested():
-                        self.shutdown.set()
-                    case _:
-                        self.other_events.append(event)
-                self.news.set()
-
-    def resume(self) -> None:
-        """Do as if the link had been lost at this moment, where `twice` is on: what was just sent goes again."""
-        if self.twice:
-            self.link.link_up(None)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON):
-            while not condition():
-                self.news.clear()
-                await self.news.wait()
-
-    async def answer(self, task: Task) -> None:
-        get = self.storage.get
-        ids = (task.function_id, *(argument.data for argument in task.arguments))
-        function, *arguments = map(cloudpickle.loads, await asyncio.gather(*(get(i, SOON) for i in ids)))
-        try:
-            outcome, kind = await asyncio.to_thread(function, *arguments), ResultKind.SUCCESS
-            content = cloudpickle.dumps(outcome)
-        except Exception as error:
-            content, kind = pickle.dumps(error), ResultKind.FAILED
-        if TaskFlags.decode(task.metadata).stream_output:
-            self.link.send_log(task.task_id, LogStream.STDOUT, f"pid {os.getpid()}\n")
-        result_id = new_result_id(task.source)
-        await self.storage.set(result_id, content)
-        self.link.send_result(task.task_id, kind, result_id, len(content), profile=Profile(0.25, 4096, 0.125))
-        self.resume()
-        self.finished += 1
-        self.news.set()
-
-
-def vitals() -> WorkerHeartbeat:
-    return WorkerHeartbeat(queue_size=1000)
-
-
-QUICK = LinkSettings(heartbeat_interval=0.2, echo_patience=1.0, backoff=Backoff(first=0.02, longest=0.2))
-
-
-@asynccontextmanager
-async def worker_of(cluster: Cluster) -> AsyncIterator[Worker]:
-    async with (
-        asyncio.TaskGroup() as group,
-        WorkerConnection(cluster.scheduler_address, vitals, settings=QUICK) as link,
-    ):
-        worker = Worker(link)
-        group.create_task(worker.work())
-        async with asyncio.timeout(SOON):
-            await worker.registered.wait()
-        yield worker
-        await link.close()
-
-
 async def test_calls_exceptions_and_large_values_go_through(cluster: Cluster) -> None:
     async with worker_of(cluster) as worker:
         printed = await cluster.client("""
@@ -278,15 +57,52 @@ with client:
         client.submit(math.sqrt, -1.0).result()
     except ValueError as error:
         print(repr(error))
-    future = client.submit(math.sqrt, 9.0)
-    future.result()
-    print(future.profiling_info().duration_s)
 """)
-        assert printed.split("\n")[:4] == ["2.0", "44850", "10000001", "ValueError('math domain error')"]
-        assert printed.split("\n")[4] == "0.25"
-        assert worker.finished == 304
+        assert printed.split("\n")[:-1] == ["2.0", "44850", "10000001", "ValueError('math domain error')"]
+        assert worker.finished == 303
         await worker.until(lambda: len(worker.deleted) >= 3)  # the client has left, and its objects with it
         assert worker.other_events == []
+
+
+async def test_a_graph_is_worked_off(cluster: Cluster) -> None:
+    async with worker_of(cluster) as worker:
+        printed = await cluster.client("""
+graph = {"a": 4.0, "b": (math.sqrt, "a"), "c": (math.pow, "a", "b"), "d": (math.trunc, "c")}
+with client:
+    print(client.get(graph, ["b", "d"]))
+""")
+        assert printed.strip() == "{'b': 2.0, 'd': 16}"
+        assert worker.finished == 3
+
+
+async def test_a_client_inside_a_task_submits_with_the_next_higher_priority(cluster: Cluster) -> None:
+    """The client asks the library's own worker process for the task it is inside of; there is a stand-in for that."""
+    async with worker_of(cluster) as worker:
+        await cluster.client(f"""
+from types import SimpleNamespace
+from scaler.worker.agent.processor.processor import Processor
+with client:
+    client.submit(math.sqrt, 4.0).result()
+    task = SimpleNamespace(metadata=bytes.fromhex("{TaskFlags(priority=6).encode().hex()}"))
+    Processor.get_current_processor = lambda: SimpleNamespace(current_task=lambda: task)
+    client.submit(math.sqrt, 4.0).result()
+""")
+        assert [TaskFlags.decode(task.metadata).priority for task in worker.received] == [0, 7]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_the_wish_for_a_profile_arrives_and_the_profile_goes_back(cluster: Cluster, wanted: bool) -> None:
+    async with worker_of(cluster) as worker:
+        printed = await cluster.client(f"""
+client.disconnect()
+with Client(sys.argv[1], profiling={wanted}) as client:
+    future = client.submit(math.sqrt, 4.0)
+    future.result()
+    profile = future.profiling_info()
+    print(profile.duration_s, profile.memory_peak, profile.cpu_time_s)
+""")
+        assert printed.split() == ["0.25", "4096", "0.125"]
+        assert [TaskFlags.decode(task.metadata).profiling for task in worker.received] == [wanted]
 
 
 async def test_printed_output_is_streamed(cluster: Cluster) -> None:
@@ -392,7 +208,7 @@ with client:
 async def test_the_storage_does_all_that_is_asked_of_it(storage: Cluster) -> None:
     one, two = new_object_id(b"client"), new_object_id(b"client")
     async with ObjectStorageClient(storage.storage_address) as client:
-        assert client.dialect is Dialect.NEW
+        assert client.dialect is DIALECT
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(client.get(one, SOON))
             await client.set(two, b"t", b"wo")

@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from scaler_batch.wire import messages as m
+from scaler_batch.wire.testing import ScriptedScheduler
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -20,7 +23,7 @@ def example(number: int) -> dict[str, Any]:
     return namespace
 
 
-async def test_the_worker_of_the_first_example_passes_the_test_of_the_second() -> None:
+async def test_the_worker_of_the_first_example_passes_the_test_of_the_last() -> None:
     work = example(0)["work"]
 
     @asynccontextmanager
@@ -30,7 +33,25 @@ async def test_the_worker_of_the_first_example_passes_the_test_of_the_second() -
             yield
             working.cancel()
 
-    test = example(1)
+    test = example(2)
     test["my_worker"] = my_worker
     async with asyncio.timeout(20):
         await test["test_my_worker_answers"]()
+
+
+async def test_the_manager_of_the_second_example_tells_what_is_wanted() -> None:
+    own = (m.Capability("linux"),)
+    printed: asyncio.Queue[tuple[object, ...]] = asyncio.Queue()
+    manager = example(1)
+    manager["print"] = lambda *words: printed.put_nowait(words)
+    async with (
+        ScriptedScheduler(m.ObjectStorageAddress("h", 1)) as scheduler,
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as group,
+    ):
+        scheduler.command = m.WorkerManagerCommand((m.DesiredTaskConcurrency(3, own),))
+        managing = group.create_task(manager["manage"](scheduler.address, b"manager"))
+        assert await printed.get() == ("wanted:", 3)
+        heartbeat = await scheduler.receive(m.WorkerManagerHeartbeat)
+        assert heartbeat == m.WorkerManagerHeartbeat(8, own, b"manager")
+        managing.cancel()

@@ -1,4 +1,4 @@
-"""Speak OpenGRIS Scaler's protocol to a scheduler and its object storage, from the worker's side."""
+"""Speak OpenGRIS Scaler's protocol to a scheduler and its object storage, as workers and their managers do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from .errors import (
 )
 from .events import (
     CancelRequested,
+    ConcurrencyDesired,
     Event,
     LinkLost,
     LinkRestored,
+    ManagerEvent,
     MessageIgnored,
     MessageRefused,
     ObjectsDeleted,
@@ -32,6 +34,8 @@ from .events import (
 )
 from .flags import Profile, TaskFlags
 from .identifiers import new_manager_id, new_object_id, new_result_id, new_task_id, new_worker_id, serializer_id
+from .manager_connection import ManagerConnection
+from .manager_session import ManagerSession
 from .messages import (
     Argument,
     ArgumentKind,
@@ -62,6 +66,7 @@ __all__ = [
     "CancelOutcome",
     "CancelRequested",
     "Capability",
+    "ConcurrencyDesired",
     "ConnectionLostError",
     "Dialect",
     "Endpoint",
@@ -71,6 +76,9 @@ __all__ = [
     "LinkSettings",
     "LocalProtocolError",
     "LogStream",
+    "ManagerConnection",
+    "ManagerEvent",
+    "ManagerSession",
     "Message",
     "MessageIgnored",
     "MessageRefused",

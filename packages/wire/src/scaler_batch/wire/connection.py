@@ -1,34 +1,20 @@
-"""The worker's link to a scheduler: an asyncio shell around `WorkerSession` and a transport.
-
-Frames come in from the transport, go through the session, and leave it as events, which the one consumer iterates over.
-Commands go through the session and leave as frames, at once and in order. One coroutine keeps the time: it sends the
-heartbeats, whose contents it asks the owner for. Leaving the context says goodbye, whatever the reason.
-"""
+"""The worker's link to a scheduler: `link` for whoever runs tasks."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
-from . import events as ev
-from .addresses import parse
 from .envelope import Dialect
-from .errors import RemoteProtocolError
+from .events import WorkerEvent
 from .flags import Profile
 from .identifiers import new_worker_id
+from .link import Link
 from .messages import CancelOutcome, LogStream, ResultKind, WorkerHeartbeat
-from .probing import Finding, probe
 from .session import WorkerSession
-from .settings import DEFAULT_LINK, LinkSettings, TransportKind
-from .transport import Transport
-from .ymq_transport import YmqTransport
-from .zmq_transport import ZmqTransport
+from .settings import DEFAULT_LINK, LinkSettings
 
 
-class WorkerConnection:
+class WorkerConnection(Link[WorkerSession, WorkerEvent]):
     """A worker's link to a scheduler; an async context manager, and an async iterator of events for one consumer.
 
     Entering waits until the scheduler can be reached. The link comes back by itself when it is lost; open tasks stay
@@ -49,68 +35,8 @@ class WorkerConnection:
         identity: bytes | None = None,
         settings: LinkSettings = DEFAULT_LINK,
     ) -> None:
-        self._endpoint = parse(address)
+        super().__init__(address, new_worker_id("scaler-batch") if identity is None else identity, settings)
         self._vitals = heartbeat
-        self._settings = settings
-        self.identity = new_worker_id("scaler-batch") if identity is None else identity
-        self._events: deque[ev.Event] = deque()
-        self._news = asyncio.Event()
-        self._nudge = asyncio.Event()
-        self._ended = False
-        self._was_up = False
-        self._session: WorkerSession
-        self._transport: Transport
-        self._group: asyncio.TaskGroup
-        self._timekeeper: asyncio.Task[None]
-
-    async def __aenter__(self) -> Self:
-        """Find the scheduler and start to register.
-
-        Raises:
-            ConnectionLostError: nobody answers at the address.
-            RemoteProtocolError: whoever answers speaks another transport than the settings ask for, or none.
-        """
-        settings = self._settings
-        finding = await probe(self._endpoint, settings.connect_timeout, settings.backoff)
-        loop = asyncio.get_running_loop()
-        self._session = WorkerSession(self.identity, loop.time(), settings, finding.dialect or Dialect.NEW)
-        self._transport = self._choose(finding)
-        self._group = await asyncio.TaskGroup().__aenter__()
-        self._group.create_task(self._transport.run())
-        self._timekeeper = self._group.create_task(self._keep_time())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Say goodbye and wait until it has left."""
-        try:
-            await self.close()
-        finally:
-            # The error of the body, if any, goes its own way; the group is only to raise those of its tasks.
-            await self._group.__aexit__(None, None, None)
-
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __anext__(self) -> ev.Event:
-        """Return the next event; ends when the connection is closed and every event was returned."""
-        while not self._events:
-            if self._ended:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._events.popleft()
-
-    @property
-    def dialect(self) -> Dialect:
-        """The numbering of messages in use."""
-        return self._session.dialect
-
-    def adopt(self, dialect: Dialect) -> None:
-        """Use the numbering that the object storage showed; over ZMQ the scheduler itself does not tell."""
-        self._session.dialect = dialect
 
     def send_result(
         self,
@@ -150,94 +76,8 @@ class WorkerConnection:
         self._session.log(task_id, stream, content)
         self._flush()
 
-    def beat(self) -> None:
-        """Send a heartbeat now, in addition to those sent by themselves."""
-        self._session.heartbeat(self._vitals(), self._now())
-        self._flush()
+    def _open_session(self, now: float, dialect: Dialect) -> WorkerSession:
+        return WorkerSession(self.identity, now, self._settings, dialect)
 
-    async def close(self) -> None:
-        """Say goodbye, wait until it has left, and end the iteration; idempotent."""
-        if self._ended:
-            return
-        self._ended = True
-        self._session.goodbye()
-        self._flush()
-        self._timekeeper.cancel()
-        try:
-            await self._transport.close(self._settings.goodbye_grace)
-        finally:
-            self._news.set()
-
-    # --- called by the transport ---
-
-    def link_up(self, dialect: Dialect | None) -> None:
-        """Go on, with a heartbeat at once when the link was lost before."""
-        if self._ended:
-            return
-        if dialect is not None:
-            self._session.dialect = dialect
-        if self._was_up:
-            self._session.resume(self._now())
-            self._flush()
-            self._tell(ev.LinkRestored())
-            self._nudge.set()
-        self._was_up = True
-
-    def link_down(self, reason: str) -> None:
-        """Report it."""
-        self._tell(ev.LinkLost(reason))
-
-    def frame_received(self, frame: bytes) -> None:
-        """Pass a frame through the session."""
-        self._session.receive(frame, self._now())
-        self._flush()
-
-    def frame_refused(self, reason: str) -> None:
-        """Report it."""
-        self._tell(ev.MessageRefused(reason))
-
-    # --- our own ---
-
-    def _choose(self, finding: Finding) -> Transport:
-        wanted = self._settings.transport
-        if wanted not in (TransportKind.AUTO, finding.transport):
-            raise RemoteProtocolError(
-                f"the scheduler at {self._endpoint} speaks {finding.transport.name}, not {wanted.name} as was set"
-            )
-        if finding.transport is TransportKind.ZMQ:
-            return ZmqTransport(finding.endpoint, self.identity, self._settings, self)
-        return YmqTransport(self._endpoint, self.identity, self._settings, self)
-
-    async def _keep_time(self) -> None:
-        clock = self._session.clock
-        while True:
-            now = self._now()
-            if clock.due(now):
-                self._session.heartbeat(self._vitals(), now)
-            self._session.check(now)
-            self._flush()
-            # An answer brings the next heartbeat forward; so never sleep longer than an interval.
-            await self._sleep(min(clock.wake_at() - now, self._settings.heartbeat_interval))
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait so long, or until there is reason not to."""
-        self._nudge.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._nudge.wait()
-        except TimeoutError:
-            return
-
-    def _flush(self) -> None:
-        for frame in self._session.messages_to_send():
-            self._transport.send(frame)
-        for event in self._session.events_received():
-            self._tell(event)
-
-    def _tell(self, event: ev.Event) -> None:
-        self._events.append(event)
-        self._news.set()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _put_heartbeat(self, now: float) -> None:
+        self._session.heartbeat(self._vitals(), now)

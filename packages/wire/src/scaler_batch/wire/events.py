@@ -1,4 +1,4 @@
-"""What a worker's session reports to its owner, one frozen dataclass each."""
+"""What a session reports to its owner, one frozen dataclass each."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ class ShutdownRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ConcurrencyDesired:
+    """To a worker manager: so many workers should be there. Often repeated; the last one holds until the next."""
+
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerSilent:
     """The scheduler has not answered a heartbeat for so many seconds: time to give up."""
 
@@ -83,22 +90,21 @@ class MessageRefused:
 
 @dataclass(frozen=True, slots=True)
 class MessageIgnored:
-    """The scheduler sent a message that means nothing to a worker."""
+    """The scheduler sent a message of a kind that is not known here."""
 
     discriminant: int
 
 
-Event = (
-    Registered
-    | StorageMoved
-    | TaskReceived
-    | TaskRedelivered
-    | CancelRequested
-    | ObjectsDeleted
-    | ShutdownRequested
-    | SchedulerSilent
-    | LinkLost
-    | LinkRestored
-    | MessageRefused
-    | MessageIgnored
+LinkEvent = SchedulerSilent | LinkLost | LinkRestored | MessageRefused | MessageIgnored
+"""What any link reports."""
+
+WorkerEvent = (
+    Registered | StorageMoved | TaskReceived | TaskRedelivered | CancelRequested | ObjectsDeleted | ShutdownRequested
 )
+"""What only the link of a worker reports."""
+
+Event = WorkerEvent | LinkEvent
+"""Whatever a worker may hear."""
+
+ManagerEvent = ConcurrencyDesired | LinkEvent
+"""Whatever a worker manager may hear."""

@@ -45,10 +45,14 @@ class HeartbeatClock:
             self._sent_at = now - max(self._settings.echo_patience, self._settings.heartbeat_interval)
             self._unanswered += 1  # whatever answer may still come is not to be measured
 
-    def stamp(self, vitals: WorkerHeartbeat, now: float) -> WorkerHeartbeat:
-        """Return the heartbeat that goes out now."""
+    def sent(self, now: float) -> None:
+        """Note that a heartbeat goes out now."""
         self._sent_at = now
         self._unanswered += 1
+
+    def stamp(self, vitals: WorkerHeartbeat, now: float) -> WorkerHeartbeat:
+        """Return the heartbeat of a worker that goes out now."""
+        self.sent(now)
         return replace(vitals, latency=self.latency)
 
     def echoed(self, now: float) -> None:

@@ -249,7 +249,7 @@ class DesiredTaskConcurrency:
 
 @dataclass(frozen=True, slots=True)
 class WorkerManagerCommand:
-    """How many workers the scheduler wants; declarative, repeated on every heartbeat."""
+    """How many workers the scheduler wants; takes the place of the one before."""
 
     requests: tuple[DesiredTaskConcurrency, ...] = ()
 

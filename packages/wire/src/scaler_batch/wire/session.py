@@ -1,7 +1,7 @@
 """The worker's side of the conversation with a scheduler, without sockets and without a clock.
 
 Messages go in by `receive`, wishes by the methods named for them; what comes of both is fetched by `events_received`
-and `messages_to_send`. Time is an argument, in seconds on any clock that does not go back. Theory of operation:
+and `messages_to_send` (`conversation`). Theory of operation:
 
 * The first heartbeat registers the worker. Tasks may come before the answer to it; they are held back until then,
   because only the answer tells where the objects are.
@@ -20,28 +20,20 @@ and `messages_to_send`. Time is an argument, in seconds on any clock that does n
 from __future__ import annotations
 
 from collections import Counter
-from enum import Enum, auto
 
 from . import events as ev
 from . import messages as m
-from .envelope import Dialect, decode, encode
+from .conversation import Conversation
+from .envelope import Dialect
 from .errors import LocalProtocolError, RemoteProtocolError
 from .flags import Profile, TaskFlags
 from .framing import check_identity
-from .heartbeats import HeartbeatClock
-from .outbox import Outbox
 from .settings import DEFAULT_LINK, LinkSettings
 
 _RESULT_NAME = b"result"
 
 
-class _Stage(Enum):
-    NEW = auto()
-    REGISTERED = auto()
-    CLOSED = auto()
-
-
-class WorkerSession:
+class WorkerSession(Conversation[ev.WorkerEvent]):
     """One worker, from its first heartbeat to its goodbye.
 
     Args:
@@ -55,64 +47,31 @@ class WorkerSession:
         self, identity: bytes, now: float, settings: LinkSettings = DEFAULT_LINK, dialect: Dialect = Dialect.NEW
     ) -> None:
         check_identity(identity)
+        super().__init__(now, settings, dialect)
         self.identity = identity
-        self.dialect = dialect
-        self.clock = HeartbeatClock(now, settings)
-        self._stage = _Stage.NEW
         self._storage: m.ObjectStorageAddress | None = None
+        """Where the objects are; known once the worker is registered."""
         self._open: dict[bytes, m.Task] = {}
         self._owed: Counter[bytes] = Counter()
         self._void: Counter[bytes] = Counter()
         self._lost: set[bytes] = set()
-        self._held: list[ev.Event] = []
-        self._events: list[ev.Event] = []
-        self._outbox = Outbox()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the goodbye has been said."""
-        return self._stage is _Stage.CLOSED
+        self._held: list[ev.WorkerEvent] = []
 
     @property
     def open_tasks(self) -> frozenset[bytes]:
         """The ids of the tasks that wait for an answer."""
         return frozenset(self._open)
 
-    def events_received(self) -> list[ev.Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    def messages_to_send(self) -> list[bytes]:
-        """Return the frames that are to be sent, in this order, since the last call."""
-        return self._outbox.take()
-
     # --- what comes in ---
 
-    def receive(self, frame: bytes, now: float) -> None:
-        """Take a frame from the scheduler; one that is malformed or out of turn is reported and dropped."""
-        if self.closed:
-            return
-        try:
-            self._dispatch(decode(frame, self.dialect), now)
-        except RemoteProtocolError as error:
-            self._report(ev.MessageRefused(str(error)))
-
-    def check(self, now: float) -> None:
-        """Report what has come to pass by the passing of time alone."""
-        silence = self.clock.silence(now)
-        if silence is not None and not self.closed:
-            self._report(ev.SchedulerSilent(silence))
-
-    def _dispatch(self, message: m.Message | m.Unknown, now: float) -> None:
+    def _on_message(self, message: m.Message, now: float) -> None:
         match message:
             case m.Task():
                 self._on_task(message)
             case m.TaskCancel(task_id=task_id, flags=flags):
                 self._on_cancel(task_id, flags.force)
             case m.WorkerHeartbeatEcho(storage=storage):
-                self.clock.echoed(now)
-                self._outbox.heartbeat_answered()
+                self._on_echo(now)
                 self._on_storage(storage)
             case m.ObjectInstruction(kind=m.InstructionKind.DELETE, metadata=metadata):
                 self._hold_or_report(ev.ObjectsDeleted(metadata.ids))
@@ -120,8 +79,6 @@ class WorkerSession:
                 self._report(ev.ShutdownRequested())
             case m.DisconnectResponse():
                 pass
-            case m.Unknown(discriminant=discriminant):
-                self._report(ev.MessageIgnored(discriminant))
             case _:
                 raise RemoteProtocolError(f"a worker is not sent such a {type(message).__name__}")
 
@@ -147,31 +104,24 @@ class WorkerSession:
 
     def _on_storage(self, storage: m.ObjectStorageAddress) -> None:
         before, self._storage = self._storage, storage
-        if self._stage is _Stage.NEW:
-            self._stage = _Stage.REGISTERED
+        if before is None:
             self._events += [ev.Registered(storage), *self._held]
             self._held.clear()
         elif storage != before:
             self._report(ev.StorageMoved(storage))
 
-    def _hold_or_report(self, event: ev.Event) -> None:
-        (self._held if self._stage is _Stage.NEW else self._events).append(event)
-
-    def _report(self, event: ev.Event) -> None:
-        self._events.append(event)
+    def _hold_or_report(self, event: ev.WorkerEvent) -> None:
+        if self._storage is None:
+            self._held.append(event)
+        else:
+            self._report(event)
 
     # --- what goes out ---
 
     def heartbeat(self, vitals: m.WorkerHeartbeat, now: float) -> None:
         """Send a heartbeat; the latency in it is filled in here."""
         self._refuse_when_closed()
-        self._outbox.put_heartbeat(encode(self.clock.stamp(vitals, now), self.dialect))
-
-    def resume(self, now: float) -> None:
-        """Go on after the link was lost and came back: send again what may not have arrived; a heartbeat is due."""
-        self._refuse_when_closed()
-        self.clock.hurry(now)
-        self._outbox.send_again()
+        self._send_heartbeat(self.clock.stamp(vitals, now))
 
     def result(
         self,
@@ -249,21 +199,11 @@ class WorkerSession:
         if task is not None and _wants_output(task):
             self._send(m.TaskLog(task_id, stream, content))
 
-    def goodbye(self) -> None:
-        """Leave: the scheduler gives the open tasks to others at once. Nothing can be sent afterwards; idempotent."""
-        if self.closed:
-            return
+    def _take_leave(self) -> None:
+        """Tell the scheduler, which then gives the open tasks to others at once."""
         if self.clock.started:
             old = self.dialect is Dialect.OLD
             self._send(m.DisconnectRequest(self.identity) if old else m.WorkerDisconnectNotification())
-        self._stage = _Stage.CLOSED
-
-    def _send(self, message: m.Message, *, keep: bool = False) -> None:
-        self._outbox.put(encode(message, self.dialect), keep=keep)
-
-    def _refuse_when_closed(self) -> None:
-        if self.closed:
-            raise LocalProtocolError("the worker has said goodbye")
 
 
 def _wants_output(task: m.Task) -> bool:

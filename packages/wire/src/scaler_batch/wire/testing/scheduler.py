@@ -17,7 +17,7 @@ Received = TypeVar("Received", bound=m.Message)
 
 
 class ScriptedScheduler:
-    """Listens on a free port of the loopback interface, over ZMQ or YMQ.
+    """Listens on a free port of the loopback interface, over ZMQ or YMQ; for workers and worker managers.
 
     Args:
         storage: the address that echoes tell.
@@ -27,9 +27,10 @@ class ScriptedScheduler:
     Attributes:
         echo: whether heartbeats are answered.
         storage: the address that echoes tell.
+        command: what worker managers are told after each echo, if anything.
         workers: the ids of those that sent something, in the order in which they first did.
-        received: everything received but heartbeats, as (worker, message), in order.
-        heartbeats: the heartbeats received, likewise.
+        received: everything received but the heartbeats of workers, as (worker, message), in order.
+        heartbeats: the heartbeats of workers, likewise.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ScriptedScheduler:
     ) -> None:
         self.echo = True
         self.storage = storage
+        self.command: m.WorkerManagerCommand | None = None
         self.workers: list[bytes] = []
         self.received: list[tuple[bytes, m.Message | m.Unknown]] = []
         self.heartbeats: list[tuple[bytes, m.WorkerHeartbeat]] = []
@@ -117,12 +119,23 @@ class ScriptedScheduler:
             self.workers.append(worker)
         if isinstance(message, m.WorkerHeartbeat):
             self.heartbeats.append((worker, message))
-            if self.echo:
-                self.send(m.WorkerHeartbeatEcho(self.storage), worker)
         else:
             self.received.append((worker, message))
             self._unclaimed.append((worker, message))
+        if self.echo:
+            self._answer(worker, message)
         self._news.set()
+
+    def _answer(self, worker: bytes, message: m.Message | m.Unknown) -> None:
+        match message:
+            case m.WorkerHeartbeat():
+                self.send(m.WorkerHeartbeatEcho(self.storage), worker)
+            case m.WorkerManagerHeartbeat():
+                self.send(m.WorkerManagerHeartbeatEcho(), worker)
+                if self.command is not None:
+                    self.send(self.command, worker)
+            case _:
+                return
 
 
 class _Router:
