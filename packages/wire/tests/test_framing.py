@@ -95,3 +95,17 @@ def test_what_came_before_the_offence_is_given_out() -> None:
     assert [next(stream), next(stream)] == [GREETING, b"ok"]
     with pytest.raises(RemoteProtocolError, match="announces 11 bytes"):
         next(stream)
+
+
+def test_a_large_message_is_never_held_twice() -> None:
+    size, piece = 32 * 1024 * 1024, bytes(64 * 1024)
+    decoder = FrameDecoder(size)
+    list(decoder.feed(Greeting(Dialect.NEW, b"peer").encode() + prefix(size)))
+    tracemalloc.start()
+    try:
+        (whole,) = [message for _ in range(size // len(piece)) for message in decoder.feed(piece)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(whole) == size
+    assert peak < size * 1.2

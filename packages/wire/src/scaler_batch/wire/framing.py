@@ -5,13 +5,15 @@ number of messages, each behind its length. The framing is the same in every ver
 numbering of messages the peer speaks (`envelope.Dialect`), and a peer drops whoever greets it with another version.
 The accepting side greets without waiting, so the connecting side can answer with the version it was shown.
 
-`FrameDecoder` turns what is received, cut anywhere, into a `Greeting` followed by messages. It keeps what it was given
-and joins it once when a message is whole, so that large messages cost one copy; what it holds is never more than what
-has come, whatever length was announced, and lengths above `max_message` are refused when they are announced.
+`FrameDecoder` turns what is received, cut anywhere, into a `Greeting` followed by messages. What has come of a message
+is written to its place at once, and the whole is handed out as it lies, so that a large message is never there twice.
+What is held is an eighth more than what has come at most, whatever length was announced, and lengths above
+`max_message` are refused when they are announced.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +25,6 @@ MAGIC = b"YMQ"
 MAX_IDENTITY = 1024
 """Bytes; the identities in use are under 100."""
 
-_WORTH_KEEPING = 16 * 1024
 _HEAD = struct.Struct("<3sBQ")
 _LENGTH = struct.Struct("<Q")
 
@@ -73,7 +74,7 @@ class FrameDecoder:
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
-        self._pieces: list[memoryview | bytearray] = []
+        self._held = io.BytesIO()
         self._missing = _HEAD.size
         self._complete: Callable[[bytes], Greeting | bytes | None] = self._on_head
         self._dialect = Dialect.NEW
@@ -88,24 +89,19 @@ class FrameDecoder:
         rest = memoryview(data)
         while len(rest) >= self._missing:
             piece, rest = rest[: self._missing], rest[self._missing :]
-            self._pieces.append(piece)
-            whole = b"".join(self._pieces)
-            self._pieces.clear()
-            found = self._complete(whole)
+            found = self._complete(self._whole(piece))
             if found is not None:
                 yield found
-        if rest:
-            self._keep(rest)
+        self._missing -= self._held.write(rest)
 
-    def _keep(self, piece: memoryview) -> None:
-        """Keep a part of what is expected; small parts are gathered, lest a trickle cost more to hold than it is."""
-        self._missing -= len(piece)
-        if len(piece) >= _WORTH_KEEPING:
-            self._pieces.append(piece)
-        elif self._pieces and isinstance(self._pieces[-1], bytearray):
-            self._pieces[-1] += piece
-        else:
-            self._pieces.append(bytearray(piece))
+    def _whole(self, last: memoryview) -> bytes:
+        """Put the last piece of what is expected to the others, and hand all of it out."""
+        if not self._held.tell():
+            return bytes(last)
+        self._held.write(last)
+        # Not a copy: the buffer itself changes hands, and a new one takes its place.
+        whole, self._held = self._held.getvalue(), io.BytesIO()
+        return whole
 
     def _on_head(self, head: bytes) -> None:
         magic, version, length = _HEAD.unpack(head)
