@@ -7,7 +7,6 @@
     ├── MalformedError        bytes that are damaged, truncated, or nothing of ours
     │   └── OversizedError    bytes that claim to expand beyond what the reader allows
     ├── VersionError          written by a format version that this reader does not know
-    ├── TooLargeError         one value above what the format or AWS takes
     └── StoreError            the store did not do what was asked; says whether trying again may help
         ├── NotStoredError    there is no object under this key
         └── AlreadyStoredError  there is one already, and it was to be written once
@@ -47,10 +46,6 @@ class VersionError(PayloadError):
         )
         self.found = found
         self.known = known
-
-
-class TooLargeError(PayloadError):
-    """A value above a limit that cannot be split."""
 
 
 class StoreError(PayloadError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.markup import escape
 
+from scaler_batch.provision.apply import Silent
 from scaler_batch.provision.plan import Action
 
 if TYPE_CHECKING:
@@ -134,31 +135,14 @@ class People:
             self._out.print(f"    {change.field}: {escape(_brief(change.before))} → {escape(_brief(change.after))}")
 
 
-class Programs:
-    """Talks to programs: one JSON document at the end, on the standard output, for errors too."""
+class Programs(Silent):
+    """Talks to programs: one JSON document at the end, on the standard output, for errors too.
+
+    Agrees to everything: a program that wants to look first asks for the plan.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-
-    def agrees_to(self, plan: Plan) -> bool:
-        """Agree: a program that wants to look first asks for the plan."""
-        return True
-
-    def agrees_to_removal(self, plan: RemovalPlan) -> bool:
-        """Agree."""
-        return True
-
-    def doing(self, words: str) -> None:
-        """Say nothing before the end."""
-
-    def waiting(self, words: str) -> None:
-        """Say nothing before the end."""
-
-    def done(self, words: str) -> None:
-        """Say nothing before the end."""
-
-    def failed(self, words: str, error: ProvisionError) -> None:
-        """Say nothing before the end, where all that is left is named."""
 
     def plan(self, plan: Plan) -> None:
         """Tell every step of a plan."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-TASK_ID_LENGTH = 16
 OBJECT_ID_LENGTH = 32
 
 _SERIALIZER_TAG = hashlib.md5(b"serializer", usedforsecurity=False).digest()
