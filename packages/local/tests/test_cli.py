@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from scaler_batch.local import __version__, state
@@ -107,7 +109,7 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(directory: Path)
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("wrong", [["--delay", "ASLEEP=1"], ["--delay", "RUNNABLE=soon"], ["--jobs", "docker"]])
+@pytest.mark.parametrize("wrong", [["--delay", "ASLEEP=1"], ["--delay", "RUNNABLE=soon"], ["--jobs", "magic"]])
 def test_options_are_checked(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refusal:
         main(["up", *wrong])
@@ -153,3 +155,26 @@ def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch,
     assert state.default_directory() == tmp_path / "scaler-batch-local"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert str(os.getuid()) in state.default_directory().name
+
+
+def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(up: Up, directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "aws.env"
+    up("--env-file", str(file), "--region", "eu-west-1", "--bucket", "mine", "--queue", "line", "--definition", "work")
+    variables = dict(re.findall(r'export (\w+)="(.*)"', file.read_text()))
+    assert {name: value for name, value in variables.items() if name.startswith("SCALER_")} == {
+        "SCALER_AWS_REGION": "eu-west-1",
+        "SCALER_S3_BUCKET": "mine",
+        "SCALER_JOB_QUEUE": "line",
+        "SCALER_JOB_DEFINITION": "work",
+    }
+    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="eu-west-1")
+    s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
+    s3.head_bucket(Bucket="mine")
+    job = batch.submit_job(jobName="job", jobQueue="line", jobDefinition="work")
+    assert batch.describe_jobs(jobs=[job["jobId"]])["jobs"][0]["container"]["command"][:3] == [
+        "python",
+        "-m",
+        "scaler_batch.runner",
+    ]
+    s3.close()
+    batch.close()

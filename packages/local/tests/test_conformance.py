@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ NOT_YET_STARTED = {"startedAt"}
 def problems(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
     """Where a value is not what its shape says."""
     match shape:
+        case _ if value is None:
+            yield f"{path} is null"
         case StructureShape():
             for name in set(shape.required_members) - set(value) - NOT_YET_STARTED:
                 yield f"{path}.{name} is missing"
@@ -97,3 +100,66 @@ def test_finished_attempts_are_shown_one_by_one(jobs: list[Any]) -> None:
     assert [attempt["container"]["exitCode"] for attempt in retried["attempts"]] == [1]
     assert "exitCode" not in retried["container"]
     assert "logStreamName" not in retried["container"]
+
+
+CALLS = {
+    "SubmitJob", "DescribeJobs", "ListJobs", "TerminateJob", "TerminateJobs", "CancelJob", "CancelJobs",
+    "GetJobQueueSnapshot", "RegisterJobDefinition", "DescribeJobDefinitions", "DeregisterJobDefinition",
+    "CreateComputeEnvironment", "DescribeComputeEnvironments", "UpdateComputeEnvironment", "DeleteComputeEnvironment",
+    "CreateJobQueue", "DescribeJobQueues", "UpdateJobQueue", "DeleteJobQueue",
+}  # fmt: skip
+"""Every operation of Batch that scaler-batch's packages call, or that their users do beside them."""
+
+
+@pytest.fixture
+def answers(account: Any) -> Iterator[dict[str, Any]]:
+    """The bodies of answers, as they came over the wire, by operation."""
+    seen: dict[str, Any] = {}
+
+    def note(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+        seen[operation_model.name] = json.loads(response_dict["body"] or b"{}")
+
+    account.batch.meta.events.register("before-parse.batch", note)
+    yield seen
+    account.batch.meta.events.unregister("before-parse.batch", note)
+
+
+def use_everything(account: Any) -> None:
+    """Call every operation once at least, on resources that are there."""
+    batch = account.batch
+    fleet = batch.describe_compute_environments(computeEnvironments=["fleet"])["computeEnvironments"][0]
+    resources = fleet["computeResources"]
+    batch.create_compute_environment(computeEnvironmentName="spare", type="MANAGED", computeResources=resources)
+    batch.update_compute_environment(computeEnvironment="spare", computeResources={"maxvCpus": 8})
+    order = [{"order": 1, "computeEnvironment": "spare"}]
+    batch.create_job_queue(jobQueueName="spare", priority=1, computeEnvironmentOrder=order)
+    definition = account.define("true", parameters={"a": "b"}, retryStrategy={"attempts": 2})
+    batch.describe_job_definitions(jobDefinitionName=definition)
+    first, second, array = (
+        account.submit(definition=definition, jobQueue="spare", **more)
+        for more in ({}, {"timeout": {"attemptDurationSeconds": 60}}, {"arrayProperties": {"size": 2}})
+    )
+    batch.get_job_queue_snapshot(jobQueue="spare")
+    batch.cancel_job(jobId=first, reason="no")
+    batch.terminate_job(jobId=first, reason="no")
+    batch.cancel_jobs(jobs=[first, second], reason="no")
+    batch.terminate_jobs(jobs=[second, "unknown"], reason="no")
+    for job in (first, second, array):
+        account.wait(job)
+    batch.describe_jobs(jobs=[first, second, array, f"{array}:0"])
+    batch.list_jobs(jobQueue="spare", filters=[{"name": "JOB_NAME", "values": ["*"]}])
+    batch.deregister_job_definition(jobDefinition=f"{definition}:1")
+    batch.update_job_queue(jobQueue="spare", state="DISABLED")
+    batch.describe_job_queues(jobQueues=["spare"])
+    batch.delete_job_queue(jobQueue="spare")
+    batch.update_compute_environment(computeEnvironment="spare", state="DISABLED")
+    batch.delete_compute_environment(computeEnvironment="spare")
+
+
+def test_every_answer_has_the_documented_shape(account: Any, answers: dict[str, Any]) -> None:
+    use_everything(account)
+    assert set(answers) == CALLS
+    found = {
+        name: list(problems(body, MODEL.operation_model(name).output_shape, name)) for name, body in answers.items()
+    }
+    assert {name: each for name, each in found.items() if each} == {}

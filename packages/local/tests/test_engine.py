@@ -416,3 +416,18 @@ def test_long_timeouts_of_jobs_that_are_over_are_not_kept(world: Any) -> None:
     for _ in range(3000):
         world.run(world.submit(timeout=86_400))
     assert len(world.engine._deadlines) <= 1000
+
+
+def test_finished_jobs_are_forgotten_when_their_time_has_come(make_world: Any) -> None:
+    world = make_world(keep_seconds=10)
+    first = world.submit()
+    world.run(first)
+    world.after(6)
+    second = world.submit()
+    world.run(second)
+    assert world.engine.next_deadline == world.now + 4
+    world.after(4)
+    assert [job.id for job in world.engine.table] == [second.id]
+    assert ForgetLogs((first.attempts[0].log,)) in world.effects
+    world.after(6)
+    assert (len(world.engine.table), world.engine.next_deadline) == (0, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,6 @@ def test_every_error_of_ours_has_one_root() -> None:
     from scaler_batch.local import errors
 
     ours = [each for each in vars(errors).values() if isinstance(each, type) and each.__module__ == errors.__name__]
-    assert len(ours) == 7
+    assert {each.__name__ for each in ours} == set(re.findall(r"\w+Error", errors.__doc__ or ""))
     assert all(issubclass(each, LocalError) for each in ours)
     assert not issubclass(LocalError, urllib.error.URLError)

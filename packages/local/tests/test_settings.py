@@ -43,7 +43,7 @@ def test_settings_travel_as_text(settings: LocalSettings) -> None:
         {"slots": 0},
         {"memory_mib": 0},
         {"port": 70_000},
-        {"jobs": "docker"},
+        {"jobs": "magic"},
         {"minimum_timeout": 0},
         {"stop_grace": -1},
         {"keep_finished": 0},

@@ -8,13 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from scaler_batch.local.errors import FaultError
 from scaler_batch.local.services.listings import listing
 from scaler_batch.local.services.naming import operation_of
 from scaler_batch.local.web.callers import JOB_KEY, caller_of, service_of, signed_with
 from scaler_batch.local.web.chain import Answer, Call, Disconnect, Front, Proceed
-from scaler_batch.local.web.control import COUNTERS, PREFIX, ControlLayer
-from scaler_batch.local.web.counters import CountingLayer
+from scaler_batch.local.web.control import COUNTERS, PREFIX, ControlLayer, Order
+from scaler_batch.local.web.counters import Counters, CountingLayer
+from scaler_batch.local.web.metrics import exposition
 
 
 def request(method: str = "GET", path: str = "/", query: str = "", body: bytes = b"", **headers: str) -> dict[str, Any]:
@@ -178,7 +181,7 @@ def test_a_call_is_counted_even_when_it_is_never_answered() -> None:
 
 def test_the_servers_own_paths_are_answered_before_anything_is_counted() -> None:
     counting = CountingLayer()
-    control = ControlLayer({("GET", COUNTERS): lambda: {"total": counting.counters().total}})
+    control = ControlLayer({("GET", COUNTERS): lambda order: {"total": counting.counters().total}})
     front = Front(application, understood, [control, counting])
     assert ask(front, COUNTERS) == ("200 OK", b'{"total": 0}')
     assert ask(front, COUNTERS, "POST")[0] == "404 Not Found"
@@ -199,3 +202,30 @@ def test_a_listing_is_written_as_xml() -> None:
         "<Contents><Key>a&lt;&amp;&quot;&gt;</Key><Size>1</Size><Owner><ID>x</ID></Owner></Contents>"
         "<Contents><Key>ö</Key><Size>2</Size></Contents></ListBucketResult>"
     )
+
+
+def test_counters_are_exposed_as_prometheus_reads_them() -> None:
+    counters = Counters({"s3.PutObject": 3}, {'user/a"b': {"s3.PutObject": 3}}, {"s3.PutObject": 1})
+    text = exposition(counters)
+    samples = {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text.content.decode())
+        for sample in family.samples
+    }
+    names = ("operation", "PutObject"), ("service", "s3")
+    assert samples == {
+        ("scaler_batch_local_calls_total", ("caller", 'user/a"b'), *names): 3.0,
+        ("scaler_batch_local_errors_total", *names): 1.0,
+    }
+    assert text.kind.startswith("text/plain; version=0.0.4")
+
+
+def test_what_an_action_refuses_is_a_bad_request() -> None:
+    def refuse(order: Order) -> dict[str, Any]:
+        raise FaultError(f"no {order.body.decode()} {order.query['a']}")
+
+    front = Front(application, understood, [ControlLayer({("POST", COUNTERS): refuse})])
+    said: list[str] = []
+    environ = request("POST", COUNTERS, "a=1", b"thunder")
+    body = front(environ, lambda status, headers: said.append(status))  # type: ignore[arg-type]
+    assert (said, json.loads(b"".join(body))) == (["400 Bad Request"], {"error": "no thunder ['1']"})

@@ -6,10 +6,12 @@ and would make every measurement one of itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +19,8 @@ import boto3
 
 from . import control, environment
 from .errors import NotRunningError, StartError
+from .faults.reading import DEFAULT_SEED, Plan
+from .faults.vocabulary import Fault
 from .settings import LocalSettings
 from .web.counters import Counters
 
@@ -99,6 +103,36 @@ class LocalAWS:
     def reset(self) -> None:
         """End every job, forget every resource, and count from nothing again."""
         control.reset(self.endpoint_url)
+
+    def inject(self, *faults: Fault, seed: int = DEFAULT_SEED) -> list[int]:
+        """Put faults in force. Returns their numbers.
+
+        Args:
+            faults: Objects of :mod:`scaler_batch.local.faults`.
+            seed: What their chances are drawn from; with the same one the same events are struck.
+        """
+        return control.inject(self.endpoint_url, Plan(faults, seed))
+
+    @contextlib.contextmanager
+    def suffering(self, *faults: Fault, seed: int = DEFAULT_SEED) -> Iterator[list[int]]:
+        """Have faults in force while a block lasts."""
+        numbers = self.inject(*faults, seed=seed)
+        try:
+            yield numbers
+        finally:
+            self.remove_faults(*numbers)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force or passed, as JSON has them, with ``number`` and ``strikes``."""
+        return control.faults(self.endpoint_url)
+
+    def remove_faults(self, *numbers: int) -> None:
+        """Take these faults back; all of them when none is named.
+
+        Raises:
+            FaultError: One of them is not there.
+        """
+        control.remove_faults(self.endpoint_url, numbers)
 
     def start(self) -> None:
         """Start it, and wait until it answers.

@@ -7,14 +7,15 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 from . import __version__, control, state
 from .batch.vocabulary import State
 from .environment import as_exports, for_users
-from .errors import LocalError, NotRunningError
+from .errors import LocalError, NotRunningError, StartError
+from .resources import Wanted, make
 from .server import leave, serving, signals_held_back, wait_to_stop
 from .settings import JobMode, LocalSettings
 
@@ -44,13 +45,25 @@ def up(options: argparse.Namespace) -> int:
     """Run a local AWS in the foreground until it is told to stop."""
     settings = _settings(options)
     with signals_held_back(), state.claimed(options.state_dir) as file, serving(settings) as server:
-        variables = as_exports(for_users(server.endpoint_url, settings.region))
+        leading = for_users(server.endpoint_url, settings.region)
+        variables = as_exports({**leading, **_made(options, leading)})
+        server.begin_faults()
         with _env_file(options.env_file, variables):
             file.write(state.Running(os.getpid(), server.endpoint_url, settings.region))
             sys.stdout.write(variables)
             sys.stdout.flush()
             wait_to_stop()
     leave(0)
+
+
+def _made(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, str]:
+    """Make the resources that were asked for. Returns the variables that name them."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return make(Wanted(options.bucket, options.queue, options.definition), environment)
+    except (BotoCoreError, ClientError) as error:
+        raise StartError(str(error)) from error
 
 
 def down(options: argparse.Namespace) -> int:
@@ -111,6 +124,10 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         minimum_timeout=options.minimum_timeout,
         stop_grace=options.stop_grace,
         keep_finished=options.keep_finished,
+        keep_seconds=options.keep_seconds,
+        limit_memory=options.limit_memory,
+        submit_rate=options.submit_rate,
+        faults=options.faults,
     )
 
 
@@ -151,12 +168,20 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--region", default=default.region, help="region that the environment names (default: %(default)s)")
     add("--slots", type=int, metavar="N", help="job processes at once (default: the number of CPUs, at least 2)")
     add("--memory", type=int, metavar="MIB", help="memory that running jobs may reserve together (default: no bound)")
-    add("--jobs", choices=get_args(JobMode), default=default.jobs, help="how the runner is run (default: %(default)s)")
+    add("--jobs", choices=get_args(JobMode), default=default.jobs, help="how jobs are run (default: %(default)s)")
     add("--job-python", metavar="PATH", help="the interpreter that jobs find as python (default: this one)")
     add("--delay", type=_delay, action="append", default=[], metavar="STATE=SECONDS", help="least time in a state")
     add("--minimum-timeout", type=int, default=default.minimum_timeout, metavar="S", help="least job timeout, seconds")
     add("--stop-grace", type=float, default=default.stop_grace, metavar="S", help="seconds from SIGTERM to SIGKILL")
     add("--keep-finished", type=int, default=default.keep_finished, metavar="N", help="finished jobs to remember")
+    add("--keep-seconds", type=float, metavar="S", help="seconds to remember a finished job (default: no bound)")
+    memory = "kill jobs that have more memory than they asked for (default: yes)"
+    add("--limit-memory", action=argparse.BooleanOptionalAction, default=default.limit_memory, help=memory)
+    add("--submit-rate", type=float, metavar="N", help="throttle SubmitJob above so many a second, 50 on AWS")
+    add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
+    add("--bucket", metavar="NAME", help="make an S3 bucket of this name")
+    add("--queue", metavar="NAME", help="make a job queue of this name, and a compute environment below it")
+    add("--definition", metavar="NAME", help="make a job definition of this name, with the runner's command")
     add("--env-file", type=Path, metavar="PATH", help="write the environment to use there while the server runs")
 
 

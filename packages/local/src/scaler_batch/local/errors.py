@@ -7,6 +7,9 @@
     ├── NotRunningError           nothing answers where the state directory says that something should
     ├── AlreadyRunningError       the state directory belongs to a server that is alive
     ├── SettingsError             a setting has a value that cannot work
+    ├── SecretError               a job's secret cannot be had
+    ├── FaultError                a fault that cannot be, or that is not there
+    ├── ContainerError            a container could not be made, started or followed; the text is AWS's reason
     ├── IllegalMoveError          a defect of ours: a job was to move between states that are not neighbours
     └── ApiError                  an answer to the caller of an AWS operation: a code, a message, a status
 """
@@ -32,6 +35,18 @@ class AlreadyRunningError(LocalError):
 
 class SettingsError(LocalError, ValueError):
     """A setting has a value that cannot work."""
+
+
+class SecretError(LocalError):
+    """A secret or parameter that a job is to find in its environment is not there."""
+
+
+class FaultError(LocalError, ValueError):
+    """What was to be injected is no fault, or what was to be taken back is not there."""
+
+
+class ContainerError(LocalError):
+    """A container engine did not do what a job asked for. The text is the reason that AWS would show."""
 
 
 class IllegalMoveError(LocalError):

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,11 @@ from .errors import StartError
 from .jobhost import messages
 from .jobhost.messages import Message, Ready
 
+_CONTAINERS = f"{__package__}.containers"
 _START = Path(__file__).parent / "jobhost" / "start.py"
 _KEPT_VARIABLES = ("PATH", "LANG", "TMPDIR")
+_ENGINE_VARIABLES = ("HOME", "PYTHONPATH", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+"""What a container host needs as well: to find itself, the engine, and what it may pull."""
 _READY_SECONDS = 60.0
 _LEAVE_SECONDS = 10.0
 
@@ -26,7 +30,7 @@ class JobHost:
 
     Args:
         python: The interpreter that it runs under.
-        mode: ``fork`` or ``spawn``.
+        mode: ``fork``, ``spawn`` or ``docker``.
         heard: Called with each message of the host, in the thread that listens.
         lost: Called in the same thread when a host that was ready has gone without having been told to.
     """
@@ -80,9 +84,10 @@ class JobHost:
 
     def _spawn(self, mode: str, channel: int) -> subprocess.Popen[bytes]:
         """Start it: in a session of its own, so that Ctrl-C reaches the server only, and with little environment."""
-        environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        kept = _KEPT_VARIABLES + (_ENGINE_VARIABLES if mode == "docker" else ())
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment.setdefault("LANG", "C.UTF-8")
-        command = [self._python, str(_START), mode]
+        command = [sys.executable, "-P", "-m", _CONTAINERS] if mode == "docker" else [self._python, str(_START), mode]
         try:
             return subprocess.Popen(command, stdin=channel, env=environment, start_new_session=True)  # noqa: S603
         except OSError as error:

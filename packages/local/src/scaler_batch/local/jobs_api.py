@@ -35,6 +35,13 @@ class Catalogue(Protocol):
         """A job definition by name (its latest active revision), name and revision, or ARN."""
 
 
+class Sight(Protocol):
+    """What an answer shows instead of what there is."""
+
+    def __call__(self, operation: str, jobs: list[Job], now: float) -> list[Job]:
+        """The jobs to show where these would be; ``now`` in seconds since 1970."""
+
+
 class JobsApi:
     """SubmitJob, DescribeJobs, ListJobs, TerminateJob(s), CancelJob(s) and GetJobQueueSnapshot.
 
@@ -42,13 +49,17 @@ class JobsApi:
         machine: What runs the jobs.
         catalogue: The queues and job definitions of the scope.
         scope: The account and region.
+        sight: What DescribeJobs and ListJobs see.
         minimum_timeout: The shortest job timeout to accept, in seconds.
     """
 
-    def __init__(self, machine: Machine, catalogue: Catalogue, scope: Scope, minimum_timeout: int) -> None:
+    def __init__(
+        self, machine: Machine, catalogue: Catalogue, scope: Scope, sight: Sight, minimum_timeout: int
+    ) -> None:
         self._machine = machine
         self._catalogue = catalogue
         self._scope = scope
+        self._sight = sight
         self._minimum_timeout = minimum_timeout
 
     def submit_job(self, request: Json) -> Json:
@@ -68,9 +79,9 @@ class JobsApi:
     def describe_jobs(self, request: Json) -> Json:
         """Show jobs in full; ids that are not known are left out."""
         ids = limits.check_ids(request.get("jobs"), limits.DESCRIBED_JOBS)
-        with self._machine.engine() as (engine, _):
-            found = [self._find(engine, job_id) for job_id in dict.fromkeys(ids)]
-            return {"jobs": [detail(job) for job in found if job is not None]}
+        with self._machine.engine() as (engine, now):
+            found = filter(None, [self._find(engine, job_id) for job_id in dict.fromkeys(ids)])
+            return {"jobs": [detail(job) for job in self._sight("DescribeJobs", list(found), now)]}
 
     def list_jobs(self, request: Json) -> Json:
         """Show jobs in short, a page at a time."""
@@ -78,9 +89,10 @@ class JobsApi:
         if len(named) != 1:
             raise ApiError("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be given")
         queue = self._queue(request["jobQueue"]).arn if named == ["jobQueue"] else None
-        with self._machine.engine() as (engine, _):
+        with self._machine.engine() as (engine, now):
             jobs = engine.table.in_queue(queue) if queue else self._children(engine, request.get("arrayJobId"))
-            page, token = select(jobs, request if queue else {**request, "filters": None})
+            seen = self._sight("ListJobs", jobs, now)
+            page, token = select(seen, request if queue else {**request, "filters": None})
             answer: dict[str, Any] = {"jobSummaryList": [summary(job) for job in page]}
         return answer if token is None else {**answer, "nextToken": token}
 

@@ -13,14 +13,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from .batch import texts
-from .batch.effects import Effect, ForgetLogs, LogStream, StartProcess, StopProcess
+from .batch.effects import Effect, ForgetLogs, LogStream, SignalProcess, StartProcess, StopProcess
 from .batch.engine import Engine
 from .batch.rules import Topology
-from .batch.vocabulary import Ending
-from .errors import StartError
+from .batch.strikes import Strike
+from .batch.vocabulary import Ending, Scope
+from .containers import endings
+from .containers.wishes import JOB_ID, heeded
+from .errors import SecretError, StartError
 from .hosting import JobHost
 from .jobhost.messages import Ended, Message, Output, Ready, Refused, Start, Started, Stop
 from .settings import LocalSettings
@@ -37,6 +40,13 @@ class LogSink(Protocol):
 
     def forget(self, streams: Sequence[LogStream]) -> None:
         """Nobody will ask for these again."""
+
+
+class SecretSource(Protocol):
+    """Where secrets of jobs are kept."""
+
+    def value(self, scope: Scope, source: str) -> str:
+        """A secret's value; :class:`~.errors.SecretError` when there is none."""
 
 
 class Machine:
@@ -61,15 +71,17 @@ class Machine:
         self._closed = False
         self._host = self._new_host()
 
-    def attach(self, topology: Topology, logs: LogSink) -> None:
+    def attach(self, topology: Topology, logs: LogSink, secrets: SecretSource) -> None:
         """Begin to run jobs. To be called once, before anything else is asked of it.
 
         Args:
             topology: The queues and compute environments.
             logs: Where the output of jobs goes.
+            secrets: Where jobs' secrets come from.
         """
         self._topology = topology
         self._logs = logs
+        self._secrets = secrets
         self._engine = self._new_engine()
         threading.Thread(target=self._keep_time, name="batch-timer", daemon=True).start()
 
@@ -86,11 +98,18 @@ class Machine:
         """The engine and the time, to be used inside the block and not kept."""
         with self._changed:
             yield self._engine, self._clock.now()
-            later = self._carry_out(self._engine.take_effects())
+            later: list[ForgetLogs] = []
+            while effects := self._engine.take_effects():
+                later += self._carry_out(effects)
             if self._engine.next_deadline != self._awaited:
                 self._changed.notify_all()
         for effect in later:
             self._logs.forget(effect.streams)
+
+    def strike(self, after: float, strike: Strike) -> None:
+        """Have something happen to running jobs, so many seconds from now."""
+        with self.engine() as (engine, now):
+            engine.strike(now + after, strike)
 
     def reset(self) -> None:
         """End and forget every job."""
@@ -118,12 +137,37 @@ class Machine:
         """Do what the engine wants; returns what should be done without holding its lock."""
         for effect in effects:
             match effect:
-                case StartProcess(attempt, command, environment, log):
-                    self._streams[attempt] = log
-                    self._host.send(Start(attempt, list(command), {**self._variables, **environment}))
+                case StartProcess():
+                    self._start(effect)
                 case StopProcess(attempt, force):
                     self._host.send(Stop(attempt, signal.SIGKILL if force else signal.SIGTERM))
+                case SignalProcess(attempt, number):
+                    self._host.send(Stop(attempt, number))
         return [effect for effect in effects if isinstance(effect, ForgetLogs)]
+
+    def _start(self, wanted: StartProcess) -> None:
+        scope, limits = wanted.log.scope, wanted.limits
+        try:
+            secrets = {name: self._secrets.value(scope, source) for name, source in wanted.secrets.items()}
+        except SecretError as error:
+            self._engine.process_ended(wanted.attempt, texts.without_secret(str(error)), self._clock.now())
+            return
+        self._streams[wanted.attempt] = wanted.log
+        self._host.send(
+            Start(
+                wanted.attempt,
+                list(wanted.command),
+                {**self._variables, **secrets, **wanted.environment},
+                self._container(wanted.environment),
+                memory=(limits.memory_mib or 0) << 20,
+                ulimits=[list(each) for each in limits.ulimits],
+            )
+        )
+
+    def _container(self, environment: Mapping[str, str]) -> dict[str, Any]:
+        """What a container host has to know of the job that has this environment."""
+        job = self._engine.table.get(environment[JOB_ID]) if self._settings.jobs == "docker" else None
+        return heeded(job.spec.container) if job is not None else {}
 
     def _heard(self, message: Message) -> None:
         """Something happened to a job's process. It does not matter if the job was forgotten in a reset meanwhile."""
@@ -141,10 +185,10 @@ class Machine:
                     engine.process_started(attempt, now)
             case Output(_, at, lines):
                 self._logs.write(stream, at, lines)
-            case Ended(attempt, exit_code):
-                self._ended(attempt, texts.exited(exit_code))
-            case Refused(attempt, why):
-                self._ended(attempt, texts.not_started(why))
+            case Ended(attempt, exit_code, _, out_of_memory):
+                self._ended(attempt, endings.out_of_memory(exit_code) if out_of_memory else texts.exited(exit_code))
+            case Refused(attempt, why, reason):
+                self._ended(attempt, endings.refused(reason) if reason else texts.not_started(why))
 
     def _ended(self, attempt: str, ending: Ending) -> None:
         self._streams.pop(attempt, None)

@@ -16,16 +16,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import environment
-from .errors import LocalError, StartError
+from .administration import Administration
+from .errors import LocalError
+from .faults.board import FaultBoard
+from .faults.layer import FaultLayer
+from .faults.reading import Plan
 from .machine import Machine
 from .settings import LocalSettings
-from .web.callers import caller_of, service_of
-from .web.chain import Call, Front
-from .web.control import COUNTERS, HEALTH, RESET, ControlLayer
+from .web.callers import caller_of, service_of, signed_with
+from .web.chain import Call, Front, Layer
+from .web.control import ControlLayer
 from .web.counters import CountingLayer
 from .web.serving import HttpServer
 
@@ -55,36 +59,43 @@ class LocalServer:
         self.endpoint_url = f"http://{settings.host}:{self._http.port}"
         self._counting = CountingLayer()
         try:
-            self._machine = self._start_machine(settings)
-        except StartError:
+            plan = settings.fault_plan()
+            self._machine = self._start_machine(settings, plan)
+        except LocalError:
             self._http.close()
             raise
         self._application.ready(self._front())
         self._http.serve()
 
+    def begin_faults(self) -> None:
+        """Put the faults of the settings in force. Until then a server has none, so that it can be furnished."""
+        self._faults.begin()
+
     def close(self) -> None:
         """End every job. The HTTP threads end with the process."""
         self._machine.close()
 
-    def reset(self) -> Mapping[str, Any]:
-        """End every job, forget every resource, and count from nothing again."""
+    def reset(self) -> None:
+        """End every job, forget every resource, have the faults of the start, and count from nothing again."""
         from .services.application import reset_everything
 
         self._machine.reset()
         reset_everything()
+        self._faults.reset()
         self._counting.reset()
-        return {}
 
-    def _start_machine(self, settings: LocalSettings) -> Machine:
+    def _start_machine(self, settings: LocalSettings, plan: Plan) -> Machine:
         """Start the machine, and put it under moto's Batch."""
         variables = environment.for_jobs(self.endpoint_url, settings.region)
         machine = Machine(settings, variables, give_up=stop_this_process)
         from .services.backend import Registry, Wiring, install
         from .services.logs import MotoLogs
+        from .services.secrets import MotoSecrets
 
         registry = Registry()
-        install(Wiring(machine, registry, settings.minimum_timeout))
-        machine.attach(registry, MotoLogs())
+        self._faults = FaultBoard(plan, machine.strike)
+        install(Wiring(machine, registry, self._faults.sight, settings.minimum_timeout))
+        machine.attach(registry, MotoLogs(), MotoSecrets())
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")
@@ -93,19 +104,13 @@ class LocalServer:
     def _front(self) -> Front:
         from .services.application import moto_application
 
-        control = ControlLayer(
-            {
-                ("GET", HEALTH): lambda: {"pid": os.getpid()},
-                ("GET", COUNTERS): lambda: self._counting.counters().to_json(),
-                ("DELETE", COUNTERS): self._reset_counters,
-                ("POST", RESET): self.reset,
-            }
-        )
-        return Front(moto_application(), _understand, [control, self._counting])
-
-    def _reset_counters(self) -> Mapping[str, Any]:
-        self._counting.reset()
-        return {}
+        administration = Administration(self._counting, self._faults, self.reset)
+        layers: list[Layer] = [
+            ControlLayer(administration.actions()),
+            self._counting,
+            FaultLayer(self._faults.striking, self._http.wait),
+        ]
+        return Front(moto_application(), _understand, layers)
 
 
 @contextlib.contextmanager
@@ -152,7 +157,7 @@ def _understand(environ: WSGIEnvironment) -> Call:
     from .services.naming import operation_of
 
     service = service_of(environ)
-    return Call(service, operation_of(service, environ), caller_of(environ), environ)
+    return Call(service, operation_of(service, environ), caller_of(environ), environ, signed_with(environ) or "")
 
 
 class _NotYet:
@@ -185,6 +190,7 @@ def main(arguments: Sequence[str]) -> None:
         threading.Thread(target=_watch, args=(int(lifeline),), name="lifeline", daemon=True).start()
         try:
             with serving(LocalSettings.from_json(settings)) as server:
+                server.begin_faults()
                 answer.write(json.dumps({"endpoint_url": server.endpoint_url}))
                 answer.close()
                 wait_to_stop()

@@ -6,14 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from .batch.rules import Rules
 from .batch.vocabulary import State
 from .errors import SettingsError
+from .faults.reading import Plan, read_file
+from .faults.vocabulary import RateLimit
 
-JobMode = Literal["fork", "spawn"]
+JobMode = Literal["fork", "spawn", "docker"]
 
 FEWEST_SLOTS = 2
 """Even on one core a second job must be able to run beside a long one."""
@@ -31,12 +34,17 @@ class LocalSettings:
             ``maxvCpus`` holds as well: it is usually meant for a fleet, and this is one machine.
         memory_mib: MiB that running jobs may reserve together; None for no bound, since nothing is taken by reserving.
         jobs: ``fork`` runs the runner's command in a fork of a process that has it in memory; ``spawn`` starts an
-            interpreter for every job, as a container does. Other commands are always spawned.
+            interpreter for every job, as a container does. Other commands are always spawned. ``docker`` runs every job
+            as a container of its definition's image; it needs the extra ``[docker]`` and an engine that answers.
         job_python: The interpreter that jobs find as ``python``; None for the one that runs the server.
         delays: Seconds that a job stays in a state at least, by the state's name. AWS takes seconds to minutes here.
         minimum_timeout: The shortest job timeout to accept, in seconds; 60 on AWS.
         stop_grace: Seconds between SIGTERM and SIGKILL; 30 on AWS.
         keep_finished: Finished jobs that are remembered, an array's children counted, and their logs with them.
+        keep_seconds: Seconds that finished jobs are remembered at most; None for no such bound.
+        limit_memory: Whether a job that has more memory than it asked for is killed.
+        submit_rate: SubmitJob calls a second above which they are throttled, 50 on AWS; None for no such bound.
+        faults: A TOML file of faults that are in force from the start.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +58,10 @@ class LocalSettings:
     minimum_timeout: int = 60
     stop_grace: float = 30.0
     keep_finished: int = 50_000
+    keep_seconds: float | None = None
+    limit_memory: bool = True
+    submit_rate: float | None = None
+    faults: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -64,6 +76,8 @@ class LocalSettings:
         _require(self.minimum_timeout >= 1, "minimum_timeout must be at least 1 second")
         _require(self.stop_grace >= 0, "stop_grace must not be negative")
         _require(self.keep_finished >= 1, "keep_finished must be at least 1")
+        _require(self.keep_seconds is None or self.keep_seconds >= 0, "keep_seconds must not be negative")
+        _require(self.submit_rate is None or self.submit_rate > 0, "submit_rate must be above 0")
         _require(set(self.delays) <= set(State), f"delays are given by state: {', '.join(State)}")
         _require(all(seconds >= 0 for seconds in self.delays.values()), "delays must not be negative")
 
@@ -80,7 +94,20 @@ class LocalSettings:
             delays={State(name): seconds for name, seconds in self.delays.items()},
             stop_grace=self.stop_grace,
             keep_finished=self.keep_finished,
+            keep_seconds=self.keep_seconds,
+            limit_memory=self.limit_memory,
         )
+
+    def fault_plan(self) -> Plan:
+        """The faults that are in force from the start.
+
+        Raises:
+            FaultError: The file is not there, or holds something else.
+        """
+        plan = Plan() if self.faults is None else read_file(Path(self.faults))
+        if self.submit_rate is None:
+            return plan
+        return replace(plan, faults=(*plan.faults, RateLimit("batch.SubmitJob", per_second=self.submit_rate)))
 
     def to_json(self) -> str:
         """The settings as text."""

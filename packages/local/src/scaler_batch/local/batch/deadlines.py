@@ -13,6 +13,7 @@ from itertools import count
 from typing import Final
 
 from .job import Attempt, Job
+from .strikes import Strike
 from .vocabulary import State
 
 
@@ -56,7 +57,19 @@ class LastCall:
         return self.job.current is self.attempt
 
 
-Deadline = Release | TimeLimit | LastCall
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something happens to running attempts that Batch did not ask for."""
+
+    strike: Strike
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is anything to it is for the strike to say."""
+        return True
+
+
+Deadline = Release | TimeLimit | LastCall | Happening
 
 _SMALL: Final = 1000
 

@@ -12,8 +12,7 @@ A job's way through it::
                                            └──────── another attempt ◄───┘
 
 Each state may be held for a while (``delays``), so that programs meet the states that AWS would show them. What ends
-is put on a list and looked at in :meth:`Engine._settle`, one by one: a chain of ten thousand dependents is no
-recursion.
+is listed and looked at in :meth:`Engine._settle`, one by one: a chain of ten thousand dependents is no recursion.
 """
 
 from __future__ import annotations
@@ -25,14 +24,16 @@ from ..errors import IllegalMoveError
 from . import texts
 from .arrays import conclude, open_array
 from .capacity import Capacity
-from .deadlines import Deadlines, LastCall, Release, TimeLimit
+from .deadlines import Deadlines, Happening, LastCall, Release, TimeLimit
 from .dependencies import Dependencies
-from .effects import Effect, ForgetLogs, StartProcess, StopProcess
+from .effects import Effect, ForgetLogs, SignalProcess, StopProcess
 from .job import Attempt, Job
-from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, variables
-from .retries import try_again
+from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, start_process
+from .placing import take_next
 from .rules import Rules, Topology
+from .strikes import Strike
 from .table import JobTable
+from .verdicts import seen_as, state_after
 from .vocabulary import BEFORE_STARTING, Ending, Environment, JobSpec, State
 from .waiting import WaitingLine
 
@@ -47,7 +48,7 @@ class Engine:
     """
 
     def __init__(self, rules: Rules, topology: Topology, new_id: Callable[[], str]) -> None:
-        self.table = JobTable(rules.keep_finished)
+        self.table = JobTable(rules.keep_finished, rules.keep_seconds)
         self.capacity = Capacity(rules.slots, rules.memory_mib)
         self.waiting = WaitingLine()
         self._rules = rules
@@ -106,10 +107,13 @@ class Engine:
 
     def host_lost(self, now: float) -> None:
         """Every process there was is gone, as when a machine is reclaimed."""
-        for job in list(self._attempts.values()):
-            if job.current is not None and job.current.launched:
-                self._end_attempt(job, texts.host_gone(self._rules.instance), now)
+        for job, _ in self._on_host():
+            self._end_attempt(job, texts.host_gone(self._rules.instance), now)
         self._settle(now)
+
+    def strike(self, when: float, strike: Strike) -> None:
+        """Something will happen to what runs then."""
+        self._deadlines.add(when, Happening(strike))
 
     def advance(self, now: float) -> None:
         """Time has passed."""
@@ -121,6 +125,9 @@ class Engine:
                     self._stop(job, texts.TIMED_OUT, now)
                 case LastCall(_, attempt):
                     self._effects.append(StopProcess(attempt.id, force=True))
+                case Happening(strike):
+                    self._strike(strike, now)
+        self._forget(self.table.expire(now))
         self._settle(now)
 
     # What it tells -----------------------------------------------------------------------------------------------
@@ -128,7 +135,7 @@ class Engine:
     @property
     def next_deadline(self) -> float | None:
         """When :meth:`advance` has to be called at the latest; None when nothing is due by itself."""
-        return self._deadlines.next
+        return min((due for due in (self._deadlines.next, self.table.next_expiry) if due is not None), default=None)
 
     def take_effects(self) -> list[Effect]:
         """What has to be done now, in this order. Each effect is handed over once."""
@@ -136,13 +143,13 @@ class Engine:
         return effects
 
     def queue_changed(self, now: float) -> None:
-        """A queue or a compute environment is not what it was: look again what can start."""
+        """A queue or a compute environment is another than it was: look again what can start."""
         self._settle(now)
 
     @property
     def running(self) -> list[str]:
         """The attempts for which a process was asked for and has not ended."""
-        return [attempt_id for attempt_id, job in self._attempts.items() if job.current and job.current.launched]
+        return [attempt.id for _, attempt in self._on_host()]
 
     # How it decides ----------------------------------------------------------------------------------------------
 
@@ -198,7 +205,7 @@ class Engine:
             self._finish(job, State.FAILED, texts.OVERRIDES_TOO_LONG, now)
             return
         attempt.launched = True
-        self._effects.append(StartProcess(attempt.id, job.spec.command, variables(job, attempt), attempt.log))
+        self._effects.append(start_process(job, attempt, limit_memory=self._rules.limit_memory))
 
     def _stop(self, job: Job, reason: str, now: float) -> None:
         """Have a job end with this status reason: at once if nothing runs, else when its process has gone."""
@@ -214,22 +221,29 @@ class Engine:
                 self._drop_attempt(job)
             self._finish(job, State.FAILED, reason, now)
 
+    def _on_host(self) -> list[tuple[Job, Attempt]]:
+        """The jobs that have a process, or soon will."""
+        return [(job, job.current) for job in self._attempts.values() if job.current and job.current.launched]
+
+    def _strike(self, strike: Strike, now: float) -> None:
+        for job, attempt in self._on_host():
+            if strike.chosen(job):
+                self._effects.append(SignalProcess(attempt.id, strike.signal))
+                if strike.fate is not None:
+                    attempt.fate = strike.fate
+                    self._deadlines.add(now + strike.notice(self._rules.stop_grace), LastCall(job, attempt))
+
     def _end_attempt(self, job: Job, ending: Ending, now: float) -> None:
         """Note how an attempt ended, and decide what becomes of the job."""
         attempt = self._drop_attempt(job)
         attempt.stopped_at = now
-        attempt.ending = ending
-        if job.stopping is not None:
-            attempt.ending = Ending(ending.exit_code, ending.reason, job.stopping)
+        attempt.ending = seen_as(ending, job, attempt)
         job.attempts.append(attempt)
-        if job.stopping is not None:
-            self._finish(job, State.FAILED, job.stopping, now)
-        elif ending.exit_code == 0:
-            self._finish(job, State.SUCCEEDED, ending.status_reason, now)
-        elif try_again(job.spec.retry, len(job.attempts), ending):
-            self._enter(job, State.RUNNABLE, now)
+        state = state_after(job)
+        if state is State.RUNNABLE:
+            self._enter(job, state, now)
         else:
-            self._finish(job, State.FAILED, ending.status_reason, now)
+            self._finish(job, state, attempt.ending.status_reason, now)
 
     def _drop_attempt(self, job: Job) -> Attempt:
         """The current attempt is over: free what it held."""
@@ -272,19 +286,10 @@ class Engine:
 
     def _start_next(self, now: float) -> bool:
         """Start the job that is next, if there is room for it. Returns whether one was started."""
-        if self.capacity.full:
-            return False
-        for queue in sorted(self.waiting.queues(), key=self._topology.priority, reverse=True):
-            job = self.waiting.head(queue)
-            environments = self._topology.environments(queue)
-            if job is None:
-                continue
-            environment = self.capacity.place(job.spec.resources, environments)
-            if environment is not None:
-                self._start(self.waiting.pop(queue), environment, now)
-                return True
-            job.status_reason = self.capacity.never_fits(job.spec.resources, environments)
-        return False
+        found = take_next(self.waiting, self.capacity, self._topology)
+        if found is not None:
+            self._start(*found, now)
+        return found is not None
 
     def _start(self, job: Job, environment: Environment, now: float) -> None:
         attempt_id = self._new_id()

@@ -33,6 +33,7 @@ class Attempt:
     Attributes:
         id: 32 hexadecimal digits, as ECS names its tasks.
         launched: Whether a process was asked for.
+        fate: How it is seen to end unless it succeeds, when something has happened to its host.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Attempt:
     started_at: float | None = None
     stopped_at: float | None = None
     ending: Ending | None = None
+    fate: Ending | None = None
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from .effects import LogStream
+from .effects import LogStream, StartProcess
 from .job import Attempt, Job
+from .vocabulary import Limits
 
 OVERRIDE_CHARACTERS: Final = 8192
 """ECS takes this many characters of container overrides, JSON syntax included, after ``Ref::`` has been substituted."""
@@ -32,6 +33,18 @@ def variables(job: Job, attempt: Attempt) -> dict[str, str]:
     return {**job.spec.environment, **batch_variables(job, attempt.number, attempt.environment.name)}
 
 
+def secrets(job: Job) -> dict[str, str]:
+    """The variables whose values are kept elsewhere, and where."""
+    return {str(each.get("name")): str(each.get("valueFrom")) for each in job.spec.container.get("secrets") or ()}
+
+
+def limits(job: Job, *, memory: bool) -> Limits:
+    """What the job's processes must not exceed; ``memory`` says whether that is limited at all."""
+    asked = job.spec.container.get("ulimits") or ()
+    ulimits = tuple((str(each["name"]), int(each["softLimit"]), int(each["hardLimit"])) for each in asked)
+    return Limits(job.spec.resources.memory_mib if memory and job.spec.resources.stated else None, ulimits)
+
+
 def override_length(job: Job, attempt: Attempt) -> int:
     """How long the overrides are that ECS would be sent for this attempt, in characters."""
     overrides = {
@@ -40,6 +53,18 @@ def override_length(job: Job, attempt: Attempt) -> int:
         "environment": [{"name": name, "value": value} for name, value in variables(job, attempt).items()],
     }
     return len(json.dumps({"containerOverrides": [overrides]}, separators=(",", ":"), ensure_ascii=False))
+
+
+def start_process(job: Job, attempt: Attempt, *, limit_memory: bool) -> StartProcess:
+    """What has to be done for an attempt to run."""
+    return StartProcess(
+        attempt.id,
+        job.spec.command,
+        variables(job, attempt),
+        attempt.log,
+        secrets(job),
+        limits(job, memory=limit_memory),
+    )
 
 
 def log_stream(job: Job, attempt_id: str) -> LogStream:

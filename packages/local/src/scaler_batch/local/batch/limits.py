@@ -23,6 +23,8 @@ DEPENDENCIES: Final = 20
 TAGS: Final = 50
 REASON_CHARACTERS: Final = 1024
 SECONDS: Final = 60
+LEAST_MEMORY: Final = 4
+"""MiB."""
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DEFINITION_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")

@@ -29,6 +29,8 @@ class Rules:
         delays: Seconds that a job stays in a state at least.
         stop_grace: Seconds between asking a process to end and ending it.
         keep_finished: Finished jobs to remember, children counted.
+        keep_seconds: Seconds to remember a finished job, at most; None for no such bound.
+        limit_memory: Whether a job must not have more memory than it asked for.
         instance: The id of the machine that the jobs seem to run on.
     """
 
@@ -37,4 +39,6 @@ class Rules:
     delays: Mapping[State, float] = field(default_factory=dict)
     stop_grace: float = 30.0
     keep_finished: int = 50_000
+    keep_seconds: float | None = None
+    limit_memory: bool = True
     instance: str = "i-00000000000000000"

@@ -68,13 +68,13 @@ def resources_of(container: Json) -> Resources:
     """What a container asks for, from the current field or the two older ones."""
     required: dict[str, Any] = {each["type"]: each["value"] for each in container.get("resourceRequirements") or ()}
     vcpus: Any = required.get("VCPU", container.get("vcpus") or 1)
-    memory: Any = required.get("MEMORY", container.get("memory") or 4)
+    memory: Any = required.get("MEMORY", container.get("memory"))
     try:
-        resources = Resources(float(vcpus), int(memory))
+        resources = Resources(float(vcpus), int(memory or limits.LEAST_MEMORY), stated=memory is not None)
     except (TypeError, ValueError) as error:
         raise limits.refuse("resourceRequirements must be numbers.") from error
-    if not 0 < resources.vcpus < float("inf") or resources.memory_mib < 4:
-        raise limits.refuse("At least a part of a vCPU and 4 MiB of memory are required.")
+    if not 0 < resources.vcpus < float("inf") or resources.memory_mib < limits.LEAST_MEMORY:
+        raise limits.refuse(f"At least a part of a vCPU and {limits.LEAST_MEMORY} MiB of memory are required.")
     return resources
 
 

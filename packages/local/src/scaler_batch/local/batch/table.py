@@ -2,7 +2,7 @@
 
 AWS shows a job for at least a day after its end. Here the measure is a number of jobs, because what matters on one
 machine is memory: when more jobs have finished than are to be kept, the ones that finished first are dropped, an
-array as a whole.
+array as a whole. A bound on the time is possible, too.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ class JobTable:
 
     Args:
         keep_finished: Finished jobs to remember; each child of an array counts.
+        keep_seconds: Seconds to remember a finished job at most; None for no such bound.
     """
 
-    def __init__(self, keep_finished: int) -> None:
+    def __init__(self, keep_finished: int, keep_seconds: float | None = None) -> None:
         self._keep = keep_finished
+        self._keep_seconds = keep_seconds
         self._jobs: dict[str, Job] = {}
         self._by_queue: dict[str, dict[str, Job]] = {}
         self._finished: deque[Job] = deque()
@@ -53,6 +55,20 @@ class JobTable:
         self._finished_size += _size(job)
         forgotten: list[Job] = []
         while self._finished_size > self._keep and len(self._finished) > 1:
+            forgotten += self._forget(self._finished.popleft())
+        return forgotten
+
+    @property
+    def next_expiry(self) -> float | None:
+        """When the next finished job has been remembered long enough."""
+        if self._keep_seconds is None or not self._finished:
+            return None
+        return (self._finished[0].stopped_at or 0.0) + self._keep_seconds
+
+    def expire(self, now: float) -> list[Job]:
+        """Forget what has been remembered long enough. Returns those jobs, children included."""
+        forgotten: list[Job] = []
+        while (due := self.next_expiry) is not None and due <= now:
             forgotten += self._forget(self._finished.popleft())
         return forgotten
 

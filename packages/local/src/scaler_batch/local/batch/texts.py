@@ -35,6 +35,12 @@ def not_started(why: str) -> Ending:
     return Ending(None, f"CannotStartContainerError: {daemon}"[:REASON_CHARACTERS], "Task failed to start")
 
 
+def without_secret(why: str) -> Ending:
+    """A secret that belongs into the environment could not be had."""
+    reason = f"ResourceInitializationError: unable to pull secrets or registry auth: {why}"
+    return Ending(None, reason[:REASON_CHARACTERS], "Task failed to start")
+
+
 def host_gone(instance: str) -> Ending:
     """The machine under the job went away, as when a Spot instance is reclaimed."""
     return Ending(None, None, f"Host EC2 (instance {instance}) terminated.")

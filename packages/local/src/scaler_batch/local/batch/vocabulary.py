@@ -42,10 +42,31 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one job takes of a compute environment."""
+    """What one job takes of a compute environment.
+
+    Attributes:
+        stated: Whether the memory is what somebody asked for, and so a limit.
+    """
 
     vcpus: float
     memory_mib: int
+    stated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the processes of a job must not exceed.
+
+    Attributes:
+        memory_mib: Memory that they may have together; None for no limit.
+        ulimits: Name, soft and hard limit of each user limit.
+    """
+
+    memory_mib: int | None = None
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)

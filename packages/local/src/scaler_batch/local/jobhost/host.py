@@ -21,11 +21,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from .death import adopt_orphans, end_descendants, end_group, signal_group
+from .memory import MemoryWatch
 from .messages import Ended, Output, Ready, Refused, Start, Started, Stop, decode
 from .outbox import Outbox
 from .process import CannotStart, JobProcess, Nursery
 
 _PIECE = 1 << 16
+_KILLED = 128 + signal.SIGKILL
 
 
 class Host:
@@ -47,6 +49,7 @@ class Host:
         self._wakeup, self._signals = socket.socketpair()
         self._by_pid: dict[int, JobProcess] = {}
         self._by_attempt: dict[str, JobProcess] = {}
+        self._memory = MemoryWatch()
         self._unread = b""
         self._open = True
         self._reading_jobs = True
@@ -65,8 +68,9 @@ class Host:
         try:
             while self._open:
                 self._watch_outbox()
-                for key, events in self._selector.select():
+                for key, events in self._selector.select(self._memory.patience):
                     key.data(events)
+                self._memory.look()
         finally:
             self._end_everything()
 
@@ -100,11 +104,12 @@ class Host:
 
     def _start(self, wanted: Start) -> None:
         try:
-            job = self._nursery.start(wanted.attempt, wanted.command, wanted.environment)
+            job = self._nursery.start(wanted.attempt, wanted.command, wanted.environment, wanted.ulimits)
         except CannotStart as error:
             self._outbox.put(Refused(wanted.attempt, str(error)))
             return
         self._by_pid[job.pid] = self._by_attempt[job.attempt] = job
+        self._memory.add(job.pid, wanted.memory)
         self._outbox.put(Started(job.attempt, job.pid))
         if self._reading_jobs:
             self._read_from(job)
@@ -166,7 +171,8 @@ class Host:
         self._drain(job)
         del self._by_attempt[job.attempt]
         shutil.rmtree(job.directory, ignore_errors=True)
-        self._outbox.put(Ended(job.attempt, _exit_code(status), cpu_seconds))
+        starved, code = self._memory.remove(pid), _exit_code(status)
+        self._outbox.put(Ended(job.attempt, code, cpu_seconds, out_of_memory=starved and code == _KILLED))
 
     def _drain(self, job: JobProcess) -> None:
         """Pass on what an ended job has written. What it left running may hold the pipe: that does not count."""

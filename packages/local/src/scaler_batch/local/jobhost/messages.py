@@ -6,16 +6,24 @@ Order matters and the socket keeps it: a job's last output comes before its end.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Start:
-    """To the host: run a command."""
+    """To the host: run a command.
+
+    ``container`` is what a container host must know besides; ``memory`` (bytes, 0 for no limit) and ``ulimits`` (name,
+    soft and hard limit of each) are what a host of processes enforces.
+    """
 
     attempt: str
     command: list[str]
     environment: dict[str, str]
+    container: dict[str, Any] = field(default_factory=dict)
+    memory: int = 0
+    ulimits: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,19 +63,24 @@ class Output:
 
 @dataclass(frozen=True)
 class Ended:
-    """From the host: an attempt's process has gone, and everything that it left running."""
+    """From the host: an attempt's process has gone, and everything that it left running.
+
+    ``out_of_memory`` says that it was killed because it had more memory than it may.
+    """
 
     attempt: str
     exit_code: int
     cpu_seconds: float
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
 class Refused:
-    """From the host: there is no process, for this reason."""
+    """From the host: there is no process, and why; ``reason`` is that in AWS's words where the host knows them."""
 
     attempt: str
     why: str
+    reason: str = ""
 
 
 Message = Start | Stop | Ready | Started | Output | Ended | Refused

@@ -16,12 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from . import warm
+from . import userlimits, warm
 from .death import die_with_parent
 from .lines import LineSplitter
 
 NOT_EXECUTABLE = 126
 _PYTHON = frozenset({"python", "python3"})
+
+Limits = Sequence[Sequence[str | int]]
+"""Name, soft and hard limit of each user limit."""
 
 
 class CannotStart(Exception):  # noqa: N818 - it names what happened to a job, not a fault of this program
@@ -55,8 +58,16 @@ class Nursery:
     warm: bool
     forget: Callable[[], None]
 
-    def start(self, attempt: str, command: Sequence[str], variables: Mapping[str, str]) -> JobProcess:
+    def start(
+        self, attempt: str, command: Sequence[str], variables: Mapping[str, str], limits: Limits = ()
+    ) -> JobProcess:
         """Make the process of an attempt.
+
+        Args:
+            attempt: Which one.
+            command: What it runs.
+            variables: Its environment, without what it knows of the machine.
+            limits: Its user limits.
 
         Raises:
             CannotStart: The command is empty or not there, or the machine has no process to spare.
@@ -65,6 +76,7 @@ class Nursery:
         try:
             environment = {**_machine_variables(directory), **variables}
             arguments = warm.runner_arguments(command, variables) if self.warm and command else None
+            _check(limits)
             program = "" if arguments is not None else _find(command, environment)
             reading, writing = os.pipe()
             pid = self._fork(reading, writing)
@@ -72,7 +84,7 @@ class Nursery:
             shutil.rmtree(directory, ignore_errors=True)
             raise CannotStart(str(error)) from error
         if pid == 0:
-            self._be(program, command, arguments, environment, directory, writing)
+            self._be(program, command, arguments, environment, directory, writing, limits)
         os.close(writing)
         os.set_blocking(reading, False)
         return JobProcess(attempt, pid, reading, directory)
@@ -100,11 +112,13 @@ class Nursery:
         environment: dict[str, str],
         directory: str,
         output: int,
+        limits: Limits,
     ) -> NoReturn:
         """Become the job. Never returns: what goes wrong here ends this process, not the host's loop."""
         code = NOT_EXECUTABLE
         try:
             self._separate(directory, output)
+            userlimits.impose(limits)
             if arguments is None:
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 os.execve(program, [_called(program, command), *command[1:]], environment)  # noqa: S606 - running it is what a job is
@@ -139,6 +153,19 @@ def _machine_variables(directory: str) -> dict[str, str]:
         "HOME": directory,
         "TMPDIR": directory,
     }
+
+
+def _check(limits: Limits) -> None:
+    """Refuse, as a container engine does, what is no user limit.
+
+    Raises:
+        CannotStart: There is none of this name, or it would be above itself.
+    """
+    for name, soft, hard in limits:
+        if userlimits.number_of(str(name)) is None:
+            raise CannotStart(f"invalid ulimit type: {name}")
+        if int(soft) > int(hard) >= 0:
+            raise CannotStart(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
 
 
 def _called(program: str, command: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from moto.iam.exceptions import NotFoundException
 from ..batch import limits
 from ..batch.vocabulary import Definition, Environment, Queue, Scope
 from ..errors import ApiError
-from ..jobs_api import JobsApi
+from ..jobs_api import JobsApi, Sight
 from ..machine import Machine
 
 SERVICE_ROLE = "AWSServiceRoleForBatch"
@@ -55,6 +55,7 @@ class Wiring:
 
     machine: Machine
     registry: Registry
+    sight: Sight
     minimum_timeout: int
 
 
@@ -66,7 +67,7 @@ class LocalBatchBackend(BatchBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.scope = Scope(account_id, region_name)
-        self.jobs = JobsApi(self.wiring.machine, self, self.scope, self.wiring.minimum_timeout)
+        self.jobs = JobsApi(self.wiring.machine, self, self.scope, self.wiring.sight, self.wiring.minimum_timeout)
         self.wiring.registry.backends[self.scope] = self
 
     @property

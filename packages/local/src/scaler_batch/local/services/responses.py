@@ -42,6 +42,14 @@ class LocalBatchResponse(BatchResponse):
         """UpdateComputeEnvironment: moto's."""
         return self._translated(super().updatecomputeenvironment)
 
+    def describejobdefinitions(self) -> str:
+        """DescribeJobDefinitions: moto's."""
+        return _without_nulls(super().describejobdefinitions())
+
+    def describejobqueues(self) -> str:
+        """DescribeJobQueues: moto's."""
+        return _without_nulls(super().describejobqueues())
+
     def deletejobqueue(self) -> str:
         """DeleteJobQueue: moto's, with AWS's conditions."""
         return self._translated(super().deletejobqueue)
@@ -104,6 +112,15 @@ class LocalBatchResponse(BatchResponse):
             raise AWSError(error.message, error.code, error.status) from error
         except (InvalidParameterValueException, ValidationError) as error:
             raise AWSError(error.message, "ClientException") from error
+
+
+def _without_nulls(answer: str) -> str:
+    """An answer of moto's without members that have no value: AWS leaves those out."""
+    return json.dumps(json.loads(answer, object_hook=_known))
+
+
+def _known(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _json(body: bytes) -> Mapping[str, Any]:

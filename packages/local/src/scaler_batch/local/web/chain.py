@@ -27,6 +27,7 @@ class Call:
         service: In botocore's terms, such as ``s3``; empty for a request that is for none.
         operation: Such as ``PutObject``.
         caller: Who asks; see :func:`~.callers.caller_of`.
+        key: The access key that the request is signed with; empty when it is not signed.
         environ: The request itself.
     """
 
@@ -34,6 +35,7 @@ class Call:
     operation: str
     caller: str
     environ: WSGIEnvironment
+    key: str = ""
 
     @property
     def name(self) -> str:

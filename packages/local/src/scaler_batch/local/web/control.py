@@ -1,34 +1,60 @@
 """The server's own paths, below ``/_scaler_batch/``. They are not calls to AWS, and are not counted.
 
-==========================  =========================================================================
-``GET    …/health``         that it answers
-``GET    …/counters``       calls so far, as JSON
-``DELETE …/counters``       count from nothing again
-``POST   …/reset``          end every job, forget every resource, count from nothing again
-==========================  =========================================================================
+============================  ==================================================================================
+``GET    …/health``           that it answers
+``GET    …/counters``         calls so far, as JSON
+``DELETE …/counters``         count from nothing again
+``GET    …/metrics``          calls so far, as Prometheus reads them
+``GET    …/faults``           the faults in force, and how often each has struck
+``POST   …/faults``           inject faults: ``{"seed": 7, "faults": [{"kind": "Throttle", …}]}``; gives their numbers
+``DELETE …/faults?number=N``  take one fault back; without a number, all of them
+``POST   …/reset``            end every job, forget every resource, count from nothing again
+============================  ==================================================================================
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qs
 
+from ..errors import LocalError
 from .chain import Answer, Call, Proceed
 
 PREFIX: Final = "/_scaler_batch/"
 HEALTH: Final = f"{PREFIX}health"
 COUNTERS: Final = f"{PREFIX}counters"
+METRICS: Final = f"{PREFIX}metrics"
+FAULTS: Final = f"{PREFIX}faults"
 RESET: Final = f"{PREFIX}reset"
 
-Action = Callable[[], Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class Order:
+    """What came with a request to the server itself."""
+
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Text:
+    """An answer that is not JSON."""
+
+    kind: str
+    content: bytes
+
+
+Action = Callable[[Order], Mapping[str, Any] | Text]
 
 
 class ControlLayer:
     """Answers requests to the server itself, and lets all others pass.
 
     Args:
-        actions: What to do, by method and path.
+        actions: What to do, by method and path. What they raise of this package's errors is the asker's mistake.
     """
 
     def __init__(self, actions: Mapping[tuple[str, str], Action]) -> None:
@@ -39,12 +65,21 @@ class ControlLayer:
         path = call.environ.get("PATH_INFO", "")
         if not path.startswith(PREFIX):
             return proceed()
+        order = Order(parse_qs(str(call.environ.get("QUERY_STRING", ""))), call.environ["wsgi.input"].read())
         action = self._actions.get((call.environ.get("REQUEST_METHOD", ""), path))
         if action is None:
             return _json("404 Not Found", {"paths": sorted({path for _, path in self._actions})})
-        return _json("200 OK", action())
+        try:
+            said = action(order)
+        except LocalError as error:
+            return _json("400 Bad Request", {"error": str(error)})
+        return _answer("200 OK", said) if isinstance(said, Text) else _json("200 OK", said)
 
 
 def _json(status: str, content: Mapping[str, Any]) -> Answer:
-    body = json.dumps(content).encode()
-    return Answer(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], [body])
+    return _answer(status, Text("application/json", json.dumps(content).encode()))
+
+
+def _answer(status: str, text: Text) -> Answer:
+    headers = [("Content-Type", text.kind), ("Content-Length", str(len(text.content)))]
+    return Answer(status, headers, [text.content])

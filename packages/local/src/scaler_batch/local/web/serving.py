@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cheroot.wsgi import Gateway_10, Server
@@ -43,6 +44,7 @@ class HttpServer:
         self._server.gateway = _Gateway
         self._server.keep_alive_conn_limit = IDLE_CONNECTIONS
         self._server.timeout = IDLE_SECONDS
+        self._staff = threading.Lock()
         try:
             self._server.prepare()
         except OSError as error:
@@ -56,6 +58,14 @@ class HttpServer:
     def serve(self) -> None:
         """Answer requests from now on, in threads that end with the process."""
         threading.Thread(target=self._server.serve, name="http", daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        """Let a request wait in its thread, while another thread stands in for it."""
+        with self._staff:
+            self._server.requests.grow(1)
+        time.sleep(seconds)
+        with self._staff:
+            self._server.requests.shrink(1)
 
     def close(self) -> None:
         """Let go of the socket and the threads."""
@@ -87,4 +97,5 @@ class _Gateway(Gateway_10):
             super().respond()
         except Disconnect:
             self.req.close_connection = True
+            self.req.ready = False  # there are no headers to send any more
             self.req.conn.socket.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,63 @@
+"""From what a job asks for to what a container engine is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..batch.specification import resources_of
+from ..jobhost.messages import Start
+
+JOB_ID: Final = "AWS_BATCH_JOB_ID"
+"""The variable by which a job's environment tells whose it is."""
+
+SHARES_OF_A_VCPU: Final = 1024
+LEAST_MEMORY: Final = 6 << 20
+"""Bytes; Docker makes no smaller container, while Batch takes 4 MiB."""
+
+SHARED_MEMORY: Final = 64
+"""MiB, where the job does not say; Docker's own default."""
+
+HEEDED: Final = (
+    "image",
+    "resourceRequirements",
+    "vcpus",
+    "memory",
+    "user",
+    "privileged",
+    "readonlyRootFilesystem",
+    "linuxParameters",
+)
+"""The container properties that the host reads; command, environment and limits travel by themselves."""
+
+
+def heeded(container: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a job's container properties that the host has to know."""
+    return {name: container[name] for name in HEEDED if container.get(name) is not None}
+
+
+def host_options(wanted: Start) -> dict[str, Any]:
+    """The engine's options for a container.
+
+    The network is the machine's own, because the local AWS listens on its loopback interface. There is no swap: what
+    exceeds its memory is killed. No logs are kept, because they are read as they come.
+    """
+    container = wanted.container
+    linux = container.get("linuxParameters") or {}
+    return {
+        **_memory(wanted.memory),
+        "network_mode": "host",
+        "cpu_shares": max(2, round(resources_of(container).vcpus * SHARES_OF_A_VCPU)),
+        "log_config": {"Type": "none", "Config": {}},
+        "privileged": bool(container.get("privileged")),
+        "read_only": bool(container.get("readonlyRootFilesystem")),
+        "init": bool(linux.get("initProcessEnabled")),
+        "shm_size": (linux.get("sharedMemorySize") or SHARED_MEMORY) << 20,
+        "ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in wanted.ulimits],
+    }
+
+
+def _memory(limit: int) -> dict[str, int]:
+    """Of a limit in bytes, where 0 is none."""
+    size = max(limit, LEAST_MEMORY)
+    return {"mem_limit": size, "memswap_limit": size} if limit else {}

@@ -1,0 +1,83 @@
+"""What AWS's services answer when they refuse: which code under which status, in which protocol's clothes."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Final
+from xml.sax.saxutils import escape
+
+from ..web.chain import Answer, Call
+from .vocabulary import CallFault, ExpiredToken, RateLimit, ServerError, Throttle
+
+_REQUEST: Final = "00000000-0000-0000-0000-000000000000"
+_XML: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_QUERY: Final = frozenset({"iam", "sts", "sqs", "sns", "cloudformation", "autoscaling"})
+
+Refusal = tuple[int, str, str]
+
+_THROTTLED: Final[dict[str, Refusal]] = {
+    "batch": (429, "TooManyRequestsException", "Too Many Requests"),
+    "s3": (503, "SlowDown", "Please reduce your request rate."),
+    "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
+}
+_EXPIRED: Final[dict[str, Refusal]] = {
+    "s3": (400, "ExpiredToken", "The provided token has expired."),
+    "ec2": (400, "RequestExpired", "Request has expired."),
+    "sts": (403, "ExpiredToken", "The security token included in the request is expired"),
+    "iam": (403, "ExpiredToken", "The security token included in the request is expired"),
+}
+_FAILED: Final = {"batch": "ServerException", "s3": "InternalError", "ec2": "InternalError", "ecr": "ServerException"}
+
+
+def refusal(fault: CallFault, call: Call) -> Answer:
+    """The answer of a service that refuses a call because of a fault."""
+    status, code, message = _what(fault, call.service)
+    kind, body = _dressed(call.service, code, message)
+    content = b"" if call.environ.get("REQUEST_METHOD") == "HEAD" else body
+    headers = [("Content-Type", kind), ("Content-Length", str(len(content))), ("x-amzn-RequestId", _REQUEST)]
+    if kind.startswith("application/json"):
+        headers.append(("x-amzn-ErrorType", code))
+    return Answer(f"{status} {_phrase(status)}", headers, [content])
+
+
+def _what(fault: CallFault, service: str) -> Refusal:
+    match fault:
+        case Throttle() | RateLimit():
+            return _THROTTLED.get(service, (400, "ThrottlingException", "Rate exceeded"))
+        case ExpiredToken():
+            expired = (403, "ExpiredTokenException", "The security token included in the request is expired")
+            return _EXPIRED.get(service, expired)
+        case ServerError(status=503):
+            return 503, "ServiceUnavailable", "Service is unavailable. Please retry."
+        case ServerError(status=status):
+            return (
+                status,
+                _FAILED.get(service, "InternalFailure"),
+                "We encountered an internal error. Please try again.",
+            )
+        case _:
+            raise TypeError(f"{type(fault).__name__} refuses nothing")
+
+
+def _dressed(service: str, code: str, message: str) -> tuple[str, bytes]:
+    """A content type and a body in the service's protocol."""
+    if service == "batch":
+        return "application/json", json.dumps({"message": message}).encode()
+    inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    if service == "s3":
+        return _xml(f"<Error>{inner}<RequestId>{_REQUEST}</RequestId></Error>")
+    if service == "ec2":
+        return _xml(f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>{_REQUEST}</RequestID></Response>")
+    if service in _QUERY:
+        error = f"<Error><Type>Sender</Type>{inner}</Error>"
+        return _xml(f"<ErrorResponse>{error}<RequestId>{_REQUEST}</RequestId></ErrorResponse>")
+    return "application/json", json.dumps({"__type": code, "message": message}).encode()
+
+
+def _xml(content: str) -> tuple[str, bytes]:
+    return "application/xml", f"{_XML}{content}".encode()
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
