@@ -17,7 +17,9 @@ package edits no line here.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +42,10 @@ PACKAGES = {path.parent.name: load_toml(path) for path in sorted(ROOT.glob("pack
 SOURCES = [ROOT / "packages" / name / "src" for name in PACKAGES]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*python_versions(next(iter(PACKAGES.values()))), HERE}, key=lambda version: int(version[2:]))
+
+IMAGE = "scaler-batch-runner"
+IMAGE_PYTHON = os.environ.get("SCALER_BATCH_IMAGE_PYTHON", "3.12")
+"""The Python in the image; whoever sends it tasks must have the same."""
 
 RELEASES = ("2.9.0", "2.7.0", "2.6.0", "2.4.6")
 """Of Scaler: the last and the first that number messages anew, the last that does not, and one well before it."""
@@ -102,6 +108,14 @@ def integration(session: nox.Session) -> None:
     )
 
 
+@nox.session(python=IMAGE_PYTHON, requires=["image"], tags=["test"])
+def integration_docker(session: nox.Session) -> None:
+    """Test all packages together, with jobs as containers of the image that `image` builds."""
+    needs_engine(session)
+    install(session, *everything(), *group("test"), *group("scaler"))
+    run_pytest(session, "tests_integration/image", name="integration_docker", env={"SCALER_BATCH_IMAGE": IMAGE})
+
+
 @nox.session(requires=["build"], tags=["test"])
 @nox.parametrize("release", [nox.param(release, id=release) for release in RELEASES])
 def interop(session: nox.Session, release: str) -> None:
@@ -155,6 +169,20 @@ def wheels(session: nox.Session, package: str) -> None:
     """Install one wheel, with what it declares and nothing else, and look at what came with it."""
     install(session, distribution(package))
     session.run("python", "-I", "tests_integration/repository/alone.py", distribution(package))
+
+
+@nox.session(requires=["build"], tags=["artefacts"])
+def image(session: nox.Session) -> None:
+    """Build the runner's image without a network, run it, and look what is in it."""
+    needs_engine(session)
+    options = ("--python", IMAGE_PYTHON, "--tag", IMAGE, "--context", str(ROOT / "build" / "image"))
+    session.run("python", "docker/runner/build.py", *options, *in_image())
+
+
+@nox.session(requires=["build"])
+def lock(session: nox.Session) -> None:
+    """Choose anew what goes into the runner's image beside our own wheels, and write it down with its hashes."""
+    session.run("python", "docker/runner/wheelhouse.py", *in_image())
 
 
 # What is measured
@@ -243,6 +271,17 @@ def job_environment(session: nox.Session) -> Path:
         external=True,
     )  # fmt: skip
     return python
+
+
+def in_image() -> list[str]:
+    """The wheels of ours that the runner's image holds."""
+    return [str(wheel(name)) for name in ("payload", "runner")]
+
+
+def needs_engine(session: nox.Session) -> None:
+    """Skip the session where no Docker engine answers, and say so."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "version"], capture_output=True).returncode:
+        session.skip("no Docker engine answers here")
 
 
 def report(name: str) -> Path:
