@@ -28,19 +28,23 @@ def header(
     return struct.pack("<4sBBBBQI", magic, version, kind, flags, reserved, size, crc) + stored
 
 
+def sealed_in_one(kind: Kind, *body: bytes) -> bytes:
+    return b"".join(seal(kind, body))
+
+
 def test_the_layout_is_the_documented_one() -> None:
-    assert seal(Kind.PACK, b"hello") == header()
+    assert sealed_in_one(Kind.PACK, b"hello") == header()
     assert HEADER_SIZE == 20
 
 
 def test_a_body_up_to_the_threshold_travels_as_it_is() -> None:
-    sealed = seal(Kind.PACK, b"a" * 4096)
+    sealed = sealed_in_one(Kind.PACK, b"a" * 4096)
     assert len(sealed) == HEADER_SIZE + 4096
     assert sealed[6] == 0
 
 
 def test_a_body_above_the_threshold_travels_as_gzip() -> None:
-    sealed = seal(Kind.PACK, b"a" * 4097)
+    sealed = sealed_in_one(Kind.PACK, b"a" * 4097)
     assert sealed[6] == 1
     assert sealed[HEADER_SIZE:].startswith(b"\x1f\x8b")
     assert unseal(Kind.PACK, sealed) == b"a" * 4097
@@ -48,19 +52,32 @@ def test_a_body_above_the_threshold_travels_as_gzip() -> None:
 
 def test_a_body_that_does_not_shrink_travels_as_it_is() -> None:
     body = random.Random(1).randbytes(100_000)
-    sealed = seal(Kind.OUTCOMES, body)
+    sealed = sealed_in_one(Kind.OUTCOMES, body)
     assert sealed[6] == 0
     assert unseal(Kind.OUTCOMES, sealed) == body
 
 
 def test_a_body_that_is_not_compressed_is_not_copied() -> None:
-    sealed = seal(Kind.PACK, b"hello")
+    large = memoryview(random.Random(1).randbytes(100_000))
+    assert seal(Kind.PACK, [b"hello", large])[-1] is large
+    sealed = sealed_in_one(Kind.PACK, b"hello")
     assert unseal(Kind.PACK, sealed).obj is sealed
 
 
-@given(st.sampled_from(Kind), st.binary(max_size=10_000))
-def test_what_was_sealed_unseals_to_the_body(kind: Kind, body: bytes) -> None:
-    assert unseal(kind, seal(kind, body)) == body
+@pytest.mark.parametrize("expected", Kind)
+@pytest.mark.parametrize("found", Kind)
+def test_an_envelope_of_any_other_kind_is_refused(expected: Kind, found: Kind) -> None:
+    sealed = sealed_in_one(found, b"hello")
+    if expected is found:
+        assert unseal(expected, sealed) == b"hello"
+    else:
+        with pytest.raises(MalformedError, match=f"found kind {found:d}"):
+            unseal(expected, sealed)
+
+
+@given(st.sampled_from(Kind), st.lists(st.binary(max_size=10_000), max_size=4))
+def test_what_was_sealed_unseals_to_the_body(kind: Kind, pieces: list[bytes]) -> None:
+    assert unseal(kind, sealed_in_one(kind, *pieces)) == b"".join(pieces)
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
@@ -111,7 +128,7 @@ def test_what_is_no_whole_envelope_is_refused(sealed: bytes) -> None:
 
 
 def test_a_body_may_be_as_large_as_the_reader_allows_and_no_larger() -> None:
-    sealed = seal(Kind.PACK, b"a" * 10_000)
+    sealed = sealed_in_one(Kind.PACK, b"a" * 10_000)
     assert len(unseal(Kind.PACK, sealed, max_body=10_000)) == 10_000
     with pytest.raises(OversizedError):
         unseal(Kind.PACK, sealed, max_body=9_999)
@@ -124,7 +141,7 @@ def test_a_claim_beyond_the_largest_body_is_refused_before_anything_is_expanded(
 
 
 def test_a_body_that_expands_beyond_its_claim_is_refused() -> None:
-    sealed = bytearray(seal(Kind.PACK, bytes(1_000_000)))
+    sealed = bytearray(sealed_in_one(Kind.PACK, bytes(1_000_000)))
     sealed[8:16] = (1000).to_bytes(8, "little")
     with pytest.raises(OversizedError):
         unseal(Kind.PACK, bytes(sealed))
@@ -132,7 +149,7 @@ def test_a_body_that_expands_beyond_its_claim_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [b"hello", b"a" * 5000])
 def test_no_flipped_bit_goes_unnoticed(body: bytes) -> None:
-    sealed = seal(Kind.PACK, body)
+    sealed = sealed_in_one(Kind.PACK, body)
     for position in range(len(sealed) * 8):
         flipped = bytearray(sealed)
         flipped[position // 8] ^= 1 << position % 8
@@ -142,7 +159,7 @@ def test_no_flipped_bit_goes_unnoticed(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"hello", b"a" * 5000])
 def test_no_truncation_goes_unnoticed(body: bytes) -> None:
-    sealed = seal(Kind.PACK, body)
+    sealed = sealed_in_one(Kind.PACK, body)
     for size in range(len(sealed)):
         with pytest.raises(PayloadError):
             unseal(Kind.PACK, sealed[:size])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import gzip
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -15,35 +16,50 @@ from hypothesis import strategies as st
 
 from scaler_batch.payload import (
     Call,
+    Failure,
     Origin,
     Outcome,
     PayloadError,
     Status,
     decode_bundle,
+    decode_object,
     decode_outcomes,
+    decode_pack,
+    encode_object,
     encode_outcomes,
     encode_pack,
+    fetch_bundle,
+    sections,
 )
 from scaler_batch.payload.compression import expand
 from scaler_batch.payload.envelope import Kind, seal, unseal
-from scaler_batch.payload.sections import split
+from scaler_batch.payload.errors import OversizedError
 
-PACK = encode_pack([[Call(b"1234", b"serializer", b"function", (b"one", b"two"))], []])
-LARGE_PACK = encode_pack([[Call(b"1234", b"serializer", b"function" * 1000, (b"one", b"two"))], []])
-ORIGIN = Origin("job", 1, "host", "3.12.1")
-OUTCOMES = encode_outcomes([Outcome(b"1234", Status.SUCCESS, b"value"), Outcome(b"5", Status.RAISED, b"")], ORIGIN)
-LARGE_OUTCOMES = encode_outcomes([Outcome(b"1234", Status.SUCCESS, b"value" * 1000)], ORIGIN)
+PACK = b"".join(encode_pack([[Call(b"serializer", b"function", (b"one", b"two"))], []]).pieces)
+LARGE_PACK = b"".join(encode_pack([[Call(b"serializer", b"function" * 1000, (b"one", b"two"))], []]).pieces)
+ORIGIN = Origin("job", 1, "host", "3.12.1", {"cloudpickle": "3.1.2"})
+FAILURE = Failure("ValueError", "no", "Traceback", 9, 1)
+OUTCOMES = b"".join(
+    encode_outcomes([Outcome(0, Status.SUCCESS, b"value"), Outcome(1, Status.RAISED, b"", failure=FAILURE)], ORIGIN)
+)
+LARGE_OUTCOMES = b"".join(encode_outcomes([Outcome(0, Status.SUCCESS, b"value" * 1000)], ORIGIN))
+OBJECT = b"".join(encode_object(b"object" * 1000))
+PARTS = [b"".join(encode_object(b"shared")), b"".join(encode_pack([[Call(b"s", b"f")]]).pieces)]
+TABLE = b"".join(seal(Kind.TABLE, sections.join({"uses": [[0]], "parts": list(map(len, PARTS))}, [])))
 
 Reader = Callable[[bytes], object]
 
 READERS: dict[str, Reader] = {
-    "pack": lambda data: decode_bundle(data, 0),
+    "bundle": lambda data: decode_bundle(data, 0),
+    "pack": decode_pack,
+    "table": lambda data: fetch_bundle(lambda ranges: [data[start:end] for start, end in ranges], len(TABLE), 0),
+    "object": lambda data: decode_object(data, 6000),
     "outcomes": lambda data: decode_outcomes(data, max_body=1_000_000),
     "envelope": lambda data: unseal(Kind.PACK, data, max_body=1_000_000),
-    "sections": split,
+    "sections": sections.split,
     "gzip": lambda data: expand(data, 5000),
 }
-SEEDS = (PACK, LARGE_PACK, OUTCOMES, LARGE_OUTCOMES, LARGE_PACK[20:], OUTCOMES[20:])
+SEEDS = (PACK, LARGE_PACK, OUTCOMES, LARGE_OUTCOMES, OBJECT, b"".join([TABLE, *PARTS]), LARGE_PACK[20:], OUTCOMES[20:])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["00", "success"]),
@@ -78,7 +94,7 @@ def reads_or_refuses(reader: Reader, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=200) | damaged() | damaged().map(resealed))
 def test_damaged_bytes_are_read_or_refused(name: str, data: bytes) -> None:
     reads_or_refuses(READERS[name], data)
@@ -91,23 +107,67 @@ def test_truncated_bytes_are_read_or_refused(name: str, seed: bytes) -> None:
         reads_or_refuses(READERS[name], seed[:size])
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(index=json_values, values=st.lists(st.binary(max_size=4), max_size=3))
 def test_any_json_as_index_of_a_pack_is_read_or_refused(index: Any, values: list[bytes]) -> None:
-    reads_or_refuses(READERS["pack"], _with_index(Kind.PACK, {"bundles": [[index]]}, values))
-    reads_or_refuses(READERS["pack"], _with_index(Kind.PACK, {"bundles": index}, values))
+    call = [[[0] * len(values)]]
+    for described in (
+        {"bundles": [[index]]},
+        {"bundles": index},
+        {"bundles": call, "objects": index},
+        {"bundles": call, "objects": [index, ["objects/", index]]},
+        {"bundles": call, "client": index},
+        {"bundles": call, "client": [index, index]},
+        {"bundles": call, "processes": index},
+    ):
+        data = _with_index(Kind.PACK, described, values)
+        reads_or_refuses(READERS["bundle"], data)
+        reads_or_refuses(READERS["pack"], data)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(index=json_values, origin=json_values, values=st.lists(st.binary(max_size=4), max_size=3))
 def test_any_json_as_index_of_outcomes_is_read_or_refused(index: Any, origin: Any, values: list[bytes]) -> None:
-    entry = {"task": "00", "status": "success", "wall": index, "cpu": 1, "memory": index}
-    good = {"job": index, "attempt": index, "host": index, "python": index}
-    for outcomes, place in ((index, origin), ([index], origin), ([entry], good), ([entry] * len(values), good)):
+    entry = {"position": 0, "status": "success", "wall": index, "cpu": 1, "memory": index}
+    failed = {"position": index, "status": "raised", "wall": 1, "cpu": 1, "memory": 1, "failure": {"message": index}}
+    good = {"job": index, "attempt": index, "host": index, "python": index, "packages": {"x": index}}
+    for outcomes, place in ((index, origin), ([index], origin), ([entry], good), ([failed] * len(values), good)):
         written = _with_index(Kind.OUTCOMES, {"outcomes": outcomes, "origin": place}, values)
         reads_or_refuses(READERS["outcomes"], written)
 
 
+@settings(max_examples=200)
+@given(uses=json_values, parts=json_values)
+def test_any_json_as_table_is_read_or_refused(uses: Any, parts: Any) -> None:
+    sizes = list(map(len, PARTS))
+    for table in ((uses, parts), ([uses], sizes), ([[uses]], sizes), ([[0]], parts), ([[0]], [parts, parts])):
+        sealed = _with_index(Kind.TABLE, dict(zip(("uses", "parts"), table, strict=True)), [])
+        data = b"".join([sealed, *PARTS])
+        with contextlib.suppress(PayloadError):
+            fetch_bundle(lambda ranges, data=data: [data[start:end] for start, end in ranges], len(sealed), 0)
+
+
+def test_a_bomb_is_refused_at_the_size_it_declares() -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    for kind, reader in ((Kind.PACK, "bundle"), (Kind.OUTCOMES, "outcomes"), (Kind.OBJECT, "object")):
+        written = struct.pack("<4sBBBxQI", b"SBPL", 1, kind, 1, 6000, zlib.crc32(bomb)) + bomb
+        tracemalloc.start()
+        try:
+            with pytest.raises(OversizedError):
+                READERS[reader](written)
+            assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("reader", ["outcomes", "envelope", "object"])
+def test_a_claim_beyond_what_the_reader_accepts_is_refused_before_anything_is_expanded(reader: str) -> None:
+    kind = {"outcomes": Kind.OUTCOMES, "envelope": Kind.PACK, "object": Kind.OBJECT}[reader]
+    bomb = gzip.compress(bytes(2_000_000))
+    written = struct.pack("<4sBBBxQI", b"SBPL", 1, kind, 1, 2_000_000, zlib.crc32(bomb)) + bomb
+    with pytest.raises(OversizedError, match="2000000"):
+        READERS[reader](written)
+
+
 def _with_index(kind: Kind, index: dict[str, Any], values: list[bytes]) -> bytes:
-    head = json.dumps({**index, "sizes": [len(value) for value in values]}).encode()
-    return seal(kind, struct.pack("<I", len(head)) + head + b"".join(values))
+    return b"".join(seal(kind, sections.join(index, values)))

@@ -5,39 +5,59 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scaler_batch.payload import (
+    Bundle,
     Call,
+    Client,
+    Failure,
     Origin,
     Outcome,
+    Pack,
+    Reference,
     RunLocation,
     Status,
+    Stored,
     Usage,
     contract,
     decode_bundle,
+    decode_object,
     decode_outcomes,
+    decode_pack,
+    encode_object,
     encode_outcomes,
     encode_pack,
+    fetch_bundle,
+    locate,
+    objects,
+    parts,
     place,
     placement,
     sections,
 )
+from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.compression import THRESHOLD
 from scaler_batch.payload.contract import RUNNER_COMMAND, ExitCode
 from scaler_batch.payload.envelope import Kind, seal, unseal
-from scaler_batch.payload.keys import outcome_key, pack_key
+from scaler_batch.payload.keys import LONGEST_ADDRESS, interruption_key, object_key, outcome_key, pack_key
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "payload.md"
 if not PAGE.exists():
     pytest.skip("the documentation is not part of this distribution", allow_module_level=True)
 TEXT = PAGE.read_text(encoding="utf-8")
 
-FIRST = bytes(range(16))
-CALLS = [[Call(FIRST, b"S", b"F", (b"A",))], [Call(FIRST[::-1], b"S", b"F", (b"B",))]]
-OUTCOME = Outcome(FIRST, Status.SUCCESS, b"R", Usage(1.5, 0.25, 4096))
-ORIGIN = Origin("0000-1111:2", 1, "host", "3.12.1")
+CLIENT = Client("3.12", "3.1.2")
+OBJECT = Reference(object_key("0123456789abcdef" * 4, 7), 5)
+FIRST, SECOND = Call(b"S", b"F", (b"A",)), Call(b"S", b"F", (b"B",))
+REFERRING = Call(b"S", b"F", (b"B", OBJECT))
+SAID = [
+    Outcome(0, Status.SUCCESS, b"R", Usage(1.5, 0.25, 4096)),
+    Outcome(1, Status.CRASHED, b"", Usage(0.5, 0.125, 0), Failure(message="killed by signal 11", signal=11)),
+]
+ORIGIN = Origin("0000-1111:2", 1, "host", "3.12.1", {"cloudpickle": "3.1.2"})
 
 
 def block(name: str) -> str:
@@ -57,24 +77,58 @@ def table(heading: str, number: int = 0) -> list[list[str]]:
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def joined(pieces: Pieces) -> bytes:
+    return b"".join(pieces)
+
+
+def index(kind: Kind, sealed: Buffer) -> dict[str, Any]:
+    return sections.split(unseal(kind, sealed))[0]
+
+
 def test_the_envelope() -> None:
-    assert seal(Kind.PACK, b"hello") == vector("vector-envelope")
+    assert joined(seal(Kind.PACK, [b"hello"])) == vector("vector-envelope")
 
 
 def test_the_compressed_envelope() -> None:
     assert unseal(Kind.PACK, vector("vector-envelope-gzip")) == b"a" * 5000
 
 
+def test_the_kinds() -> None:
+    [row] = [row for row in table("## Envelope") if row[2].startswith("kind")]
+    assert re.findall(r"[0-9]+", row[2]) == [f"{kind:d}" for kind in Kind]
+
+
 def test_the_pack() -> None:
-    assert encode_pack(CALLS) == vector("vector-pack")
-    assert [decode_bundle(vector("vector-pack"), index) for index in range(2)] == CALLS
-    assert sections.split(unseal(Kind.PACK, vector("vector-pack")))[0] == json.loads(block("index-pack"))
+    pack = vector("vector-pack")
+    assert joined(encode_pack([[FIRST], [REFERRING]], client=CLIENT, processes=2).pieces) == pack
+    assert decode_pack(pack) == [Bundle([FIRST], CLIENT, 2), Bundle([REFERRING], CLIENT, 2)]
+    assert decode_bundle(pack, 1) == Bundle([REFERRING], CLIENT, 2)
+    assert index(Kind.PACK, pack) == json.loads(block("index-pack"))
+    assert [row[0] for row in table("### Pack")] == [name for name in index(Kind.PACK, pack) if name != "sizes"]
+
+
+def test_the_pack_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = vector("vector-parts")
+    found = locate("-79")
+    assert isinstance(found, Stored)
+    for number, call in enumerate([FIRST, SECOND]):
+        read = fetch_bundle(lambda ranges: [pack[start:end] for start, end in ranges], found.table, number)
+        assert read == Bundle([call])
+    assert index(Kind.TABLE, pack[: found.table]) == json.loads(block("index-parts"))
+    monkeypatch.setattr(parts, "WHOLE_UP_TO", 0)
+    written = encode_pack([[FIRST], [SECOND]])
+    assert (joined(written.pieces), place(written).parameter) == (pack, "-79")
+
+
+def test_the_object() -> None:
+    assert joined(encode_object(b"hello")) == vector("vector-object")
+    assert decode_object(vector("vector-object"), 5) == b"hello"
 
 
 def test_the_outcomes() -> None:
-    assert encode_outcomes([OUTCOME], ORIGIN) == vector("vector-outcomes")
-    assert decode_outcomes(vector("vector-outcomes")) == ([OUTCOME], ORIGIN)
-    assert sections.split(unseal(Kind.OUTCOMES, vector("vector-outcomes")))[0] == json.loads(block("index-outcomes"))
+    assert joined(encode_outcomes(SAID, ORIGIN)) == vector("vector-outcomes")
+    assert decode_outcomes(vector("vector-outcomes")) == (SAID, ORIGIN)
+    assert index(Kind.OUTCOMES, vector("vector-outcomes")) == json.loads(block("index-outcomes"))
 
 
 def test_every_status_is_explained() -> None:
@@ -82,13 +136,20 @@ def test_every_status_is_explained() -> None:
 
 
 def test_every_fact_of_an_outcome_is_explained() -> None:
-    index = json.loads(block("index-outcomes"))
-    assert [row[0] for row in table("### Outcomes", 0)] == list(index["outcomes"][0])
-    assert [row[0] for row in table("### Outcomes", 2)] == list(index["origin"])
+    described = json.loads(block("index-outcomes"))
+    assert [row[0] for row in table("### Outcomes", 0)] == list(described["outcomes"][1])
+    assert [row[0] for row in table("### Outcomes", 2)] == list(Failure._fields)
+    assert [row[0] for row in table("### Outcomes", 3)] == list(described["origin"])
 
 
 def test_the_keys() -> None:
-    assert [row[0] for row in table("## Keys")] == [pack_key(7), outcome_key(7, None), outcome_key(7, 3)]
+    assert [row[0] for row in table("## Keys")] == [
+        pack_key(7),
+        object_key("<SHA-256>", 7),
+        outcome_key(7, None),
+        outcome_key(7, 3, 20),
+        interruption_key(7, 3, 2),
+    ]
 
 
 def test_the_parameters() -> None:
@@ -97,7 +158,8 @@ def test_the_parameters() -> None:
     address, sequence, pack = (row[2] for row in rows)
     assert str(RunLocation("my-bucket", "scaler-tasks", "20261122-1a2b", "us-east-1")) == address
     assert int(sequence) == 7
-    assert place(b"x", inline_limit=0).parameter == pack
+    assert place(Pack([], 79)).parameter == pack
+    assert f"{LONGEST_ADDRESS} characters" in rows[0][1]
 
 
 def test_the_command() -> None:
@@ -116,3 +178,5 @@ def test_the_limits() -> None:
     for limit in (placement.INLINE_LIMIT, placement.MAX_INLINE_LIMIT, *overrides):
         assert f"{limit:,}" in below
     assert f"{THRESHOLD:,}" in TEXT
+    assert parts.WHOLE_UP_TO == objects.THRESHOLD == 2**20
+    assert TEXT.count("larger than 1 MiB") == 2

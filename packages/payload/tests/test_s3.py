@@ -76,7 +76,7 @@ async def test_a_spell_of_errors_is_outlasted(status: int) -> None:
         assert await S3RunStore(RUN, environment=server.environment).get("packs/1") == b"object"
         assert server.requests == 3
     with stumbling(status=status, times=2) as server:
-        BlockingS3RunStore(RUN, environment=server.environment).put_once("outcomes/1", b"x")
+        BlockingS3RunStore(RUN, environment=server.environment).put_once("outcomes/1", [b"x"])
         assert server.requests == 3
 
 
@@ -88,7 +88,7 @@ async def test_a_spell_that_lasts_is_an_error_that_may_be_tried_again() -> None:
         assert caught.value.key == "packs/1"
         assert server.requests == 2
         with pytest.raises(StoreError, match="503") as caught:
-            BlockingS3RunStore(RUN, environment=server.environment, retries=0).put_once("outcomes/1", b"x")
+            BlockingS3RunStore(RUN, environment=server.environment, retries=0).put_once("outcomes/1", [b"x"])
         assert caught.value.retryable
         assert server.requests == 3
 
@@ -97,7 +97,7 @@ async def test_a_spell_that_lasts_is_an_error_that_may_be_tried_again() -> None:
 async def test_a_refusal_is_an_error_that_stays_and_is_not_retried(status: int) -> None:
     with stumbling(status=status) as server:
         store = S3RunStore(RUN, environment=server.environment)
-        for call in (store.get("a/1"), store.put("a/1", b"x"), store.delete(["a/1"])):
+        for call in (store.get("a/1"), store.put("a/1", [b"x"]), store.delete(["a/1"])):
             with pytest.raises(StoreError, match=str(status)) as caught:
                 await call
             assert not caught.value.retryable
@@ -109,18 +109,18 @@ async def test_a_bucket_that_does_not_exist_is_not_taken_for_an_absent_object_wh
     store = S3RunStore(run, environment=s3.environment)
     blocking = BlockingS3RunStore(run, environment=s3.environment)
     with pytest.raises(StoreError, match="no-such-bucket") as caught:
-        await store.put("packs/1", b"x")
+        await store.put("packs/1", [b"x"])
     assert not isinstance(caught.value, NotStoredError)
     assert not caught.value.retryable
     with pytest.raises(StoreError, match="no-such-bucket") as caught:
-        blocking.put_once("outcomes/1", b"x")
+        blocking.put_once("outcomes/1", [b"x"])
     assert not isinstance(caught.value, NotStoredError)
 
 
 @pytest.mark.parametrize("status", [409, 412])
 def test_either_answer_of_s3_to_a_second_writer_means_that_something_lies_there(status: int) -> None:
     with stumbling(status=status) as server, pytest.raises(AlreadyStoredError):
-        BlockingS3RunStore(RUN, environment=server.environment).put_once("outcomes/1", b"x")
+        BlockingS3RunStore(RUN, environment=server.environment).put_once("outcomes/1", [b"x"])
 
 
 async def test_nobody_at_the_address_is_an_error_that_may_be_tried_again() -> None:
@@ -162,3 +162,35 @@ def test_importing_and_making_a_store_starts_no_thread() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+PUTS_A_LARGE_VIEW = """
+import asyncio, resource, sys
+from scaler_batch.payload import RunLocation
+from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore
+
+run, environment = RunLocation("tests", "prefix", "run", "us-east-1"), {"AWS_ENDPOINT_URL": sys.argv[2]}
+
+def put(pieces):
+    if sys.argv[1] == "put":
+        asyncio.run(S3RunStore(run, environment=environment).put("packs/1", pieces))
+    else:
+        BlockingS3RunStore(run, environment=environment).put_once("outcomes/1/0", pieces)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+put([b"small"])
+view = memoryview(b"x" * 30_000_000)
+before = peak()
+put([b"header", view])
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("method", ["put", "put_once"])
+def test_a_large_view_is_sent_without_being_copied(method: str) -> None:
+    with stumbling(times=0) as server:
+        command = [sys.executable, "-c", PUTS_A_LARGE_VIEW, method, server.environment["AWS_ENDPOINT_URL"]]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 15_000_000

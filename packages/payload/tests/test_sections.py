@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler_batch.payload.errors import MalformedError
-from scaler_batch.payload.sections import join, split
+from scaler_batch.payload.sections import items, join, split, text, whole
 
 
 def body(index: bytes, values: bytes = b"") -> bytes:
@@ -15,18 +17,23 @@ def body(index: bytes, values: bytes = b"") -> bytes:
 
 
 def test_the_layout_is_the_documented_one() -> None:
-    assert join({"a": 1}, [b"xy", b""]) == body(b'{"a":1,"sizes":[2,0]}', b"xy")
+    assert b"".join(join({"a": 1}, [b"xy", b""])) == body(b'{"a":1,"sizes":[2,0]}', b"xy")
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text()), st.lists(st.binary()))
 def test_what_was_joined_splits_into_the_same(index: dict[str, int | str], values: list[bytes]) -> None:
-    found, parts = split(join(index, values))
+    found, parts = split(b"".join(join(index, values)))
     assert {**index, "sizes": [len(value) for value in values]} == found
     assert parts == values
 
 
+def test_values_are_pieces_as_they_are() -> None:
+    value = memoryview(b"value")
+    assert join({}, [value])[1] is value
+
+
 def test_values_are_views_into_the_body() -> None:
-    joined = join({}, [b"value"])
+    joined = b"".join(join({}, [b"value"]))
     assert split(joined)[1][0].obj is joined
 
 
@@ -59,3 +66,18 @@ def test_values_are_views_into_the_body() -> None:
 def test_what_is_no_such_body_is_refused(malformed: bytes) -> None:
     with pytest.raises(MalformedError):
         split(malformed)
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad"),
+    [
+        (whole, [0, 1, 10**30], [-1, True, False, 1.0, "1", None, [], {}]),
+        (text, ["", "a"], [None, 1, True, [], {}, ["a"]]),
+        (items, [[], [1]], [None, 1, "ab", {}, {"a": 1}]),
+    ],
+)
+def test_an_entry_is_what_it_has_to_be_or_refused(check: Callable[[Any], Any], good: list[Any], bad: list[Any]) -> None:
+    assert [check(entry) for entry in good] == good
+    for entry in bad:
+        with pytest.raises(ValueError, match="not a"):
+            check(entry)

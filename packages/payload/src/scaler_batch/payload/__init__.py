@@ -2,38 +2,51 @@
 
 The two directions, and who goes which way::
 
-    task manager   encode_pack ─► place ─► job parameter or store ─► inline_pack ─► decode_bundle   runner
-    task manager   decode_outcomes ◄──────────── store ◄─────────────────────────── encode_outcomes  runner
+    task manager   encode_pack ─► place ─► job parameter or store ─► locate ─► decode_bundle   runner
+    task manager   decode_outcomes ◄────────────── store ◄───────────────── encode_outcomes   runner
 
 ``scaler_batch.payload.s3`` holds the store (install the extra ``[s3]``), ``scaler_batch.payload.calls`` turns bytes
 into Python objects and is for the container only, ``scaler_batch.payload.contract`` names everything that crosses the
 container wall.
 """
 
+from scaler_batch.payload.bundles import Bundle, Call, Client, Reference
 from scaler_batch.payload.errors import PayloadError
 from scaler_batch.payload.keys import RunLocation
-from scaler_batch.payload.outcomes import Origin, Outcome, Status, Usage, decode_outcomes, encode_outcomes
-from scaler_batch.payload.pack import Call, decode_bundle, encode_pack
-from scaler_batch.payload.placement import Placement, inline_pack, place
+from scaler_batch.payload.objects import decode_object, encode_object
+from scaler_batch.payload.outcomes import Failure, Origin, Outcome, Status, Usage, decode_outcomes, encode_outcomes
+from scaler_batch.payload.pack import decode_bundle, decode_pack
+from scaler_batch.payload.parts import Pack, encode_pack, fetch_bundle
+from scaler_batch.payload.placement import Placement, Stored, locate, place
 from scaler_batch.payload.store import BlockingStore, Store
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BlockingStore",
+    "Bundle",
     "Call",
+    "Client",
+    "Failure",
     "Origin",
     "Outcome",
+    "Pack",
     "PayloadError",
     "Placement",
+    "Reference",
     "RunLocation",
     "Status",
     "Store",
+    "Stored",
     "Usage",
     "decode_bundle",
+    "decode_object",
     "decode_outcomes",
+    "decode_pack",
+    "encode_object",
     "encode_outcomes",
     "encode_pack",
-    "inline_pack",
+    "fetch_bundle",
+    "locate",
     "place",
 ]

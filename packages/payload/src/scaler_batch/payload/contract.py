@@ -24,10 +24,11 @@ SEQUENCE_PARAMETER: Final = "sequence"
 """Which submission of the run this job belongs to: a decimal number without padding."""
 
 PACK_PARAMETER: Final = "pack"
-"""The pack itself in base64, or :data:`PACK_IN_STORE` when it has to be fetched from the store."""
+"""The pack itself in base64, or :data:`PACK_IN_STORE` when it has to be fetched from the store, followed by the size of
+its table where it lies there in parts (:mod:`~.parts`)."""
 
 PACK_IN_STORE: Final = "-"
-"""The pack parameter of a job whose pack is too large to travel inline. Not a base64 text, so never ambiguous."""
+"""Begins the pack parameter of a job whose pack is too large to travel inline. No base64 text has it."""
 
 RUNNER_COMMAND: Final = (
     "python",

@@ -5,7 +5,7 @@
     offset  size  field
     0       4     magic 53 42 50 4C ("SBPL")
     4       1     format version
-    5       1     kind: 1 pack, 2 outcomes
+    5       1     kind: 1 pack, 2 outcomes, 3 table of a pack in parts, 4 object
     6       1     flags: bit 0 the stored body is gzip; all others must be 0
     7       1     0
     8       8     size of the body before compression, u64 little-endian
@@ -18,12 +18,14 @@ wrong result.
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from enum import IntEnum
 from typing import Final
 
 from scaler_batch.payload import compression
+from scaler_batch.payload.buffers import Buffer, Pieces, size_of
 from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.errors import MalformedError, OversizedError, VersionError
 
@@ -41,16 +43,19 @@ class Kind(IntEnum):
 
     PACK = 1
     OUTCOMES = 2
+    TABLE = 3
+    OBJECT = 4
 
 
-def seal(kind: Kind, body: bytes) -> bytes:
-    """Put ``body`` into an envelope, compressed where that pays."""
+def seal(kind: Kind, body: Pieces) -> Pieces:
+    """Put a body, given in pieces, into an envelope, compressed where that pays; large pieces are not copied."""
     packed = compression.compress(body)
-    stored, flags = (body, 0) if packed is None else (packed, _GZIP)
-    return _HEADER.pack(MAGIC, FORMAT_VERSION, kind, flags, len(body), zlib.crc32(stored)) + stored
+    stored, flags = (body, 0) if packed is None else ([packed], _GZIP)
+    checksum = functools.reduce(lambda crc, piece: zlib.crc32(piece, crc), stored, 0)
+    return [_HEADER.pack(MAGIC, FORMAT_VERSION, kind, flags, size_of(body), checksum), *stored]
 
 
-def unseal(kind: Kind, sealed: bytes | memoryview, *, max_body: int = MAX_BODY) -> memoryview:
+def unseal(kind: Kind, sealed: Buffer, *, max_body: int = MAX_BODY) -> memoryview:
     """Take the body out of an envelope without copying it where it is not compressed.
 
     Args:

@@ -4,16 +4,18 @@ A run is one life of one task manager. Everything it writes lies under one prefi
 its outcomes and one bulk removal leaves nothing behind::
 
     <prefix>/<run id>/packs/<sequence>
-    <prefix>/<run id>/outcomes/<sequence>            of a single job
-    <prefix>/<run id>/outcomes/<sequence>.<index>    of a child of an array
+    <prefix>/<run id>/objects/<SHA-256>.<sequence>
+    <prefix>/<run id>/outcomes/<sequence>/<first>                   of a single job
+    <prefix>/<run id>/outcomes/<sequence>.<index>/<first>           of a child of an array
+    <prefix>/<run id>/outcomes/<…>/interrupted.<attempt>            of either, when it was told to stop
+
+``<first>`` is the position of the first call that the object answers: a job publishes while it runs.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final, Self
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from typing import Final, NamedTuple, Self
 
 from scaler_batch.payload.errors import ContractError
 
@@ -21,10 +23,22 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 _NUMBER = "0|[1-9][0-9]{0,18}"
 _REGION = re.compile(r"[A-Za-z0-9-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
+_ADDRESS = re.compile(r"s3://([^/?#]*)/([^?#]*)\?region=([^&#]*)")
+
+LONGEST_ADDRESS: Final = 230
+"""Characters of a run's address at most. It travels beside the pack, and the two share what AWS leaves them
+(:data:`~.placement.OVERRIDES_RESERVE`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunLocation:
+class _Parts(NamedTuple):
+    bucket: str
+    prefix: str
+    run_id: str
+    region: str
+
+
+class RunLocation(_Parts):
     """The address of one run's objects.
 
     Attributes:
@@ -34,25 +48,26 @@ class RunLocation:
         region: Region of the bucket. Travels with the address because AWS Batch tells a container no region.
     """
 
-    bucket: str
-    prefix: str
-    run_id: str
-    region: str
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
+    def __new__(cls, bucket: str, prefix: str, run_id: str, region: str) -> Self:
         """Refuse what could not be written as an address and read back the same."""
-        if not _RUN_ID.fullmatch(self.run_id):
-            raise ContractError(f"run id {self.run_id!r} is not 1 to 64 letters, digits, '-' and '_'")
-        if not _BUCKET.fullmatch(self.bucket):
-            raise ContractError(f"{self.bucket!r} is not the name of a bucket")
-        if not _REGION.fullmatch(self.region):
-            raise ContractError(f"{self.region!r} is not the name of a region")
+        if not _RUN_ID.fullmatch(run_id):
+            raise ContractError(f"run id {run_id!r} is not 1 to 64 letters, digits, '-' and '_'")
+        if not _BUCKET.fullmatch(bucket):
+            raise ContractError(f"{bucket!r} is not the name of a bucket")
+        if not _REGION.fullmatch(region):
+            raise ContractError(f"{region!r} is not the name of a region")
         # Empty segments and dots are legal keys of S3, but clients disagree on what they mean.
-        if self.prefix and not all(_is_segment(segment) for segment in self.prefix.split("/")):
+        if prefix and not all(_is_segment(segment) for segment in prefix.split("/")):
             raise ContractError(
-                f"key prefix {self.prefix!r} is not of the form a/b/c: printable, no slash at its ends, "
+                f"key prefix {prefix!r} is not of the form a/b/c: printable, no slash at its ends, "
                 "nothing between slashes that is empty, '.' or '..'"
             )
+        run = super().__new__(cls, bucket, prefix, run_id, region)
+        if len(str(run)) > LONGEST_ADDRESS:
+            raise ContractError(f"{run} has more than {LONGEST_ADDRESS} characters: take a shorter key prefix")
+        return run
 
     @property
     def root(self) -> str:
@@ -61,7 +76,7 @@ class RunLocation:
 
     def __str__(self) -> str:
         """The address as it travels in a job parameter."""
-        return f"s3://{self.bucket}/{quote(self.root)}?{urlencode({'region': self.region})}"
+        return f"s3://{self.bucket}/{_quoted(self.root)}?region={self.region}"
 
     @classmethod
     def parse(cls, address: str) -> Self:
@@ -70,22 +85,58 @@ class RunLocation:
         Raises:
             ContractError: It is none.
         """
-        try:
-            parts = urlsplit(address)
-            region = parse_qs(parts.query, strict_parsing=True, max_num_fields=1).get("region", [""])[0]
-        except ValueError as error:
-            raise ContractError(f"{address!r} is not the address of a run: {error}") from error
-        prefix, _, run_id = unquote(parts.path).lstrip("/").rpartition("/")
-        if parts.scheme != "s3" or not region:
+        match = _ADDRESS.fullmatch(address)
+        if match is None:
             raise ContractError(f"{address!r} is not the address of a run: expected s3://bucket/prefix/run?region=…")
-        return cls(bucket=parts.netloc, prefix=prefix, run_id=run_id, region=region)
+        bucket, root, region = match.groups()
+        prefix, _, run_id = _unquoted(root).rpartition("/")
+        return cls(bucket, prefix, run_id, region)
+
+
+# urllib is imported where it is needed, which is hardly ever: the runner has to be quick to start.
+
+
+def _quoted(path: str) -> str:
+    if _PLAIN.fullmatch(path):
+        return path
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+def _unquoted(path: str) -> str:
+    if "%" not in path:
+        return path
+    from urllib.parse import unquote
+
+    return unquote(path)
 
 
 PACKS: Final = "packs"
 """Where all packs of a run lie, relative to the run."""
 
+OBJECTS: Final = "objects"
+"""Where all large objects of a run lie, relative to the run."""
+
 OUTCOMES: Final = "outcomes"
 """Where all outcomes of a run lie, relative to the run: the prefix that the task manager lists."""
+
+_INTERRUPTED: Final = "interrupted"
+
+
+class OutcomeKey(NamedTuple):
+    """What the key of an outcome says.
+
+    Attributes:
+        sequence: Number of the submission within the run.
+        child: Place of the job in its array; ``None`` for a single job.
+        first: Position of the first call that is answered there; ``None`` where an attempt only says that it was
+            interrupted.
+    """
+
+    sequence: int
+    child: int | None
+    first: int | None
 
 
 def _is_segment(text: str) -> bool:
@@ -97,8 +148,30 @@ def pack_key(sequence: int) -> str:
     return f"{PACKS}/{sequence}"
 
 
-def outcome_key(sequence: int, index: int | None) -> str:
-    """Where a job puts the outcomes of its bundle, relative to its run.
+def object_key(digest: str, sequence: int) -> str:
+    """Where a large object lies, relative to its run.
+
+    Args:
+        digest: What the object is known by (:func:`.objects.digest`).
+        sequence: Number of the submission that was the first to need it. An object that was removed and is needed
+            again gets another key, so that removing it and storing it cannot meet.
+    """
+    return f"{OBJECTS}/{digest}.{sequence}"
+
+
+def check_object_key(key: str) -> str:
+    """Return the key of a large object.
+
+    Raises:
+        ContractError: It is none.
+    """
+    if not re.fullmatch(rf"{OBJECTS}/[0-9a-f]{{64}}\.({_NUMBER})", key):
+        raise ContractError(f"{key!r} is not the key of an object")
+    return key
+
+
+def outcome_folder(sequence: int, index: int | None) -> str:
+    """Where a job puts what came of its bundle, relative to its run.
 
     Args:
         sequence: Number of the submission within the run.
@@ -107,14 +180,32 @@ def outcome_key(sequence: int, index: int | None) -> str:
     return f"{OUTCOMES}/{sequence}" if index is None else f"{OUTCOMES}/{sequence}.{index}"
 
 
-def parse_outcome_key(key: str) -> tuple[int, int | None]:
-    """Tell which job an outcome belongs to; the inverse of :func:`outcome_key`.
+def outcome_key(sequence: int, index: int | None, first: int = 0) -> str:
+    """Where a job puts one object of outcomes, relative to its run; see :class:`OutcomeKey`.
+
+    The position of the first call that is answered there makes the key: two attempts of a job cannot both answer it.
+    """
+    return f"{outcome_folder(sequence, index)}/{first}"
+
+
+def interruption_key(sequence: int, index: int | None, attempt: int) -> str:
+    """Where an attempt says that it was interrupted. No outcome: another attempt may answer."""
+    return f"{outcome_folder(sequence, index)}/{_INTERRUPTED}.{attempt}"
+
+
+def parse_outcome_key(key: str) -> OutcomeKey:
+    """Tell which job an object belongs to; the inverse of :func:`outcome_key` and :func:`interruption_key`.
 
     Raises:
         ContractError: The key is not that of an outcome.
     """
-    match = re.fullmatch(rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?", key)
+    pattern = rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/(?:({_NUMBER})|{_INTERRUPTED}\.(?:{_NUMBER}))"
+    match = re.fullmatch(pattern, key)
     if match is None:
         raise ContractError(f"{key!r} is not the key of an outcome")
-    sequence, index = match.groups()
-    return int(sequence), None if index is None else int(index)
+    sequence, child, first = match.groups()
+    return OutcomeKey(int(sequence), _number(child), _number(first))
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)

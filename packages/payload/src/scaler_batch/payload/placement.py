@@ -9,11 +9,12 @@ default is therefore what AWS runs, not what it accepts.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import Final
+import re
+from typing import Final, NamedTuple
 
 from scaler_batch.payload.contract import PACK_IN_STORE
 from scaler_batch.payload.errors import MalformedError
+from scaler_batch.payload.parts import Pack
 
 REQUEST_LIMIT: Final = 30 * 1024
 """Bytes of one SubmitJob request at most. Source: AWS Batch service limits."""
@@ -22,7 +23,8 @@ OVERRIDES_LIMIT: Final = 8192
 """Characters of container overrides at most, JSON included. Source: ECS API reference, RunTask."""
 
 OVERRIDES_RESERVE: Final = 720
-"""Characters of the overrides kept free for the rest of the command, Batch's own variables and the JSON around them."""
+"""Characters of the overrides kept free for the run's address (:data:`~.keys.LONGEST_ADDRESS`), the rest of the
+command, Batch's own variables and the JSON around them."""
 
 INLINE_LIMIT: Final = (OVERRIDES_LIMIT - OVERRIDES_RESERVE) // 4 * 3
 """Bytes of a sealed pack that travel inline by default: what is left of the overrides, in base64. 5,604 bytes."""
@@ -31,8 +33,7 @@ MAX_INLINE_LIMIT: Final = 28 * 1024 // 4 * 3
 """Bytes of a sealed pack that can travel inline at most, where overrides are not limited: 28 KiB in base64."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Where a pack travels.
 
     Attributes:
@@ -44,24 +45,38 @@ class Placement:
     stored: bool
 
 
-def place(pack: bytes, *, inline_limit: int = INLINE_LIMIT) -> Placement:
+class Stored(NamedTuple):
+    """A pack that lies in the store.
+
+    Attributes:
+        table: Bytes of the table at its beginning; 0 for a pack in one piece.
+    """
+
+    table: int
+
+
+def place(pack: Pack, *, inline_limit: int = INLINE_LIMIT) -> Placement:
     """Decide where a sealed pack travels.
 
     Args:
         pack: The sealed pack.
         inline_limit: Largest pack to send inline, in bytes before base64; 0 sends everything through the store.
     """
-    if len(pack) > inline_limit:
+    if pack.table:
+        return Placement(f"{PACK_IN_STORE}{pack.table}", stored=True)
+    if pack.size > inline_limit:
         return Placement(PACK_IN_STORE, stored=True)
-    return Placement(base64.b64encode(pack).decode("ascii"), stored=False)
+    return Placement(base64.b64encode(b"".join(pack.pieces)).decode("ascii"), stored=False)
 
 
-def inline_pack(parameter: str) -> bytes:
-    """Read a pack that :func:`place` put into the parameter.
+def locate(parameter: str) -> bytes | Stored:
+    """Read what :func:`place` put into the parameter: the pack itself, or where in the store it lies.
 
     Raises:
-        MalformedError: The parameter is not base64.
+        MalformedError: It is neither.
     """
+    if match := re.fullmatch(rf"{PACK_IN_STORE}([1-9][0-9]{{0,9}})?", parameter):
+        return Stored(int(match[1] or 0))
     try:
         return base64.b64decode(parameter, validate=True)
     except ValueError as error:

@@ -7,11 +7,11 @@ this module and still fork; it must not fork after a request and use the store i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import obstore
@@ -24,19 +24,30 @@ from scaler_batch.payload.errors import AlreadyStoredError, ContractError, NotSt
 if TYPE_CHECKING:
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
+    from obstore.store import RetryConfig
 
+    from scaler_batch.payload.buffers import Buffer, Pieces
     from scaler_batch.payload.keys import RunLocation
-    from scaler_batch.payload.sections import Buffer
+    from scaler_batch.payload.parts import Range
 
-_RETRIES: Final = 10
-_RETRY_FOR: Final = timedelta(minutes=3)
-"""How often and how long one call is tried again before it fails: beyond S3's usual spells of 503 Slow Down. Waiting
-begins at a tenth of a second and doubles, with jitter."""
+_RETRIES: Final = 30
+"""How often one request is tried again before it fails, within three minutes: beyond S3's usual spells of 503 Slow
+Down."""
+
+_GROWTH: Final = 3
+"""Each wait is drawn between a tenth of a second and so many times the last one. With the library's own factor of 2 the
+waits need not grow, and ten of them are often over within two seconds."""
+
+_TIMEOUT: Final = "10m"
+"""For one request with its body; the library's 30 s fail every put of a large object on a slow line."""
 
 _ENDPOINT: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 
 _PERMANENT = (PermissionDeniedError, NoCredentialsError, NotSupportedError, FileNotFoundError)
 """What trying again does not help against. A write finds nothing only where the bucket itself is missing."""
+
+_NO_BUCKET: Final = "NoSuchBucket"
+"""Listing says only in its text that the bucket is missing."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -46,6 +57,7 @@ def _bucket(
     run: RunLocation, environment: Mapping[str, str], retries: int, credentials: Boto3CredentialProvider | None = None
 ) -> _Bucket:
     endpoint = _endpoint(environment)
+    patience: RetryConfig = {"max_retries": retries, "backoff": {"base": _GROWTH}}
     options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
     if credentials is not None:
         options["credential_provider"] = credentials
@@ -53,8 +65,11 @@ def _bucket(
         run.bucket,
         prefix=run.root,
         region=run.region,
-        client_options={"allow_http": bool(endpoint and endpoint.startswith("http://"))},
-        retry_config={"max_retries": retries, "retry_timeout": _RETRY_FOR},
+        client_options={"allow_http": bool(endpoint and endpoint.startswith("http://")), "timeout": _TIMEOUT},
+        retry_config=patience,
+        # Hashing the body for the signature takes four times as long as sending it. TLS guards it on its way, and the
+        # checksum in the envelope from end to end.
+        unsigned_payload=True,
         **options,
     )
 
@@ -76,7 +91,7 @@ def _translated(error: Exception, key: str) -> StoreError:
         case AlreadyExistsError():
             return AlreadyStoredError(key)
         case _:
-            permanent = isinstance(error, _PERMANENT)
+            permanent = isinstance(error, _PERMANENT) or _NO_BUCKET in str(error)
             # Without the library's own internals, many lines of them.
             reason = str(error).partition("\n\nDebug source")[0]
             return StoreError(f"S3 refused {key!r}: {reason}", key=key, retryable=not permanent)
@@ -93,6 +108,28 @@ def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Cor
             raise _translated(error, str(args[1])) from error
 
     return guarded
+
+
+def _blocking(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    """The same for a method without an event loop."""
+
+    @functools.wraps(method)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(*args, **kwargs)
+        except (BaseError, FileNotFoundError) as error:
+            raise _translated(error, str(args[1])) from error
+
+    return guarded
+
+
+@contextlib.contextmanager
+def _found(key: str) -> Iterator[None]:
+    """A read that finds nothing has found that there is no object."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotStoredError(key) from error
 
 
 def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
@@ -125,17 +162,15 @@ class S3RunStore:
         self._bucket = _bucket(run, environment, retries, credentials)
 
     @_bordered
-    async def put(self, key: str, data: Buffer) -> None:
-        """Store ``data``, replacing what lay there."""
-        await obstore.put_async(self._bucket, key, data)
+    async def put(self, key: str, data: Pieces) -> None:
+        """Store an object, given in pieces, replacing what lay there."""
+        await obstore.put_async(self._bucket, key, iter(data), use_multipart=False)
 
     @_bordered
     async def get(self, key: str) -> Buffer:
         """Return the whole object."""
-        try:
+        with _found(key):
             response = await obstore.get_async(self._bucket, key)
-        except FileNotFoundError as error:
-            raise NotStoredError(key) from error
         return memoryview(await response.bytes_async())
 
     @_bordered
@@ -164,19 +199,27 @@ class BlockingS3RunStore:
     ) -> None:
         self._bucket = _bucket(run, environment, retries)
 
+    @_blocking
     def get(self, key: str) -> Buffer:
         """Return the whole object."""
-        try:
+        with _found(key):
             return memoryview(obstore.get(self._bucket, key).bytes())
-        except FileNotFoundError as error:
-            raise NotStoredError(key) from error
-        except BaseError as error:
-            raise _translated(error, key) from error
 
-    def put_once(self, key: str, data: Buffer) -> None:
-        """Store ``data`` unless something lies there."""
-        try:
-            # One request: a multipart upload could not be refused before its last part.
-            obstore.put(self._bucket, key, data, mode="create", use_multipart=False)
-        except (BaseError, FileNotFoundError) as error:
-            raise _translated(error, key) from error
+    @_blocking
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Sequence[Buffer]:
+        """Return parts of an object."""
+        # Not get_ranges: where one of several begins beyond the end, it panics, which is no exception that anybody
+        # catches.
+        with _found(key):
+            return [memoryview(obstore.get(self._bucket, key, options={"range": each}).bytes()) for each in ranges]
+
+    @_blocking
+    def list(self, prefix: str) -> list[str]:
+        """Return all keys below ``prefix``."""
+        return [entry["path"] for page in obstore.list(self._bucket, prefix, chunk_size=1000) for entry in page]
+
+    @_blocking
+    def put_once(self, key: str, data: Pieces) -> None:
+        """Store an object, given in pieces, unless something lies there."""
+        # One request: a multipart upload could not be refused before its last part.
+        obstore.put(self._bucket, key, iter(data), mode="create", use_multipart=False)

@@ -17,18 +17,16 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
+from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import MalformedError
-
-Buffer = bytes | memoryview
-"""Bytes that are moved, not read."""
 
 _SIZE: Final = struct.Struct("<I")
 
 
-def join(index: Mapping[str, Any], values: Sequence[Buffer]) -> bytes:
-    """Write ``index`` and ``values`` as one body."""
+def join(index: Mapping[str, Any], values: Sequence[Buffer]) -> Pieces:
+    """Write ``index`` and ``values`` as one body; the values are pieces of it as they are."""
     head = json.dumps({**index, "sizes": [len(value) for value in values]}, separators=(",", ":")).encode()
-    return b"".join((_SIZE.pack(len(head)), head, *values))
+    return [_SIZE.pack(len(head)) + head, *values]
 
 
 def split(body: Buffer) -> tuple[dict[str, Any], list[memoryview]]:
@@ -60,3 +58,25 @@ def _index(head: memoryview) -> dict[str, Any]:
 
 def _are_sizes(sizes: Any) -> bool:
     return isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
+
+
+def whole(entry: Any) -> int:
+    """Return an entry of an index that has to be a whole number from 0; else raise ``ValueError``."""
+    # A bool is an int to Python but not to us.
+    if type(entry) is not int or entry < 0:
+        raise ValueError("not a whole number from 0")
+    return entry
+
+
+def text(entry: Any) -> str:
+    """Return an entry of an index that has to be text; else raise ``ValueError``."""
+    if not isinstance(entry, str):
+        raise ValueError("not a text")
+    return entry
+
+
+def items(entry: Any) -> list[Any]:
+    """Return an entry of an index that has to be a list; else raise ``ValueError``."""
+    if not isinstance(entry, list):
+        raise ValueError("not a list")
+    return entry

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.buffers import Buffer, Pieces
+from scaler_batch.payload.parts import Range
 
 
 class Store(Protocol):
     """The objects of one run, for callers with an event loop. Every method raises :class:`StoreError`."""
 
-    async def put(self, key: str, data: Buffer) -> None:
-        """Store ``data``, replacing what lay there."""
+    async def put(self, key: str, data: Pieces) -> None:
+        """Store an object, given in pieces, replacing what lay there."""
 
     async def get(self, key: str) -> Buffer:
         """Return the whole object; :class:`NotStoredError` where there is none."""
@@ -35,5 +36,11 @@ class BlockingStore(Protocol):
     def get(self, key: str) -> Buffer:
         """Return the whole object; :class:`NotStoredError` where there is none."""
 
-    def put_once(self, key: str, data: Buffer) -> None:
-        """Store ``data`` unless something lies there; then :class:`AlreadyStoredError`, and nothing changes."""
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Sequence[Buffer]:
+        """Return parts of an object that is long enough; :class:`NotStoredError` where there is none."""
+
+    def list(self, prefix: str) -> list[str]:
+        """Return all keys below ``prefix``, a path without a slash at its end, in no particular order."""
+
+    def put_once(self, key: str, data: Pieces) -> None:
+        """Store an object unless something lies there; then :class:`AlreadyStoredError`, and nothing changes."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import AlreadyStoredError, NotStoredError
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.parts import Range
 
 
 class MemoryStore:
@@ -18,9 +19,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    async def put(self, key: str, data: Buffer) -> None:
-        """Store ``data``, replacing what lay there."""
-        self.objects[key] = bytes(data)
+    async def put(self, key: str, data: Pieces) -> None:
+        """Store an object, replacing what lay there."""
+        self.objects[key] = b"".join(data)
 
     async def get(self, key: str) -> Buffer:
         """Return the whole object."""
@@ -38,11 +39,11 @@ class MemoryStore:
         for key in keys:
             self.objects.pop(key, None)
 
-    def put_once(self, key: str, data: Buffer) -> None:
-        """Store ``data`` unless something lies there."""
+    def put_once(self, key: str, data: Pieces) -> None:
+        """Store an object unless something lies there."""
         if key in self.objects:
             raise AlreadyStoredError(key)
-        self.objects[key] = bytes(data)
+        self.objects[key] = b"".join(data)
 
 
 class BlockingMemoryStore:
@@ -62,3 +63,12 @@ class BlockingMemoryStore:
             return self._objects[key]
         except KeyError:
             raise NotStoredError(key) from None
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Sequence[Buffer]:
+        """Return parts of an object."""
+        whole = self.get(key)
+        return [whole[start:end] for start, end in ranges]
+
+    def list(self, prefix: str) -> list[str]:
+        """Return all keys below ``prefix``."""
+        return [key for key in self._objects if key.startswith(f"{prefix}/")]
