@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,25 @@ import cloudpickle
 import pytest
 from moto.server import ThreadedMotoServer
 
-from scaler_batch.payload import Call, Origin, Outcome, RunLocation, decode_outcomes, encode_pack, place
+from scaler_batch.payload import (
+    Call,
+    Client,
+    Origin,
+    Outcome,
+    Reference,
+    RunLocation,
+    decode_outcomes,
+    encode_object,
+    encode_pack,
+    place,
+)
 from scaler_batch.payload.calls import make_call
-from scaler_batch.payload.contract import PACK_IN_STORE
-from scaler_batch.payload.keys import OUTCOMES, outcome_key, pack_key
+from scaler_batch.payload.keys import OUTCOMES, object_key, outcome_folder, outcome_key, pack_key, parse_outcome_key
+from scaler_batch.payload.objects import digest
 from scaler_batch.payload.placement import MAX_INLINE_LIMIT
-from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore
+from scaler_batch.payload.s3 import BlockingS3RunStore
 
 REGION = "us-east-1"
-TASK = bytes(range(16))
 ABSENT = ("scaler", "boto3", "botocore", "zmq")
 """Packages that a container need not have; where the developer has them, they must not help."""
 
@@ -87,10 +96,10 @@ class Run:
     def store(self) -> BlockingS3RunStore:
         return BlockingS3RunStore(self.location, environment=self.environment)
 
-    def start(self, *arguments: str, **environment: str) -> Job:
-        """Start a runner with this command line."""
+    def start(self, *arguments: str, within: Sequence[str] = (), **environment: str) -> Job:
+        """Start a runner with this command line, perhaps by way of another program."""
         job = Job(
-            [sys.executable, "-m", "scaler_batch.runner", *arguments],
+            [*within, sys.executable, "-m", "scaler_batch.runner", *arguments],
             env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -103,35 +112,54 @@ class Run:
     def command(self, sequence: int, parameter: str) -> list[str]:
         return ["--run", str(self.location), "--sequence", str(sequence), "--pack", parameter]
 
-    def inline(self, *calls: Call) -> tuple[int, list[str]]:
+    def inline(self, *calls: Call, client: Client | None = None, processes: int = 0) -> tuple[int, list[str]]:
         """The command line of a job whose bundle travels inline, and its sequence."""
         sequence = next(self.sequences)
-        placement = place(encode_pack([calls]), inline_limit=MAX_INLINE_LIMIT)
+        placement = place(encode_pack([calls], client=client, processes=processes), inline_limit=MAX_INLINE_LIMIT)
         assert not placement.stored
         return sequence, self.command(sequence, placement.parameter)
 
     def stored(self, *bundles: list[Call]) -> tuple[int, list[str]]:
         """The command line of a job, or of all children of an array, whose pack lies in the store."""
         sequence = next(self.sequences)
-        self.store.put_once(pack_key(sequence), encode_pack(bundles))
-        return sequence, self.command(sequence, PACK_IN_STORE)
+        pack = encode_pack(bundles)
+        self.store.put_once(pack_key(sequence), pack.pieces)
+        return sequence, self.command(sequence, place(pack, inline_limit=0).parameter)
+
+    def object(self, data: bytes) -> Reference:
+        """Store a large object, as the task manager does."""
+        reference = Reference(object_key(digest(data), next(self.sequences)), len(data))
+        self.store.put_once(reference.key, encode_object(data))
+        return reference
+
+    def origin(self, attempt: int) -> Origin:
+        return Origin("job", attempt, "host", "3.12.0", {})
 
     def published(self, sequence: int, index: int | None = None) -> tuple[list[Outcome], Origin]:
-        """What a job published."""
+        """What a job published, as one object."""
         return decode_outcomes(self.store.get(outcome_key(sequence, index)))
+
+    def answers(self, sequence: int, index: int | None = None) -> dict[int, tuple[Outcome, Origin]]:
+        """What a job published, in however many objects, by position; each position once."""
+        found: dict[int, tuple[Outcome, Origin]] = {}
+        for key in self.store.list(outcome_folder(sequence, index)):
+            if parse_outcome_key(key).first is not None:
+                outcomes, origin = decode_outcomes(self.store.get(key))
+                assert not found.keys() & {outcome.position for outcome in outcomes}
+                found |= {outcome.position: (outcome, origin) for outcome in outcomes}
+        return found
 
     def published_keys(self) -> list[str]:
         """Which outcomes lie in the store."""
-        store = S3RunStore(self.location, environment=self.environment)
-        return asyncio.run(store.list(OUTCOMES))
+        return self.store.list(OUTCOMES)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> tuple[Outcome, str, str]:
         """Run a call to its end; return its outcome, stdout and stderr."""
-        sequence, command = self.inline(make_call(TASK, function, *arguments))
+        sequence, command = self.inline(make_call(function, *arguments))
         code, out, err = self.start(*command).finish()
         assert code == 0, err
         [outcome], _ = self.published(sequence)
-        assert outcome.task_id == TASK
+        assert outcome.position == 0
         return outcome, out, err
 
 

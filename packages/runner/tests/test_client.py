@@ -84,7 +84,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 
 def raised(run: Run, function: bytes) -> bytes:
-    sequence, command = run.inline(Call(b"1", DEFAULT_SERIALIZER, function, ()))
+    sequence, command = run.inline(Call(DEFAULT_SERIALIZER, function, ()))
     code, _, err = run.start(*command).finish()
     assert code == 0, err
     [outcome], _ = run.published(sequence)
@@ -110,8 +110,8 @@ def test_a_custom_constructor_and_a_cause_of_the_clients_main_arrive(run: Run, c
 
 
 def test_the_default_serializer_works_without_the_package_it_comes_from(run: Run) -> None:
-    call = make_call(b"1", math.sqrt, 16)
-    sequence, command = run.inline(Call(b"1", DEFAULT_SERIALIZER, call.function, call.arguments))
+    call = make_call(math.sqrt, 16)
+    sequence, command = run.inline(Call(DEFAULT_SERIALIZER, call.function, call.arguments))
     assert run.start(*command).finish()[0] == 0
     assert pickle.loads(run.published(sequence)[0][0].value) == 4.0
 
@@ -139,7 +139,7 @@ print(cloudpickle.dumps(Own()).hex())
 def test_a_serializer_of_the_clients_main_reads_the_call_and_writes_the_result(run: Run) -> None:
     written = subprocess.run([sys.executable, "-c", OWN_SERIALIZER], capture_output=True, text=True, check=True)
     serializer = bytes.fromhex(written.stdout)
-    sequence, command = run.inline(Call(b"1", serializer, b"mine:max", (b"mine:3", b"mine:4")))
+    sequence, command = run.inline(Call(serializer, b"mine:max", (b"mine:3", b"mine:4")))
     assert run.start(*command).finish()[0] == 0
     [outcome] = run.published(sequence)[0]
     assert (outcome.status, bytes(outcome.value)) == (Status.SUCCESS, b"mine:4")

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scaler_batch.payload import Call, Status
+from scaler_batch.payload import Call, Status, Usage
 from scaler_batch.payload.calls import make_call
-from scaler_batch.runner.execution import crash
+from scaler_batch.runner.execution import Told, outcome_of
+from scaler_batch.runner.forked import Ended
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -43,8 +44,8 @@ def test_an_exception_is_published_as_itself(run: Run) -> None:
 
 
 def test_an_argument_that_cannot_be_read_is_the_tasks_failure(run: Run) -> None:
-    call = make_call(b"1", math.sqrt, 16)
-    sequence, command = run.inline(Call(b"1", call.serializer, call.function, (b"garbage",)))
+    call = make_call(math.sqrt, 16)
+    sequence, command = run.inline(Call(call.serializer, call.function, (b"garbage",)))
     assert run.start(*command).finish()[0] == 0
     [outcome], _ = run.published(sequence)
     assert outcome.status is Status.RAISED
@@ -52,8 +53,8 @@ def test_an_argument_that_cannot_be_read_is_the_tasks_failure(run: Run) -> None:
 
 
 def test_a_module_that_the_container_lacks_is_the_tasks_failure(run: Run) -> None:
-    call = make_call(b"1", math.sqrt, 16)
-    sequence, command = run.inline(Call(b"1", call.serializer, b"cno_such_module\nfunction\n.", ()))
+    call = make_call(math.sqrt, 16)
+    sequence, command = run.inline(Call(call.serializer, b"cno_such_module\nfunction\n.", ()))
     assert run.start(*command).finish()[0] == 0
     [outcome], _ = run.published(sequence)
     assert type(pickle.loads(outcome.value)) is ModuleNotFoundError
@@ -80,7 +81,11 @@ def test_what_cannot_travel_is_published_as_text(run: Run) -> None:
 
     outcome, _, _ = run.call(function)
     assert outcome.status is Status.UNPICKLABLE
-    assert bytes(outcome.value).startswith(b"ValueError: locked\n\nTraceback")
+    assert bytes(outcome.value) == b""
+    assert outcome.failure is not None
+    assert (outcome.failure.type, outcome.failure.message) == ("ValueError", "locked")
+    assert outcome.failure.traceback.startswith("Traceback (most recent call last)")
+    assert outcome.failure.traceback.endswith("ValueError: locked\n")
 
 
 def test_an_exit_is_a_failure(run: Run) -> None:
@@ -94,17 +99,19 @@ def test_an_exit_is_a_failure(run: Run) -> None:
 def test_a_process_that_leaves_by_itself_is_a_crash(run: Run, code: int) -> None:
     outcome, _, _ = run.call(os._exit, code)
     assert outcome.status is Status.CRASHED
-    assert bytes(outcome.value).decode() == crash(code)
+    assert outcome.failure is not None
+    assert outcome.failure.exit_code == code
 
 
-def test_a_process_that_is_killed_is_a_crash_that_names_the_usual_cause(run: Run) -> None:
+def test_a_process_that_is_killed_is_a_crash_that_names_the_signal(run: Run) -> None:
     def function() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     outcome, _, err = run.call(function)
     assert outcome.status is Status.CRASHED
-    said = "the process of the task was killed by signal 9 (SIGKILL); the usual cause is running out of memory"
-    assert bytes(outcome.value).decode() == said
+    assert outcome.failure is not None
+    assert outcome.failure.message.startswith("the process of the task was killed by signal 9 (SIGKILL)")
+    assert outcome.failure.signal == signal.SIGKILL
     assert lines(err)[0]["function"].endswith("function")
 
 
@@ -115,7 +122,8 @@ def test_a_fault_in_native_code_is_a_crash(run: Run) -> None:
 
     outcome, _, _ = run.call(function)
     assert outcome.status is Status.CRASHED
-    assert b"SIGSEGV" in bytes(outcome.value)
+    assert outcome.failure is not None
+    assert "SIGSEGV" in outcome.failure.message
 
 
 def test_memory_that_runs_out_inside_python_is_a_memory_error(run: Run) -> None:
@@ -129,15 +137,32 @@ def test_memory_that_runs_out_inside_python_is_a_memory_error(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "out_of_memory", "status", "said"),
     [
-        (3, "the process of the task ended with exit code 3 before the task returned"),
-        (-15, "the process of the task was killed by signal 15 (SIGTERM)"),
-        (-35, "the process of the task was killed by signal 35"),
+        (3, False, Status.CRASHED, "the process of the task ended with exit code 3 before the task returned"),
+        (-15, False, Status.CRASHED, "the process of the task was killed by signal 15 (SIGTERM)"),
+        (-35, None, Status.CRASHED, "the process of the task was killed by signal 35"),
+        (-15, True, Status.CRASHED, "the process of the task was killed by signal 15 (SIGTERM)"),
+        (-9, False, Status.CRASHED, "the process of the task was killed by signal 9 (SIGKILL)"),
+        (
+            -9,
+            None,
+            Status.CRASHED,
+            "the process of the task was killed by signal 9 (SIGKILL); the usual cause is running out of memory",
+        ),
+        (
+            -9,
+            True,
+            Status.OUT_OF_MEMORY,
+            "the process of the task was killed (SIGKILL), because the container's memory was used up",
+        ),
     ],
 )
-def test_a_crash_is_told_in_words(code: int, said: str) -> None:
-    assert crash(code) == said
+def test_a_death_is_told_in_words(code: int, out_of_memory: bool | None, status: Status, said: str) -> None:
+    ended = Ended(code, whole=False, written=memoryview(b""), usage=Usage())
+    outcome = outcome_of(0, Told(""), ended, out_of_memory=out_of_memory)
+    assert outcome.failure is not None
+    assert (outcome.status, outcome.failure.message) == (status, said)
 
 
 def test_a_copy_of_the_process_that_user_code_forked_does_not_answer(run: Run) -> None:
@@ -180,16 +205,16 @@ def test_calls_of_a_bundle_each_have_a_process_and_an_outcome_of_their_own(run: 
         return os.getpid(), os.getppid()
 
     sequence, command = run.inline(
-        make_call(b"1", process),
-        make_call(b"2", os._exit, 1),
-        make_call(b"3", math.sqrt, -1),
-        make_call(b"4", process),
+        make_call(process),
+        make_call(os._exit, 1),
+        make_call(math.sqrt, -1),
+        make_call(process),
     )
     job = run.start(*command)
     code, _, err = job.finish()
     assert code == 0
     outcomes, _ = run.published(sequence)
-    assert [outcome.task_id for outcome in outcomes] == [b"1", b"2", b"3", b"4"]
+    assert [outcome.position for outcome in outcomes] == [0, 1, 2, 3]
     assert [str(outcome.status) for outcome in outcomes] == ["success", "crashed", "raised", "success"]
     first, last = pickle.loads(outcomes[0].value), pickle.loads(outcomes[3].value)
     assert first[0] != last[0]
@@ -219,7 +244,7 @@ def test_output_appears_while_the_call_runs(run: Run, tmp_path: Path) -> None:
         with open(gate) as file:
             return file.read()
 
-    sequence, command = run.inline(make_call(b"1", function, str(tmp_path / "gate")))
+    sequence, command = run.inline(make_call(function, str(tmp_path / "gate")))
     job = run.start(*command)
     assert job.stdout is not None
     assert job.stderr is not None
@@ -253,14 +278,14 @@ def test_the_log_has_one_line_a_task_and_no_arguments_results_or_messages(run: R
             raise ValueError("daffodil of " + word)
         return word + "-iris"
 
-    sequence, command = run.inline(make_call(b"1", function, "tulip-1"), make_call(b"2", function, "tulip-2"))
+    sequence, command = run.inline(make_call(function, "tulip-1"), make_call(function, "tulip-2"))
     code, out, err = run.start(*command).finish()
     assert (code, out) == (0, "")
     first, second = lines(err)
     assert err.count("\n") == 2
     assert first.keys() == {"event", "task", "function", "status", "seconds", "cpu_seconds", "peak_memory_bytes"}
     assert second.keys() - first.keys() == {"raised"}
-    assert (first["event"], first["task"], first["status"]) == ("task", b"1".hex(), "success")
+    assert (first["event"], first["task"], first["status"]) == ("task", f"{sequence}/0", "success")
     assert (second["raised"], second["status"]) == ("ValueError", "raised")
     assert not {word for word in ("tulip", "daffodil", "iris") if word in err}
     assert len(run.published(sequence)[0]) == 2
@@ -271,7 +296,7 @@ def test_a_function_is_logged_by_name_even_if_it_has_none(run: Run) -> None:
         def __call__(self) -> None: ...
 
     functions = [math.sqrt, functools.partial(functools.partial(math.hypot, 1), 2), Named()]
-    calls = [make_call(b"1", functions[0], 4), make_call(b"2", functions[1]), make_call(b"3", functions[2])]
+    calls = [make_call(functions[0], 4), make_call(functions[1]), make_call(functions[2])]
     _, command = run.inline(*calls)
     code, _, err = run.start(*command).finish()
     assert code == 0

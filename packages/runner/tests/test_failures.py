@@ -73,7 +73,7 @@ class Stray(BaseException):
 
 def raised(function: Callable[..., Any], *arguments: Any) -> BaseException:
     """Run a call as the container does, and return what it raised."""
-    call = make_call(b"1", function, *arguments)
+    call = make_call(function, *arguments)
     with pytest.raises(BaseException) as caught:  # noqa: PT011
         open_call(call).run()
     # Without the frame of this function, which in the container would be one of the runner's.
@@ -81,15 +81,15 @@ def raised(function: Callable[..., Any], *arguments: Any) -> BaseException:
 
 
 def at_client(error: BaseException) -> Any:
-    status, value = describe(error)
+    status, _, value = describe(error)
     assert status is Status.RAISED
     return pickle.loads(value)
 
 
 def text(error: BaseException) -> str:
-    status, value = describe(error)
-    assert status is Status.UNPICKLABLE
-    return value.decode()
+    status, failure, value = describe(error)
+    assert (status, value) == (Status.UNPICKLABLE, b"")
+    return f"{failure.type}: {failure.message}\n\n{failure.traceback}"
 
 
 def fail(error: BaseException) -> None:
@@ -332,4 +332,6 @@ def test_local_values_do_not_travel() -> None:
         password = "secret-" + "value"
         raise ValueError(len(password))
 
-    assert b"secret-value" not in describe(raised(function))[1]
+    _, failure, value = describe(raised(function))
+    assert b"secret-value" not in value
+    assert "secret-value" not in str(failure)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scaler_batch.payload import encode_pack
+from scaler_batch.payload import encode_pack, place
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
 
 if TYPE_CHECKING:
     from conftest import Run
 
-PACK = encode_pack([[make_call(b"1", math.sqrt, 16)]])
+PACK = b"".join(encode_pack([[make_call(math.sqrt, 16)]]).pieces)
 
 
 def refused(run: Run, parameter: str, code: ExitCode, **environment: str) -> str:
@@ -32,31 +32,31 @@ def refused(run: Run, parameter: str, code: ExitCode, **environment: str) -> str
 
 
 def test_a_pack_that_lies_in_the_store_is_fetched(run: Run) -> None:
-    sequence, command = run.stored([make_call(b"1", math.sqrt, 16)])
+    sequence, command = run.stored([make_call(math.sqrt, 16)])
     assert run.start(*command).finish()[0] == ExitCode.PUBLISHED
     assert pickle.loads(run.published(sequence)[0][0].value) == 4.0
 
 
 def test_a_pack_larger_than_any_command_line_is_fetched(run: Run) -> None:
-    sequence, command = run.stored([make_call(b"1", len, bytes(range(256)) * 20_000)])
+    sequence, command = run.stored([make_call(len, bytes(range(256)) * 20_000)])
     assert run.start(*command).finish()[0] == ExitCode.PUBLISHED
     assert pickle.loads(run.published(sequence)[0][0].value) == 256 * 20_000
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_each_child_of_an_array_runs_its_own_bundle(run: Run, stored: bool) -> None:
-    bundles = [[make_call(b"%d" % number, math.sqrt, number**2)] for number in range(3)]
+    bundles = [[make_call(math.sqrt, number**2)] for number in range(3)]
     sequence, command = run.stored(*bundles)
     if not stored:
-        command = run.command(sequence, base64.b64encode(encode_pack(bundles)).decode())
+        command = run.command(sequence, place(encode_pack(bundles)).parameter)
     for index in (2, 0):
         environment = {"AWS_BATCH_JOB_ARRAY_INDEX": str(index), "AWS_BATCH_JOB_ID": f"id:{index}"}
         assert run.start(*command, **environment).finish()[0] == ExitCode.PUBLISHED
         [outcome], origin = run.published(sequence, index)
-        assert outcome.task_id == b"%d" % index
+        assert outcome.position == 0
         assert pickle.loads(outcome.value) == index
         assert origin.job == f"id:{index}"
-    assert sorted(run.published_keys()) == [f"outcomes/{sequence}.0", f"outcomes/{sequence}.2"]
+    assert sorted(run.published_keys()) == [f"outcomes/{sequence}.0/0", f"outcomes/{sequence}.2/0"]
 
 
 def test_a_pack_that_is_not_in_the_store_is_named(run: Run) -> None:

@@ -22,7 +22,7 @@ Fresh = Callable[[Callable[[], Any]], Any]
 
 
 def test_the_command_of_a_job_definition_is_understood(run: Run) -> None:
-    sequence, (_, address, _, number, _, pack) = run.inline(make_call(b"1", math.sqrt, 16))
+    sequence, (_, address, _, number, _, pack) = run.inline(make_call(math.sqrt, 16))
     values = {"Ref::run": address, "Ref::sequence": number, "Ref::pack": pack}
     python, *module, _, _, _, _, _, _ = RUNNER_COMMAND
     assert (python, module) == ("python", ["-m", "scaler_batch.runner"])
@@ -48,7 +48,7 @@ def test_a_wrong_command_line_is_explained(run: Run, arguments: list[str], named
 
 
 def test_main_can_be_called_in_a_process_forked_from_a_warm_one(run: Run, fresh: Fresh) -> None:
-    sequences, commands = zip(*(run.inline(make_call(b"1", os.getenv, "WORD")) for _ in range(2)), strict=True)
+    sequences, commands = zip(*(run.inline(make_call(os.getenv, "WORD")) for _ in range(2)), strict=True)
     environment = run.environment
 
     def warm() -> list[int]:
@@ -70,7 +70,7 @@ def test_main_can_be_called_in_a_process_forked_from_a_warm_one(run: Run, fresh:
 
 
 def test_main_can_be_called_twice_in_one_process(run: Run, fresh: Fresh) -> None:
-    sequences, commands = zip(*(run.stored([make_call(b"1", math.sqrt, 16)]) for _ in range(2)), strict=True)
+    sequences, commands = zip(*(run.stored([make_call(math.sqrt, 16)]) for _ in range(2)), strict=True)
     environment = run.environment
 
     def twice() -> tuple[list[int], int]:
@@ -85,7 +85,7 @@ def test_main_can_be_called_twice_in_one_process(run: Run, fresh: Fresh) -> None
 
 
 def test_nothing_is_left_open(run: Run, fresh: Fresh) -> None:
-    _, command = run.stored([make_call(b"1", math.sqrt, 16)])
+    _, command = run.stored([make_call(math.sqrt, 16)])
     environment = run.environment
 
     def opened() -> tuple[list[str], list[str]]:

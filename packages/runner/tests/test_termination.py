@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import signal
 import subprocess
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scaler_batch.payload import Status, decode_outcomes
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
+from scaler_batch.payload.keys import interruption_key
 
 if TYPE_CHECKING:
     from conftest import Job, Run
@@ -49,23 +52,24 @@ def are_gone(handles: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["runner", "group"])
-def test_sigterm_ends_the_call_with_all_its_processes_and_publishes_nothing(
+def test_sigterm_ends_the_call_with_all_its_processes_and_says_that_it_was_interrupted(
     run: Run, kill: Callable[[int, int], None]
 ) -> None:
-    _, command = run.inline(make_call(b"1", stubborn(), "running"))
+    sequence, command = run.inline(make_call(stubborn(), "running"))
     job = run.start(*command)
     handles = family(job)
     kill(job.pid, signal.SIGTERM)
     code, _, err = job.finish()
     assert code == ExitCode.INTERRUPTED
     assert are_gone(handles)
-    assert run.published_keys() == []
+    assert run.published_keys() == [interruption_key(sequence, None, 1)]
+    assert run.answers(sequence) == {}
     assert '"event": "task"' not in err
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["runner", "group"])
 def test_a_runner_that_is_killed_takes_the_calls_processes_with_it(run: Run, kill: Callable[[int, int], None]) -> None:
-    _, command = run.inline(make_call(b"1", stubborn(), "running"))
+    _, command = run.inline(make_call(stubborn(), "running"))
     job = run.start(*command)
     handles = family(job)
     kill(job.pid, signal.SIGKILL)
@@ -74,22 +78,34 @@ def test_a_runner_that_is_killed_takes_the_calls_processes_with_it(run: Run, kil
     assert run.published_keys() == []
 
 
-def test_a_bundle_that_is_interrupted_is_left_whole_to_the_next_attempt(run: Run, tmp_path: Path) -> None:
+def test_what_was_finished_before_sigterm_is_published_and_the_next_attempt_runs_the_rest(
+    run: Run, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "gate")
+
+    def attempt() -> str:
+        return os.environ["AWS_BATCH_JOB_ATTEMPT"]
 
     def waiting(gate: str) -> str:
         sys.stdout.write("running\n")
-        return "second" if os.environ["AWS_BATCH_JOB_ATTEMPT"] == "2" else open(gate).read()
+        return attempt() if attempt() == "2" else open(gate).read()
 
-    sequence, command = run.inline(make_call(b"1", os.getpid), make_call(b"2", waiting, str(tmp_path / "gate")))
+    gate = str(tmp_path / "gate")
+    sequence, command = run.inline(make_call(attempt), make_call(waiting, gate), make_call(waiting, gate))
     first = run.start(*command, AWS_BATCH_JOB_ATTEMPT="1")
     assert first.stdout is not None
     assert first.stdout.readline() == "running\n"
     first.terminate()
     assert first.finish()[0] == ExitCode.INTERRUPTED
-    assert run.published_keys() == []
+    assert run.answers(sequence).keys() == {0}
+    interrupted, _ = decode_outcomes(run.store.get(interruption_key(sequence, None, 1)))
+    assert [(outcome.position, outcome.status) for outcome in interrupted] == [
+        (1, Status.INTERRUPTED),
+        (2, Status.INTERRUPTED),
+    ]
     assert run.start(*command, AWS_BATCH_JOB_ATTEMPT="2").finish()[0] == ExitCode.PUBLISHED
-    assert [outcome.task_id for outcome in run.published(sequence)[0]] == [b"1", b"2"]
+    answers = run.answers(sequence)
+    assert [pickle.loads(answers[position][0].value) for position in range(3)] == ["1", "2", "2"]
 
 
 def test_user_code_that_sends_sigterm_to_itself_crashes_alone(run: Run) -> None:
@@ -97,39 +113,69 @@ def test_user_code_that_sends_sigterm_to_itself_crashes_alone(run: Run) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     outcome, _, _ = run.call(function)
-    assert b"SIGTERM" in bytes(outcome.value)
+    assert outcome.failure is not None
+    assert outcome.failure.signal == signal.SIGTERM
 
 
-def test_sigterm_between_the_fork_and_its_bookkeeping_is_not_lost(fresh: Callable[[Callable[[], Any]], Any]) -> None:
-    def parent() -> tuple[int, str]:
-        from scaler_batch.runner import forked
-        from scaler_batch.runner.errors import TerminatedError
-        from scaler_batch.runner.termination import Termination
+def test_sigterm_just_before_a_wait_is_not_lost(fresh: Callable[[Callable[[], Any]], Any]) -> None:
+    def parent() -> tuple[int, bool]:
+        from scaler_batch.runner.supervision import Supervisor
 
-        with Termination() as termination:
-            child = forked.start(lambda answer: int(signal.pause() is None))
+        with Supervisor() as supervisor:
+            child = supervisor.start(lambda answer: int(signal.pause() is None))
             os.kill(os.getpid(), signal.SIGTERM)
-            code = termination.await_end(child).code
-            try:
-                termination.check()
-            except TerminatedError as error:
-                return code, type(error).__name__
-        return code, "nothing"
+            return supervisor.wait_for(child).code, supervisor.terminated
 
-    assert fresh(parent) == (-signal.SIGKILL, "TerminatedError")
+    assert fresh(parent) == (-signal.SIGKILL, True)
 
 
-def test_the_handler_of_before_is_restored(fresh: Callable[[Callable[[], Any]], Any]) -> None:
+def test_signals_are_as_before_once_the_work_is_done(fresh: Callable[[Callable[[], Any]], Any]) -> None:
     def parent() -> bool:
-        from scaler_batch.runner.termination import Termination
+        from scaler_batch.runner.supervision import Supervisor
 
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with Termination() as termination:
-            termination.check()
-            inside = signal.getsignal(signal.SIGTERM)
-        return inside is not signal.SIG_IGN and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with Supervisor() as supervisor:
+            supervisor.wait_for(supervisor.start(lambda answer: 0))
+            os.kill(os.getpid(), signal.SIGTERM)
+        return before == signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     assert fresh(parent)
+
+
+def test_user_code_gets_signals_as_anybody_does(run: Run) -> None:
+    def function() -> list[int]:
+        return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    assert pickle.loads(run.call(function)[0].value) == []
+
+
+def test_processes_that_user_code_leaves_behind_are_no_business_of_the_waiting(
+    fresh: Callable[[Callable[[], Any]], Any],
+) -> None:
+    """As the first process of its container, the runner inherits orphans."""
+
+    def parent() -> tuple[bytes, list[str]]:
+        import ctypes
+
+        from scaler_batch.runner.supervision import Supervisor
+
+        adopt_orphans = 36
+        ctypes.CDLL(None).prctl(adopt_orphans, 1)
+
+        def work(answer: Any) -> int:
+            if os.fork() == 0:
+                os.setpgid(0, 0)
+                os._exit(0)
+            answer.write(b"mine")
+            return 0
+
+        with Supervisor() as supervisor:
+            written = bytes(supervisor.wait_for(supervisor.start(work)).written)
+            # The orphan has ended, or is about to: this child is waited for after it.
+            supervisor.wait_for(supervisor.start(lambda answer: 0))
+            return written, open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read().split()
+
+    assert fresh(parent) == (b"mine", [])
 
 
 def test_a_publication_under_way_is_finished(run: Run, tmp_path: Path) -> None:
@@ -156,7 +202,7 @@ def test_a_publication_under_way_is_finished(run: Run, tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Slow) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        _, command = run.inline(make_call(b"1", os.getpid))
+        _, command = run.inline(make_call(os.getpid))
         job = run.start(*command, AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
         assert arrived.wait(30)
         # To everybody, as some service managers do.

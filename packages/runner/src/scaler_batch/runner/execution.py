@@ -1,97 +1,104 @@
-"""Calls, each in a forked child of its own, one after the other.
+"""One call in a forked child of its own, and what came of it.
 
-What the child writes, for :func:`_outcome` to read: the function's name as soon as it is known (so that a crash can be
-told by name), then how it ended, each as one JSON object a line; then the value, untouched.
+What the child writes, for :func:`told_by` to read: one line with the function's name as soon as it is known (so that a
+crash can be told by name); then how it ended, as a body of :mod:`scaler_batch.payload.sections` whose one value is the
+outcome's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import mmap
 import os
 import signal
-from collections.abc import Sequence
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
-from scaler_batch.payload import Call, Outcome, Status
+from scaler_batch.payload import Call, Failure, Outcome, Status, sections
 from scaler_batch.payload.calls import open_call
-from scaler_batch.runner import log
-from scaler_batch.runner.failures import describe
-from scaler_batch.runner.forked import Ended, leave, start
-from scaler_batch.runner.termination import Termination
+from scaler_batch.runner.forked import Ended, Work, leave
 
 _LONGEST_NAME: Final = 200
 _LONGEST_LINE: Final = 4096
-"""Bytes, more than two names of that length in JSON's escapes."""
+"""Bytes, more than a name of that length in JSON's escapes."""
 
-_USUAL_CAUSES: Final = {
-    signal.SIGKILL: "the usual cause is running out of memory",
-    signal.SIGSEGV: "the usual cause is a fault in native code",
-    signal.SIGABRT: "the usual cause is a fault in native code",
+_FIRST_TO_GO: Final = 1000
+"""Makes the kernel, when it has to kill for want of memory, kill a call and not the runner."""
+
+_USUAL_CAUSES: Final[dict[int, str]] = {
+    signal.SIGSEGV: "; the usual cause is a fault in native code",
+    signal.SIGABRT: "; the usual cause is a fault in native code",
 }
 
 
-def run_bundle(bundle: Sequence[Call], termination: Termination) -> list[Outcome]:
-    """Run the calls of a bundle.
-
-    Raises:
-        TerminatedError: SIGTERM came before all had ended by themselves.
-    """
-    return [_run(call, termination) for call in bundle]
-
-
-def _run(call: Call, termination: Termination) -> Outcome:
-    termination.check()
-    ended = termination.await_end(start(functools.partial(_work, call)))
-    if not ended.whole:
-        # Whether it died of our kill or an instant before, of its own: it is safe to run it again.
-        termination.check()
-    outcome, facts = _outcome(call, ended)
-    log.line(
-        "task",
-        task=call.task_id.hex(),
-        **facts,
-        seconds=round(ended.usage.wall, 3),
-        cpu_seconds=round(ended.usage.cpu, 3),
-        peak_memory_bytes=ended.usage.memory,
-    )
-    return outcome
+def running(call: Call) -> Work:
+    """The work of a call's child."""
+    return functools.partial(_work, call)
 
 
 def _work(call: Call, answer: BinaryIO) -> int:
-    """Be the child of one call."""
     process = os.getpid()
-    facts: dict[str, Any] = {"status": Status.SUCCESS}
+    _volunteer()
+    name = _NameLine(answer)
+    failure: Failure | None = None
     try:
-        value = _value(call, answer)
+        status, value = Status.SUCCESS, _value(call, name)
     except BaseException as error:
         if os.getpid() != process:
             _leave_copy(error)
-        facts["status"], value = describe(error)
-        facts["raised"] = type(error).__name__[:_LONGEST_NAME]
+        # Imported here: what it needs takes longer than most calls that do not fail.
+        from scaler_batch.runner.failures import describe
+
+        status, failure, value = describe(error)
     if os.getpid() != process:
         leave(0)
-    _write_line(answer, facts)
-    answer.write(value)
+    name.write("")
+    answer.writelines(sections.join({"status": status, "failure": failure}, [value]))
     return 0
 
 
-def _value(call: Call, answer: BinaryIO) -> bytes:
-    """Run the call and return its result; function and arguments are let go before that is written."""
-    opened = open_call(call)
-    _write_line(answer, {"function": _name(opened.function)})
-    answer.flush()
-    return opened.run()
+def _volunteer() -> None:
+    # Where it is not allowed, the kernel chooses by size alone.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(_FIRST_TO_GO))
+
+
+class _NameLine:
+    """The first line of an answer, written once."""
+
+    def __init__(self, answer: BinaryIO) -> None:
+        self._answer = answer
+        self._written = False
+
+    def write(self, name: str) -> None:
+        if not self._written:
+            self._answer.write(json.dumps(name).encode() + b"\n")
+            self._answer.flush()
+            self._written = True
+
+
+def _value(call: Call, name: _NameLine) -> bytes:
+    """Run the call and return its result, holding nothing for longer than it is needed."""
+    serializer, function, arguments = open_call(call)
+    _let_go(call)
+    name.write(_name(function))
+    result = function(*arguments)
+    del function, arguments
+    return serializer.serialize(result)
+
+
+def _let_go(call: Call) -> None:
+    """Drop this process's pages of what was fetched; the parent has them still."""
+    for value in call.values:
+        if isinstance(value, memoryview) and isinstance(value.obj, mmap.mmap):
+            value.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def _leave_copy(error: BaseException) -> NoReturn:
     """End a process that the user's code forked and let run into ours: only the original may answer."""
     code = error.code if isinstance(error, SystemExit) else 1
     leave(code & 0xFF if isinstance(code, int) else int(code is not None))
-
-
-def _write_line(answer: BinaryIO, facts: dict[str, Any]) -> None:
-    answer.write(json.dumps(facts).encode() + b"\n")
 
 
 def _name(function: Any) -> str:
@@ -101,31 +108,64 @@ def _name(function: Any) -> str:
     return str(name)[:_LONGEST_NAME]
 
 
-def _outcome(call: Call, ended: Ended) -> tuple[Outcome, dict[str, Any]]:
-    """Tell what came of a call, and the facts of it that may be logged."""
-    facts, value = _read(ended)
-    if "status" not in facts:
-        facts["status"], value = Status.CRASHED, memoryview(crash(ended.code).encode())
-    return Outcome(call.task_id, Status(facts["status"]), value, ended.usage), facts
+class Told(NamedTuple):
+    """What a call's child said before its end.
+
+    Attributes:
+        function: Name of the function; empty if the call could not be read.
+        status: How the call ended; ``None`` if the child did not live to say so.
+        failure: Why it did not succeed.
+        value: What the outcome carries.
+    """
+
+    function: str
+    status: Status | None = None
+    failure: Failure | None = None
+    value: memoryview = memoryview(b"")
 
 
-def _read(ended: Ended) -> tuple[dict[str, Any], memoryview]:
-    """Return what the child said of the call, and the value, which means something only if there is a status."""
-    facts: dict[str, Any] = {}
-    rest = ended.written
-    while len(rest) and "status" not in facts:
-        line = bytes(rest[:_LONGEST_LINE]).partition(b"\n")[0]
-        facts |= json.loads(line)
-        rest = rest[len(line) + 1 :]
-    return facts if ended.whole else {"function": facts.get("function")}, rest
+def told_by(ended: Ended) -> Told:
+    """Read what a call's child wrote."""
+    line, newline, _ = bytes(ended.written[:_LONGEST_LINE]).partition(b"\n")
+    function = json.loads(line) if newline else ""
+    if not ended.whole:
+        return Told(function)
+    said, [value] = sections.split(ended.written[len(line) + 1 :])
+    failure = Failure(*said["failure"]) if said["failure"] else None
+    return Told(function, Status(said["status"]), failure, value)
 
 
-def crash(code: int) -> str:
+def outcome_of(position: int, told: Told, ended: Ended, *, out_of_memory: bool | None) -> Outcome:
+    """Tell what came of a call.
+
+    Args:
+        position: Which call of the bundle.
+        told: What its child said.
+        ended: What became of the child.
+        out_of_memory: Whether the kernel has killed for want of memory meanwhile; ``None`` where it does not say.
+    """
+    if told.status is not None:
+        return Outcome(position, told.status, told.value, ended.usage, told.failure)
+    if out_of_memory and ended.code == -signal.SIGKILL:
+        message = "the process of the task was killed (SIGKILL), because the container's memory was used up"
+        failure = Failure(message=message, signal=signal.SIGKILL)
+        return Outcome(position, Status.OUT_OF_MEMORY, b"", ended.usage, failure)
+    return Outcome(
+        position, Status.CRASHED, b"", ended.usage, _crash(ended.code, memory_is_known=out_of_memory is False)
+    )
+
+
+def _crash(code: int, *, memory_is_known: bool) -> Failure:
     """Say how a process ended that gave no answer."""
     if code >= 0:
-        return f"the process of the task ended with exit code {code} before the task returned"
-    number = -code
-    known = number in signal.valid_signals()
-    name = f" ({signal.Signals(number).name})" if known and number in signal.Signals._value2member_map_ else ""
-    cause = f"; {_USUAL_CAUSES[signal.Signals(number)]}" if number in _USUAL_CAUSES else ""
-    return f"the process of the task was killed by signal {number}{name}{cause}"
+        message = f"the process of the task ended with exit code {code} before the task returned"
+        return Failure(message=message, exit_code=code)
+    cause = _USUAL_CAUSES.get(-code, "")
+    if code == -signal.SIGKILL and not memory_is_known:
+        cause = "; the usual cause is running out of memory"
+    return Failure(message=f"the process of the task was killed by signal {_signal(-code)}{cause}", signal=-code)
+
+
+def _signal(number: int) -> str:
+    named = number in signal.valid_signals() and number in signal.Signals._value2member_map_
+    return f"{number} ({signal.Signals(number).name})" if named else str(number)

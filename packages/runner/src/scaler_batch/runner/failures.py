@@ -23,7 +23,7 @@ from typing import Any, Final
 import cloudpickle  # type: ignore[import-untyped]
 from tblib.pickling_support import pickle_traceback  # type: ignore[import-untyped]
 
-from scaler_batch.payload import Status
+from scaler_batch.payload import Failure, Status
 
 _OURS: Final = "scaler_batch."
 
@@ -31,17 +31,23 @@ _DEEPEST: Final = 100
 """Frames of a traceback that travel: the outer and the inner half. Pickling a thousand nested ones exceeds the
 recursion limit, and nobody reads them."""
 
+_LONGEST_NAME: Final = 200
+_LONGEST_MESSAGE: Final = 4096
+_LONGEST_TRACEBACK: Final = 16384
+"""Characters that travel as text, beside the pickle, which has all."""
 
-def describe(error: BaseException) -> tuple[Status, bytes]:
-    """Turn what a call raised into an outcome's status and value."""
+
+def describe(error: BaseException) -> tuple[Status, Failure, bytes]:
+    """Turn what a call raised into an outcome's status, failure and value."""
     # The frames hold what the call held; after a MemoryError that room is needed here.
     traceback.clear_frames(error.__traceback__)
     raised = _for_client(error)
+    failure = Failure(_type(error), _message(raised), _traceback(raised))
     for whole_chain, constructed in itertools.product((True, False), repeat=2):
         pickled = _pickle(raised, whole_chain=whole_chain, constructed=constructed)
         if pickled is not None:
-            return Status.RAISED, pickled
-    return Status.UNPICKLABLE, _text(raised).encode("utf-8", "backslashreplace")
+            return Status.RAISED, failure, pickled
+    return Status.UNPICKLABLE, failure, b""
 
 
 def _for_client(error: BaseException) -> Exception:
@@ -125,14 +131,24 @@ def _is_ours(entry: TracebackType) -> bool:
     return str(entry.tb_frame.f_globals.get("__name__")).startswith(_OURS)
 
 
-def _text(error: Exception) -> str:
-    trace = _shortened(error.__traceback__)
-    lines = traceback.TracebackException(type(error), error, trace).format()
-    return f"{type(error).__name__}: {_message(error)}\n\n{''.join(lines)}"
+def _type(error: BaseException) -> str:
+    return _sendable(type(error).__qualname__, _LONGEST_NAME)
+
+
+def _traceback(error: Exception) -> str:
+    lines = traceback.TracebackException(type(error), error, _shortened(error.__traceback__)).format()
+    return _sendable("".join(lines), _LONGEST_TRACEBACK)
 
 
 def _message(error: Exception) -> str:
     try:
-        return str(error)
+        return _sendable(str(error), _LONGEST_MESSAGE)
     except Exception:
         return "(its message cannot be told: str() of it raises)"
+
+
+def _sendable(text: str, longest: int) -> str:
+    """What UTF-8 can carry of a text, and of a long one the beginning and the end."""
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}\n[… {len(text) - longest} characters left out …]\n{text[-longest // 2 :]}"
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -26,7 +26,6 @@ import signal
 import struct
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
@@ -38,6 +37,9 @@ Work = Callable[[BinaryIO], int]
 
 BROKEN: Final = 70
 """Exit code of a child whose work raised, which it never should (``EX_SOFTWARE`` of ``sysexits.h``)."""
+
+HELD_BACK: Final = frozenset({signal.SIGCHLD, signal.SIGTERM})
+"""Signals that the runner waits for instead of being interrupted by them; a child gets them as anybody does."""
 
 _HELD: Final = struct.Struct("<Q")
 
@@ -61,10 +63,14 @@ class Ended(NamedTuple):
 
 
 class Child:
-    """A child that was started; made by :func:`start`."""
+    """A child that was started; made by :func:`start`.
+
+    Attributes:
+        pid: Its number.
+    """
 
     def __init__(self, pid: int, answer: int, leash: int) -> None:
-        self._pid = pid
+        self.pid = pid
         self._answer = answer
         self._leash = leash
         self._started = time.monotonic()
@@ -74,17 +80,17 @@ class Child:
         """Kill the child and all it started, at once. Safe in a signal handler, and after the end."""
         if not self._reaped:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self) -> Ended:
         """Wait for the end."""
         # While the child is a zombie its number cannot be given to another process, so what is left of its group
         # can be killed without hitting a stranger.
-        os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         wall = time.monotonic() - self._started
         self.kill()
         self._reaped = True
-        _, status, used = os.wait4(self._pid, 0)
+        _, status, used = os.wait4(self.pid, 0)
         os.close(self._leash)
         whole, held, written = _read(self._answer)
         usage = Usage(wall, used.ru_utime + used.ru_stime, max(0, used.ru_maxrss * 1024 - held))
@@ -112,6 +118,7 @@ def _live(work: Work, answer: int, leash: int, hold: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         _tie(leash, hold)
         _arrange_streams()
         os.write(answer, _HELD.pack(_resident()))
@@ -121,6 +128,9 @@ def _live(work: Work, answer: int, leash: int, hold: int) -> NoReturn:
             fcntl.fcntl(answer, fcntl.F_ADD_SEALS, _SEALS)
             code = ended
     except BaseException as error:
+        # Imported here: this never happens, and a runner has to be quick to start.
+        import traceback
+
         # Where, but not what: the message may be the user's data, and this goes to the log.
         where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         log.line("child_broken", error=type(error).__name__, where=where)

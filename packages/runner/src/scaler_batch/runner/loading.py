@@ -1,41 +1,108 @@
-"""The calls of this job, from the command line or from the store."""
+"""The calls of this job, from the command line or from the store; and which of them an earlier attempt has answered."""
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import functools
+import struct
+from typing import BinaryIO, Final, NamedTuple
 
-from scaler_batch.payload import BlockingStore, Call, PayloadError, decode_bundle, inline_pack
-from scaler_batch.payload.contract import PACK_IN_STORE
-from scaler_batch.payload.keys import pack_key
-from scaler_batch.payload.sections import Buffer
-from scaler_batch.runner import storage
-from scaler_batch.runner.errors import PackError
+from scaler_batch.payload import (
+    BlockingStore,
+    Bundle,
+    Call,
+    PayloadError,
+    Stored,
+    decode_bundle,
+    decode_object,
+    decode_outcomes,
+    fetch_bundle,
+    locate,
+)
+from scaler_batch.payload.bundles import references
+from scaler_batch.payload.keys import outcome_folder, pack_key, parse_outcome_key
+from scaler_batch.payload.pack import body_of, read_bundle
+from scaler_batch.runner.errors import PackError, TerminatedError
 from scaler_batch.runner.request import Request
-from scaler_batch.runner.termination import Termination
+from scaler_batch.runner.storage import answer, speaking_to
+from scaler_batch.runner.supervision import Supervisor
 
 
-def load_bundle(request: Request, termination: Termination) -> list[Call]:
+class Loaded(NamedTuple):
+    """What there is to do.
+
+    Attributes:
+        bundle: The calls of this job.
+        answered: Positions of those that an earlier attempt has answered.
+    """
+
+    bundle: Bundle
+    answered: frozenset[int] = frozenset()
+
+    @property
+    def unanswered(self) -> list[tuple[int, Call]]:
+        """The calls that are to be run, with their positions."""
+        return [(position, call) for position, call in enumerate(self.bundle.calls) if position not in self.answered]
+
+
+def load(request: Request, supervisor: Supervisor) -> Loaded:
     """Return the calls that this job has to run.
 
     Raises:
         PackError: The pack is damaged, of another version, or without this child's bundle.
-        PackMissingError: The pack is not in the store.
+        PackMissingError: The pack, or an object that it refers to, is not in the store.
         StoreFailedError: The store failed.
         TerminatedError: SIGTERM came meanwhile.
     """
     try:
-        pack = _fetch(request, termination) if request.pack == PACK_IN_STORE else inline_pack(request.pack)
-        return decode_bundle(pack, request.array_index or 0)
+        pack = locate(request.pack)
+        if isinstance(pack, Stored) or request.origin.attempt > 1:
+            return _from_store(request, supervisor)
+        bundle = decode_bundle(pack, request.bundle_index)
+        return _from_store(request, supervisor) if references(bundle.calls) else Loaded(bundle)
     except PayloadError as error:
         raise PackError(str(error)) from error
 
 
-def _fetch(request: Request, termination: Termination) -> Buffer:
+def _from_store(request: Request, supervisor: Supervisor) -> Loaded:
+    child = supervisor.start(speaking_to(request.run, functools.partial(_fetch, request)))
+    ended = supervisor.wait_for(child)
+    if supervisor.terminated:
+        raise TerminatedError("SIGTERM came before the calls were fetched; the job may run again")
+    return _read(answer(ended))
+
+
+# What the child hands over: the answered positions, then the body of a pack of one bundle with everything in it.
+
+_COUNT: Final = struct.Struct("<I")
+
+
+def _fetch(request: Request, store: BlockingStore, stream: BinaryIO) -> None:
+    bundle = _bundle(request, store)
+    fetched = {each: decode_object(store.get(each.key), each.size) for each in references(bundle.calls)}
+    whole = bundle.resolved(fetched)
+    earlier = _answered(request, store) if request.origin.attempt > 1 else []
+    answered = [position for position in earlier if position < len(bundle.calls)]
+    stream.write(_COUNT.pack(len(answered)) + b"".join(map(_COUNT.pack, answered)))
+    stream.writelines(body_of([whole.calls], client=whole.client, processes=whole.processes))
+
+
+def _bundle(request: Request, store: BlockingStore) -> Bundle:
+    pack = locate(request.pack)
+    if not isinstance(pack, Stored):
+        return decode_bundle(pack, request.bundle_index)
     key = pack_key(request.sequence)
+    if pack.table:
+        return fetch_bundle(functools.partial(store.get_ranges, key), pack.table, request.bundle_index)
+    return decode_bundle(store.get(key), request.bundle_index)
 
-    def get(store: BlockingStore, stream: BinaryIO) -> None:
-        stream.write(store.get(key))
 
-    ended = termination.await_end(storage.begin(request.run, get))
-    termination.check()
-    return storage.answer(ended)
+def _answered(request: Request, store: BlockingStore) -> list[int]:
+    keys = store.list(outcome_folder(request.sequence, request.array_index))
+    published = [key for key in keys if parse_outcome_key(key).first is not None]
+    return [outcome.position for key in published for outcome in decode_outcomes(store.get(key))[0]]
+
+
+def _read(handed_over: memoryview) -> Loaded:
+    (count,) = _COUNT.unpack_from(handed_over)
+    answered, body = handed_over[_COUNT.size : (count + 1) * _COUNT.size], handed_over[(count + 1) * _COUNT.size :]
+    return Loaded(read_bundle(body, 0), frozenset(position for (position,) in _COUNT.iter_unpack(answered)))

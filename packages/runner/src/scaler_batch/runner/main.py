@@ -10,14 +10,17 @@ import os
 import sys
 from collections.abc import Sequence
 
+from scaler_batch.payload import Failure, Outcome, Status
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.runner import log
+from scaler_batch.runner.bundle import BundleRun
+from scaler_batch.runner.container import Container
+from scaler_batch.runner.environment import mismatch
 from scaler_batch.runner.errors import RunnerError
-from scaler_batch.runner.execution import run_bundle
-from scaler_batch.runner.loading import load_bundle
-from scaler_batch.runner.publication import publish
+from scaler_batch.runner.loading import load
+from scaler_batch.runner.publication import Publisher
 from scaler_batch.runner.request import parse_request
-from scaler_batch.runner.termination import Termination
+from scaler_batch.runner.supervision import Supervisor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,12 +32,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of :class:`~scaler_batch.payload.contract.ExitCode`.
     """
-    with Termination() as termination:
+    with Supervisor() as supervisor:
         try:
-            request = parse_request(sys.argv[1:] if argv is None else argv, os.environ)
-            # Nested, so that the pack is let go before the outcomes are put together.
-            publish(request, run_bundle(load_bundle(request, termination), termination))
+            _run(sys.argv[1:] if argv is None else argv, supervisor)
         except RunnerError as error:
             log.line("runner_failed", exit_code=int(error.exit_code), error=type(error).__name__, message=str(error))
             return int(error.exit_code)
     return int(ExitCode.PUBLISHED)
+
+
+def _run(argv: Sequence[str], supervisor: Supervisor) -> None:
+    request = parse_request(argv, os.environ)
+    loaded = load(request, supervisor)
+    publisher = Publisher(request, supervisor)
+    if words := mismatch(loaded.bundle):
+        for position, _ in loaded.unanswered:
+            publisher.add(Outcome(position, Status.MISMATCHED, failure=Failure(message=words)))
+        log.line("mismatched", message=words)
+    else:
+        BundleRun(request, loaded, supervisor, publisher, Container()).run()
+    publisher.finish()

@@ -1,37 +1,143 @@
-"""Outcomes into the store, once.
+"""Outcomes into the store: while the bundle runs, and each once.
 
-A job may have a second attempt, and a request may be retried whose first try had worked after all. The first answer
-stands: outcomes are written only where none lie, and finding some is as good as writing them.
+What finishes within a second goes out as one object; the rest goes at the end. An object's key is the position of the
+first call that it answers, and it is written only where nothing lies. So when two attempts of a job meet, or a request
+is repeated that had worked after all, the first answer stands, and what it does not answer goes out by itself.
 """
 
 from __future__ import annotations
 
+import functools
 import signal
-from collections.abc import Sequence
-from typing import BinaryIO
+import time
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO, Final
 
-from scaler_batch.payload import BlockingStore, Outcome, encode_outcomes
-from scaler_batch.payload.errors import AlreadyStoredError
-from scaler_batch.payload.keys import outcome_key
-from scaler_batch.runner import log, storage
+from scaler_batch.payload import BlockingStore, Outcome, Status, decode_outcomes, encode_outcomes
+from scaler_batch.payload.errors import AlreadyStoredError, MalformedError
+from scaler_batch.payload.keys import interruption_key, outcome_key
+from scaler_batch.runner import log
+from scaler_batch.runner.errors import StoreFailedError
+from scaler_batch.runner.forked import Child, Ended
 from scaler_batch.runner.request import Request
+from scaler_batch.runner.storage import answer, speaking_to
+from scaler_batch.runner.supervision import Supervisor
+
+_GATHER: Final = 1.0
+"""Seconds for which an outcome waits for others to go out with."""
 
 
-def publish(request: Request, outcomes: Sequence[Outcome]) -> None:
-    """Write the outcomes of this job's bundle, unless an earlier attempt has.
+class Publisher:
+    """Outcomes on their way into the store.
 
-    SIGTERM does not stop it: the time until SIGKILL is for this.
-
-    Raises:
-        StoreFailedError: The store failed.
+    Args:
+        request: Which job's.
+        supervisor: Starts the children that speak to the store; there is one at a time.
     """
-    key = outcome_key(request.sequence, request.array_index)
 
-    def put(store: BlockingStore, _: BinaryIO) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    def __init__(self, request: Request, supervisor: Supervisor) -> None:
+        self._request = request
+        self._supervisor = supervisor
+        self._gathered: list[Outcome] = []
+        self._leaving: list[Outcome] = []
+        self._child: Child | None = None
+        self.due: float | None = None
+        """When what has gathered is to go out, on the monotonic clock; ``None`` if nothing has, or cannot yet."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Publish an outcome within a second, or with the next that go."""
+        self._gathered.append(outcome)
+        self._plan()
+
+    def publish_if_due(self) -> None:
+        """Send what has gathered, if it is time."""
+        if self.due is not None and self.due <= time.monotonic():
+            self._send()
+
+    def took(self, child: Child, ended: Ended) -> None:
+        """Take note of the end of a child that was not a call's."""
+        if child is not self._child:
+            return
+        self._child = None
         try:
-            store.put_once(key, encode_outcomes(outcomes, request.origin))
-        except AlreadyStoredError:
-            log.line("already_published", key=key)
+            answer(ended)
+        except StoreFailedError as error:
+            # The client of the store has tried for minutes; with the next outcomes, or at the end, it tries again.
+            log.line("not_published", outcomes=len(self._leaving), message=str(error))
+            self._gathered = self._leaving + self._gathered
+        self._leaving = []
+        self._plan()
 
-    storage.answer(storage.begin(request.run, put).wait())
+    def finish(self, unfinished: Sequence[int] = ()) -> None:
+        """Send the rest, whatever signals come meanwhile: the time until SIGKILL is for this.
+
+        Args:
+            unfinished: Positions of calls that were interrupted.
+
+        Raises:
+            StoreFailedError: The store failed.
+        """
+        self._await()
+        if self._gathered or unfinished:
+            child = self._send(unfinished)
+            answer(self._ended(child))
+
+    def _plan(self) -> None:
+        if self._child is not None or not self._gathered:
+            self.due = None
+        elif self.due is None:
+            self.due = time.monotonic() + _GATHER
+
+    def _send(self, unfinished: Sequence[int] = ()) -> Child:
+        self._leaving, self._gathered, self.due = self._gathered, [], None
+        action = functools.partial(_publish, self._request, self._leaving, unfinished)
+        self._child = self._supervisor.start(speaking_to(self._request.run, action))
+        return self._child
+
+    def _await(self) -> None:
+        if self._child is not None:
+            self.took(self._child, self._ended(self._child))
+
+    def _ended(self, child: Child) -> Ended:
+        while True:
+            for found, ended in self._supervisor.wait():
+                if found is child:
+                    return ended
+
+
+def _publish(
+    request: Request, outcomes: Sequence[Outcome], unfinished: Sequence[int], store: BlockingStore, _: BinaryIO
+) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while outcomes:
+        outcomes = _put(request, outcomes, store)
+    if unfinished:
+        _say_interrupted(request, unfinished, store)
+
+
+def _put(request: Request, outcomes: Sequence[Outcome], store: BlockingStore) -> list[Outcome]:
+    """Write outcomes; return those that could not be written because the key is taken by others."""
+    first = min(outcome.position for outcome in outcomes)
+    key = outcome_key(request.sequence, request.array_index, first)
+    try:
+        store.put_once(key, encode_outcomes(outcomes, request.origin))
+    except AlreadyStoredError:
+        log.line("already_published", key=key)
+        return _unanswered(outcomes, first, decode_outcomes(store.get(key))[0])
+    return []
+
+
+def _unanswered(outcomes: Iterable[Outcome], first: int, earlier: Iterable[Outcome]) -> list[Outcome]:
+    answered = {outcome.position for outcome in earlier}
+    if first not in answered:
+        raise MalformedError(f"the outcomes that lie where those of call {first} belong are not of that call")
+    return [outcome for outcome in outcomes if outcome.position not in answered]
+
+
+def _say_interrupted(request: Request, positions: Iterable[int], store: BlockingStore) -> None:
+    outcomes = [Outcome(position, Status.INTERRUPTED) for position in positions]
+    key = interruption_key(request.sequence, request.array_index, request.origin.attempt)
+    try:
+        store.put_once(key, encode_outcomes(outcomes, request.origin))
+    except AlreadyStoredError:
+        log.line("already_published", key=key)

@@ -7,13 +7,13 @@ job's log and not its submission.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
+from scaler_batch import payload, runner
 from scaler_batch.payload import Origin, RunLocation
 from scaler_batch.payload.contract import ARRAY_INDEX_VARIABLE, ATTEMPT_VARIABLE, JOB_ID_VARIABLE
 from scaler_batch.payload.errors import ContractError
@@ -29,6 +29,7 @@ class Request(NamedTuple):
         pack: Value of the pack parameter: base64, or the sign that the pack lies in the store.
         array_index: Place of this child in its array; ``None`` in a single job.
         origin: What the outcomes will say about where they come from.
+        processes: How many calls may run side by side; 0 where the command line leaves it open.
     """
 
     run: RunLocation
@@ -36,13 +37,16 @@ class Request(NamedTuple):
     pack: str
     array_index: int | None
     origin: Origin
+    processes: int = 0
+
+    @property
+    def bundle_index(self) -> int:
+        """Which bundle of the pack is this job's."""
+        return self.array_index or 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise RequestError(f"{message}. {self.format_usage().strip()}")
+_REQUIRED: Final = frozenset({"--run", "--sequence", "--pack"})
+_DEFAULTS: Final = {"--processes": "0"}
 
 
 def parse_request(arguments: Sequence[str], environment: Mapping[str, str]) -> Request:
@@ -51,31 +55,26 @@ def parse_request(arguments: Sequence[str], environment: Mapping[str, str]) -> R
     Raises:
         RequestError: They are not what the contract says.
     """
-    options, rest = _parser().parse_known_args(arguments)
-    if rest:
-        # Not what they are: they may be pieces of a pack.
-        raise RequestError(f"{len(rest)} arguments too many: use the job definition's command as it was provisioned")
+    options = _options(arguments)
     index = environment.get(ARRAY_INDEX_VARIABLE)
     return Request(
-        run=_run(options.run),
-        sequence=_number("--sequence", options.sequence),
-        pack=_resolved("--pack", options.pack),
+        run=_run(options["--run"]),
+        sequence=_number("--sequence", options["--sequence"]),
+        pack=_resolved("--pack", options["--pack"]),
         array_index=None if index is None else _number(ARRAY_INDEX_VARIABLE, index),
         origin=_origin(environment),
+        processes=_number("--processes", options["--processes"]),
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="scaler-batch-runner",
-        description="Run the calls of one AWS Batch job and publish what came of them. Job definitions call it; "
-        "the task manager fills in the values.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--run", required=True, metavar="ADDRESS", help="s3://bucket/prefix/run-id?region=…")
-    parser.add_argument("--sequence", required=True, metavar="N", help="number of the submission within the run")
-    parser.add_argument("--pack", required=True, metavar="BASE64|-", help="the pack, or - to fetch it from the store")
-    return parser
+def _options(arguments: Sequence[str]) -> dict[str, str]:
+    """Read the options; what is not as a job definition writes it is left to argparse, which takes long to import."""
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    if len(arguments) == 2 * len(given) and _REQUIRED <= given.keys() <= _REQUIRED | _DEFAULTS.keys():
+        return _DEFAULTS | given
+    from scaler_batch.runner.command_line import explain
+
+    return explain(arguments)
 
 
 def _resolved(name: str, value: str) -> str:
@@ -105,4 +104,8 @@ def _origin(environment: Mapping[str, str]) -> Origin:
         attempt=_number(ATTEMPT_VARIABLE, environment.get(ATTEMPT_VARIABLE, "1")),
         host=os.uname().nodename,
         python="{}.{}.{}".format(*sys.version_info),
+        packages={
+            "scaler-batch-runner": runner.__version__,
+            "scaler-batch-payload": payload.__version__,
+        },
     )

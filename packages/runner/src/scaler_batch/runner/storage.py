@@ -1,7 +1,8 @@
 """The store, spoken to by forked children only.
 
-The store's client starts native threads with its first request, and a process that has them must not fork. So one
-request is one child: it writes what it fetched as its answer, and says by its exit code how it fared.
+The store's client starts native threads with its first request, and a process that has them must not fork. So whoever
+wants something of the store starts a child for it: it writes what it fetched as its answer, and says by its exit code
+how it fared.
 """
 
 from __future__ import annotations
@@ -12,26 +13,25 @@ from typing import BinaryIO, Final
 
 from scaler_batch.payload import BlockingStore, PayloadError, RunLocation
 from scaler_batch.payload.errors import ContractError, NotStoredError, StoreError
-from scaler_batch.runner.errors import PackMissingError, RequestError, RunnerError, StoreFailedError
-from scaler_batch.runner.forked import Child, Ended, start
+from scaler_batch.runner.errors import PackError, PackMissingError, RequestError, RunnerError, StoreFailedError
+from scaler_batch.runner.forked import Ended, Work
 
 Action = Callable[[BlockingStore, BinaryIO], None]
-"""One request to the store; the stream takes what it fetched."""
-
+"""What to ask of the store; the stream takes what was fetched."""
 
 _FAILURES: Final[dict[int, type[RunnerError]]] = {
-    failure.exit_code: failure for failure in (PackMissingError, StoreFailedError, RequestError)
+    failure.exit_code: failure for failure in (PackMissingError, StoreFailedError, RequestError, PackError)
 }
 """How a child says what failed: by the exit code that will be the runner's own."""
 
 
-def begin(run: RunLocation, action: Action) -> Child:
-    """Start a child that speaks to the store."""
+def speaking_to(run: RunLocation, action: Action) -> Work:
+    """The work of a child that speaks to the store."""
     # Not at the top, since a job whose pack is inline need not wait for it before it starts its calls; and not in the
-    # child, since a job may have two of them.
+    # child, since a job may have several of them.
     from scaler_batch.payload.s3 import BlockingS3RunStore
 
-    return start(functools.partial(_act, functools.partial(BlockingS3RunStore, run), action))
+    return functools.partial(_act, functools.partial(BlockingS3RunStore, run), action)
 
 
 def answer(ended: Ended) -> memoryview:
@@ -39,6 +39,7 @@ def answer(ended: Ended) -> memoryview:
 
     Raises:
         PackMissingError: There is no such object.
+        PackError: What was fetched cannot be read.
         StoreFailedError: The store, or the child, failed.
         RequestError: The environment names no store.
     """
@@ -51,16 +52,25 @@ def answer(ended: Ended) -> memoryview:
 
 def _act(connect: Callable[[], BlockingStore], action: Action, stream: BinaryIO) -> int:
     try:
-        action(connect(), stream)
+        action(_connected(connect), stream)
+    except RequestError as error:
+        return _fail(stream, error, RequestError)
     except NotStoredError as error:
         return _fail(stream, error, PackMissingError)
     except StoreError as error:
         return _fail(stream, error, StoreFailedError)
-    except ContractError as error:
-        return _fail(stream, error, RequestError)
+    except PayloadError as error:
+        return _fail(stream, error, PackError)
     return 0
 
 
-def _fail(stream: BinaryIO, error: PayloadError, failure: type[RunnerError]) -> int:
+def _connected(connect: Callable[[], BlockingStore]) -> BlockingStore:
+    try:
+        return connect()
+    except ContractError as error:
+        raise RequestError(str(error)) from error
+
+
+def _fail(stream: BinaryIO, error: Exception, failure: type[RunnerError]) -> int:
     stream.write(str(error).encode())
     return failure.exit_code

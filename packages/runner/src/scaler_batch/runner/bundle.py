@@ -1,0 +1,109 @@
+"""The calls of a bundle, some side by side, their outcomes on the way as soon as there are any."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterable
+
+from scaler_batch.payload import Outcome
+from scaler_batch.runner import log
+from scaler_batch.runner.container import Container
+from scaler_batch.runner.errors import TerminatedError
+from scaler_batch.runner.execution import Told, outcome_of, running, told_by
+from scaler_batch.runner.forked import Child, Ended
+from scaler_batch.runner.loading import Loaded
+from scaler_batch.runner.publication import Publisher
+from scaler_batch.runner.request import Request
+from scaler_batch.runner.supervision import Supervisor
+
+
+class BundleRun:
+    """One bundle's calls.
+
+    Args:
+        request: Which job's.
+        loaded: The calls, and which of them are answered already.
+        supervisor: Starts the children that run them.
+        publisher: Takes the outcomes.
+        container: What this job may use.
+    """
+
+    def __init__(
+        self, request: Request, loaded: Loaded, supervisor: Supervisor, publisher: Publisher, container: Container
+    ) -> None:
+        self._request = request
+        self._supervisor = supervisor
+        self._publisher = publisher
+        self._container = container
+        self._kills = container.out_of_memory_kills()
+        self._processes = request.processes or loaded.bundle.processes or container.processors() or 1
+        self._waiting = deque(loaded.unanswered)
+        self._running: dict[Child, int] = {}
+
+    def run(self) -> None:
+        """Run the calls, and publish while they run.
+
+        Raises:
+            TerminatedError: SIGTERM came before all had ended; those that had are published.
+            StoreFailedError: The store failed.
+        """
+        while self._waiting or self._running:
+            self._start()
+            self._take(self._supervisor.wait(self._publisher.due))
+            self._publisher.publish_if_due()
+            if self._supervisor.terminated:
+                self._stop()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._processes:
+            position, call = self._waiting.popleft()
+            self._running[self._supervisor.start(running(call))] = position
+
+    def _take(self, children: Iterable[tuple[Child, Ended]]) -> None:
+        for child, ended in children:
+            if child in self._running:
+                self._answer(self._running.pop(child), ended)
+            else:
+                self._publisher.took(child, ended)
+
+    def _answer(self, position: int, ended: Ended) -> None:
+        told = told_by(ended)
+        outcome = outcome_of(position, told, ended, out_of_memory=self._kernel_killed(ended))
+        self._log(outcome, told)
+        self._publisher.add(outcome)
+
+    def _kernel_killed(self, ended: Ended) -> bool | None:
+        """Whether the kernel has killed for want of memory since the last time that a call was killed."""
+        if ended.code != -signal.SIGKILL:
+            return False
+        before, self._kills = self._kills, self._container.out_of_memory_kills()
+        return None if self._kills is None or before is None else self._kills > before
+
+    def _stop(self) -> None:
+        """Publish what is finished, and say what is not."""
+        unfinished = [position for position, _ in self._waiting]
+        for child, ended in self._supervisor.kill(self._running):
+            position = self._running.pop(child)
+            if ended.whole:
+                self._answer(position, ended)
+            else:
+                # Whether it died of our kill or an instant before, of its own: it is safe to run it again.
+                unfinished.append(position)
+        self._publisher.finish(sorted(unfinished))
+        if unfinished:
+            raise TerminatedError(f"SIGTERM came before {len(unfinished)} calls had ended; the job may run again")
+        self._waiting.clear()
+
+    def _log(self, outcome: Outcome, told: Told) -> None:
+        job, usage = self._request, outcome.usage
+        log.line(
+            "task",
+            task=f"{job.sequence}{'' if job.array_index is None else f'.{job.array_index}'}/{outcome.position}",
+            function=told.function or None,
+            status=outcome.status,
+            **({"raised": outcome.failure.type} if outcome.failure and outcome.failure.type else {}),
+            seconds=round(usage.wall, 3),
+            cpu_seconds=round(usage.cpu, 3),
+            peak_memory_bytes=usage.memory,
+        )
