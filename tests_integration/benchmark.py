@@ -25,6 +25,7 @@ from rich.table import Table
 from scaler import Client
 
 from stack import Part, Stack
+from startup_costs import StartupCost, startup_costs
 from wire_costs import CodecCost, IdleCost, codec_costs, idle_costs
 
 IDLE_FOR = 10.0
@@ -122,6 +123,15 @@ def show_wire(codec: list[CodecCost], idle: list[IdleCost], console: Console) ->
         console.print(f"idle worker over {each.transport}: {each.percent:.3f} % of a core")
 
 
+def show_startup(costs: list[StartupCost], console: Console) -> None:
+    """Print what a job costs beside its call."""
+    table = Table("function", "ours ms", "boto3 ms", "ratio", title="A job with one call, processor time", **LEFT)
+    for cost in costs:
+        medians = (statistics.median(cost.ours), statistics.median(cost.boto3))
+        table.add_row(cost.function, *(f"{value:.0f}" for value in medians), f"{cost.ratio:.2f}")
+    console.print(table)
+
+
 def machine() -> str:
     """Describe the machine."""
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -138,12 +148,14 @@ def main() -> int:
         os.environ["SCALER_NETWORK_BACKEND"] = stack.environment["SCALER_NETWORK_BACKEND"]
         with Client(address=stack.scheduler_address) as client:
             measured = rows(Bench(stack, stack.part("adapter"), client), options.quick is not None)
+    startup = startup_costs(3 if options.quick else 15)
     codec, idle = codec_costs(), idle_costs(5.0 if options.quick else 20.0)
     console = Console(width=None if sys.stdout.isatty() else 160)
     show(measured, console)
+    show_startup(startup, console)
     show_wire(codec, idle, console)
     if options.output:
-        tables = {"rows": measured, "codec": codec, "idle": idle}
+        tables = {"rows": measured, "startup": startup, "codec": codec, "idle": idle}
         written = {name: [asdict(row) for row in table] for name, table in tables.items()}
         options.output.write_text(json.dumps({"machine": machine(), **written}, indent=2))
     return 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,34 @@ from typing import Any
 import boto3
 import pytest
 
+from account import Client, everything
 from scaler_batch.local import LocalAWS
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.provision import Files, Kind, Settings, Target, cleanup, provision
 from scaler_batch.provision.apply import Silent
+from scaler_batch.provision.doctor import Patient, examine
+from scaler_batch.provision.finding import healthy
+from scaler_batch.provision.why import explain
 
-Client = Callable[[str], Any]
+S3_ACTIONS = {
+    "DeleteObjects": "DeleteObject",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjectsV2": "ListBucket",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+}
+"""IAM's names for operations of S3 that it calls otherwise."""
 
 SETTINGS = Settings(image="local/scaler-batch")
+
+KINDS = tuple(kind for kind in Kind if kind is not Kind.REPOSITORY)
+"""What is made where the image is named."""
 
 
 class Interruption(BaseException):
@@ -75,27 +96,6 @@ def before(client: Client) -> Iterator[dict[str, list[str]]]:
     assert everything(client) == found
 
 
-def everything(client: Client) -> dict[str, list[str]]:
-    """Every resource of every service in use. The role that AWS Batch makes for itself belongs to the account."""
-    batch, iam, ec2 = client("batch"), client("iam"), client("ec2")
-    roles = [one for one in iam.list_roles()["Roles"] if not one["Path"].startswith("/aws-service-role/")]
-    lists: dict[str, tuple[list[Any], str]] = {
-        "buckets": (client("s3").list_buckets()["Buckets"], "Name"),
-        "log groups": (client("logs").describe_log_groups()["logGroups"], "logGroupName"),
-        "roles": (roles, "RoleName"),
-        "policies": (iam.list_policies(Scope="Local")["Policies"], "Arn"),
-        "instance profiles": (iam.list_instance_profiles()["InstanceProfiles"], "InstanceProfileName"),
-        "definitions": (batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"], "jobDefinitionArn"),
-        "environments": (batch.describe_compute_environments()["computeEnvironments"], "computeEnvironmentArn"),
-        "queues": (batch.describe_job_queues()["jobQueues"], "jobQueueArn"),
-        "vpcs": (ec2.describe_vpcs()["Vpcs"], "VpcId"),
-        "subnets": (ec2.describe_subnets()["Subnets"], "SubnetId"),
-        "security groups": (ec2.describe_security_groups()["SecurityGroups"], "GroupId"),
-        "instances": (ec2.describe_instances()["Reservations"], "ReservationId"),
-    }
-    return {kind: sorted(one[key] for one in found) for kind, (found, key) in lists.items()}
-
-
 def test_from_nothing_to_everything_and_back(
     aws: LocalAWS, client: Client, session: boto3.Session, files: Files, before: dict[str, list[str]]
 ) -> None:
@@ -128,18 +128,18 @@ def test_other_sizes_change_what_they_are_about_and_are_kept(
     assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
 
 
-@pytest.mark.parametrize("steps", range(1, len(Kind) + 1))
+@pytest.mark.parametrize("steps", range(1, len(KINDS) + 1))
 def test_stopped_after_any_step_the_next_run_completes_it(
     steps: int, aws: LocalAWS, session: boto3.Session, files: Files, before: dict[str, list[str]]
 ) -> None:
     with pytest.raises(Interruption):
         provision(SETTINGS, session, endpoint_url=aws.endpoint_url, files=files, audience=CutsOff(steps))
     made = provision(SETTINGS, session, endpoint_url=aws.endpoint_url, files=files)
-    assert made.changed == tuple(Kind)[steps:]
+    assert made.changed == KINDS[steps:]
     assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, files=files).complete
 
 
-@pytest.mark.parametrize("steps", range(1, len(Kind) + 1))
+@pytest.mark.parametrize("steps", range(1, len(KINDS) + 1))
 def test_stopped_after_any_step_a_cleanup_leaves_nothing(
     steps: int, aws: LocalAWS, session: boto3.Session, files: Files, before: dict[str, list[str]]
 ) -> None:
@@ -149,7 +149,7 @@ def test_stopped_after_any_step_a_cleanup_leaves_nothing(
     assert list(files.config.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("steps", range(1, len(Kind) + 1))
+@pytest.mark.parametrize("steps", range(1, len(KINDS) + 1))
 def test_a_cleanup_stopped_after_any_step_is_completed_by_the_next(
     steps: int, aws: LocalAWS, session: boto3.Session, before: dict[str, list[str]]
 ) -> None:
@@ -157,12 +157,12 @@ def test_a_cleanup_stopped_after_any_step_is_completed_by_the_next(
     with pytest.raises(Interruption):
         cleanup(Target(), session, endpoint_url=aws.endpoint_url, audience=CutsOff(steps))
     report = cleanup(Target(), session, endpoint_url=aws.endpoint_url)
-    assert [kind for kind, _ in report.removed] == list(reversed(Kind))[steps:]
+    assert [kind for kind, _ in report.removed] == list(reversed(KINDS))[steps:]
 
 
 def test_the_command_line_goes_the_same_way(aws: LocalAWS, before: dict[str, list[str]], tmp_path: Path) -> None:
     plan = command(aws, tmp_path, "plan", "--image", "local/scaler-batch", "--json")
-    assert json.loads(plan)["pending"] == len(Kind)
+    assert json.loads(plan)["pending"] == len(KINDS)
     command(aws, tmp_path, "provision", "--image", "local/scaler-batch")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".scaler_aws_batch_config.json", ".scaler_aws_hpc.env"]
     assert "Nothing changed" in command(aws, tmp_path, "provision", "--image", "local/scaler-batch")
@@ -184,6 +184,59 @@ def test_the_definition_starts_the_runner_and_the_bucket_takes_its_objects(
     job = finished(batch, submitted["jobId"])
     assert job["status"] == "FAILED"
     assert job["container"]["exitCode"] == ExitCode.USAGE, "the runner ran, and was given no run"
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+
+
+def test_the_permissions_in_the_documentation_are_all_that_is_needed(aws: LocalAWS, tmp_path: Path) -> None:
+    session = boto3.Session(
+        aws_access_key_id=aws.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    called: set[str] = set()
+    session.events.register("before-call", lambda model, **_: called.add(action_of(model)))
+    made = provision(SETTINGS, session, endpoint_url=aws.endpoint_url)
+    provision(replace(SETTINGS, max_vcpus=8, vcpus=2, tags={"team": "t"}), session, endpoint_url=aws.endpoint_url)
+    for vcpus in (3, 4):
+        provision(replace(SETTINGS, vcpus=vcpus), session, endpoint_url=aws.endpoint_url)
+    patient = Patient(env=tmp_path / "env", endpoint_url=aws.endpoint_url)
+    assert healthy(examine(patient, lambda: session))
+    submitted = aws.client("batch").submit_job(jobName="x", jobQueue=made.job_queue, jobDefinition=made.job_definition)
+    finished(aws.client("batch"), submitted["jobId"])
+    explain(submitted["jobId"], patient, lambda: session)
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "provision.md").read_text()
+    (policy,) = [one for one in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"Sid": "Look"' in one]
+    listed = {action for statement in json.loads(policy)["Statement"] for action in listed_actions(statement)}
+    assert len(called) > 40
+    assert called - listed - {"sts:GetCallerIdentity"} == set(), "that one needs no permission"
+
+
+def action_of(model: Any) -> str:
+    """What IAM calls an operation: mostly as the service does, but for S3."""
+    service = {"service-quotas": "servicequotas"}.get(
+        model.service_model.service_name, model.service_model.service_name
+    )
+    return f"{service}:{S3_ACTIONS.get(model.name, model.name) if service == 's3' else model.name}"
+
+
+def listed_actions(statement: dict[str, Any]) -> list[str]:
+    """The actions of a statement, one or several."""
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else actions
+
+
+def test_why_says_what_a_job_died_of_and_shows_its_log(
+    aws: LocalAWS, client: Client, session: boto3.Session, before: dict[str, list[str]], tmp_path: Path
+) -> None:
+    made = provision(SETTINGS, session, endpoint_url=aws.endpoint_url)
+    batch = client("batch")
+    submitted = batch.submit_job(jobName="by-hand", jobQueue=made.job_queue, jobDefinition=made.job_definition)
+    finished(batch, submitted["jobId"])
+    said = json.loads(command(aws, tmp_path, "why", submitted["jobId"], "--json"))
+    assert said["status"] == "FAILED"
+    assert f"exit code {int(ExitCode.USAGE)}" in said["story"][0]
+    assert any("runner_failed" in line for line in said["log"])
     assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
 
 

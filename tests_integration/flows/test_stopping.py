@@ -99,3 +99,35 @@ def test_a_wrong_name_is_said_at_the_start(cloud: Stack, option: str, complaint:
         with pytest.raises(Exception, match=complaint) as failed:
             stack.start_adapter()
         assert "ended with exit code 1" in str(failed.value)
+
+
+def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again(
+    cloud: Stack, connect: Callable[[Stack], Client], tmp_path: Path
+) -> None:
+    def mark(folder: str, value: int) -> int:
+        import pathlib
+        import time
+
+        while not pathlib.Path(folder, "open").exists():
+            time.sleep(0.05)
+        return value * 2
+
+    with Stack() as stack:
+        first = stack.join(cloud).start_adapter("first adapter")
+        client = connect(stack)
+        futures = [client.submit(mark, str(tmp_path), value) for value in range(60)]
+        while not unfinished(stack):
+            time.sleep(0.05)
+        stack.stop(first, signal.SIGKILL)
+        orphans = unfinished(stack)
+        assert orphans
+
+        stack.start_adapter("second adapter")
+        deadline = time.monotonic() + 60
+        while set(orphans) & set(unfinished(stack)):
+            assert time.monotonic() < deadline, stack.part("second adapter").tail()
+            time.sleep(0.1)
+        (tmp_path / "open").touch()
+        assert [future.result() for future in futures] == [value * 2 for value in range(60)]
+        client.disconnect()
+        assert unfinished(stack) == []

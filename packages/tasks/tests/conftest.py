@@ -6,16 +6,18 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 import pytest
 
 from scaler_batch.payload import Call, RunLocation
+from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.sections import Buffer
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink, Stall
+from scaler_batch.tasks.vocabulary import JobShape
 
 
 class Store(MemoryStore):
@@ -26,7 +28,7 @@ class Store(MemoryStore):
         self.calls: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
 
-    async def put(self, key: str, data: Buffer) -> None:
+    async def put(self, key: str, data: Pieces) -> None:
         self._call("put", key)
         await super().put(key, data)
 
@@ -61,7 +63,10 @@ class Bench:
         grace: float = 0.0,
         faults: Iterable[Fault] = (),
         max_concurrent_jobs: int = 100,
+        tasks_per_job: int | Literal["auto"] = 1,
+        processes: int = 0,
         inline_limit: int = 5604,
+        object_threshold: int = 1024 * 1024,
         transfers: int = 16,
         polling: Polling | None = None,
         backoff: Backoff | None = None,
@@ -75,7 +80,10 @@ class Bench:
                 "queue",
                 "definition",
                 max_concurrent_jobs=max_concurrent_jobs,
+                tasks_per_job=tasks_per_job,
+                processes=processes,
                 inline_limit=inline_limit,
+                object_threshold=object_threshold,
                 transfers=transfers,
                 polling=polling or Polling(),
             ),
@@ -88,9 +96,15 @@ class Bench:
             clock=asyncio.get_running_loop().time,
         )
 
+    @property
+    def shape(self) -> JobShape:
+        """That of tasks that name none."""
+        return self.manager._settings.shape
+
     def request(self, name: str, *arguments: bytes, priority: int = 0) -> TaskRequest:
-        call = Call(name.encode(), b"serializer", b"function", arguments)
-        return self.inputs.request(call, priority=priority)
+        # The pack knows no names; what the fake runs is told apart by an argument of its own.
+        call = Call(b"serializer", b"function", (*arguments, name.encode()))
+        return self.inputs.request(name.encode(), call, priority=priority)
 
     def ask(self, name: str, *arguments: bytes, priority: int = 0) -> TaskRequest:
         """Submit a task, which must be taken on."""
@@ -100,7 +114,9 @@ class Bench:
 
     def names(self, job_id: str) -> list[str]:
         """The tasks of a submission, in order of its jobs."""
-        return [call.task_id.decode() for job in self.jobs.submissions[job_id].jobs for call in job.calls or ()]
+        return [
+            bytes(call.arguments[-1]).decode() for job in self.jobs.submissions[job_id].jobs for call in job.calls or ()
+        ]
 
     def answered(self) -> list[str]:
         """The tasks answered so far, in order."""

@@ -278,7 +278,7 @@ async def test_a_child_and_its_parents_pack_are_removed_after_cancelling(benches
             await bench.submitted(number + 2)
             bench.manager.cancel(b"u%d" % number, force=True)
         await asyncio.sleep(1)
-        assert len(bench.store.objects) < 10
+        assert len(bench.store.objects) < 350, "a thousand keys go at once, of three a task"
 
 
 async def test_many_cancelled_at_once_are_all_ended_and_their_neighbours_answered(benches: Benches):

@@ -18,14 +18,18 @@ pytestmark = pytest.mark.looptime(end=50_000)
 
 Benches = Any
 
-ORIGIN = Origin("job-1", 1, "host", "3.12.0")
+ORIGIN = Origin("job-1", 1, "host", "3.12.0", {})
+
+
+def sealed(*outcomes: Outcome) -> bytes:
+    return b"".join(encode_outcomes(outcomes, ORIGIN))
 
 
 async def test_an_outcome_for_another_task_is_no_answer(benches: Benches):
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.objects["outcomes/1"] = encode_outcomes([Outcome(b"b", Status.SUCCESS, b"?")], ORIGIN)
+        bench.store.objects["outcomes/1/0"] = sealed(Outcome(1, Status.SUCCESS, b"?"))
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
         assert isinstance(error, OutcomeUnreadableError)
@@ -36,10 +40,10 @@ async def test_the_tasks_own_outcome_is_picked_out_of_several(benches: Benches):
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        outcomes = [Outcome(name, Status.SUCCESS, name * 3) for name in (b"b", b"a", b"c")]
-        bench.store.objects["outcomes/1"] = encode_outcomes(outcomes, ORIGIN)
+        outcomes = [Outcome(position, Status.SUCCESS, b"abc"[position : position + 1]) for position in (2, 0, 1)]
+        bench.store.objects["outcomes/1/0"] = sealed(*outcomes)
         await bench.sink.answers(1)
-        assert bench.sink.results[b"a"] == Outcome(b"a", Status.SUCCESS, b"aaa")
+        assert bench.sink.results[b"a"] == Outcome(0, Status.SUCCESS, b"a")
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -48,7 +52,7 @@ async def test_an_unreadable_outcome_is_an_answer_too(benches: Benches, damage: 
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.objects["outcomes/1"] = damage
+        bench.store.objects["outcomes/1/0"] = damage
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
         assert isinstance(error, OutcomeUnreadableError)
@@ -73,7 +77,7 @@ async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches)
         await bench.submitted()
         value = random.Random(1).randbytes(2 * _AT_ONCE)
         bench.jobs.succeed("job-1", value=value)
-        assert len(bench.store.objects["outcomes/1"]) > _AT_ONCE
+        assert len(bench.store.objects["outcomes/1/0"]) > _AT_ONCE
         await bench.sink.answers(1)
         assert bench.sink.results[b"a"].value == value
 

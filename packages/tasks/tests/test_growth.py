@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +49,19 @@ async def test_tasks_cancelled_in_a_queue_that_moves_are_forgotten(benches: Benc
         await bench.sink.answers(5)
         await asyncio.sleep(100)
         assert alive(Task, Submission) == 0
+
+
+async def test_ten_thousand_tasks_in_one_array_take_little_memory(benches: Benches):
+    async with benches(max_concurrent_jobs=10_000) as bench:
+        idle = resident()
+        job_id = await bench.array(9_999)
+        assert len(bench.jobs.submissions[job_id].jobs) == 9_999
+        assert resident() - idle < 150_000_000, "the fake AWS Batch's part of it included"
+        bench.jobs.succeed(job_id, value=b"x")
+        await bench.sink.answers(10_000)
+        assert resident() - idle < 150_000_000
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

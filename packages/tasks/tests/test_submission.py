@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scaler_batch.payload.contract import PACK_IN_STORE, PACK_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
 from scaler_batch.tasks.errors import InputUnavailableError, StorageUnavailableError, SubmitRejectedError
+from scaler_batch.tasks.loading import GRACE
+from scaler_batch.tasks.objects import FRESH, UNUSED
 from scaler_batch.tasks.testing import Reject, Stall
 
 pytestmark = pytest.mark.looptime(end=50_000)
@@ -81,7 +84,7 @@ async def test_a_small_pack_travels_inline_and_touches_no_store(benches: Benches
         bench.ask("a", b"small")
         await bench.submitted()
         assert bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER] != PACK_IN_STORE
-        assert bench.jobs.jobs[0].calls[0].arguments == (b"small",)
+        assert bench.jobs.jobs[0].calls[0].arguments == (b"small", b"a")
         assert not bench.store.objects
         assert not bench.store.calls["put"]
 
@@ -92,7 +95,7 @@ async def test_a_large_pack_is_in_the_store_before_its_job_is_submitted(benches:
         await bench.submitted()
         assert bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER] == PACK_IN_STORE
         assert list(bench.store.objects) == ["packs/1"]
-        assert bench.jobs.jobs[0].calls[0].arguments == (bytes(range(256)) * 3,)
+        assert bench.jobs.jobs[0].calls[0].arguments == (bytes(range(256)) * 3, b"a")
 
 
 async def test_an_input_that_many_tasks_share_is_loaded_once_a_batch_and_packed_once(benches: Benches):
@@ -203,7 +206,7 @@ async def test_a_task_cancelled_while_its_neighbours_inputs_are_loading_is_left_
         bench.manager.submit(slow)
         bench.ask("cancelled")
         bench.jobs.faults[0].until.set()
-        await asyncio.sleep(1)
+        await asyncio.sleep(GRACE / 2)
         bench.manager.cancel(b"cancelled", force=True)
         gate.set()
         await bench.submitted(2)
@@ -227,3 +230,67 @@ async def test_a_task_cancelled_while_its_pack_is_stored_is_never_submitted(benc
         stored.set()
         await asyncio.sleep(1)
         assert not bench.jobs.calls
+
+
+LARGE = bytes(range(256)) * 20
+
+
+async def test_a_large_input_is_stored_by_itself_once_and_outlives_every_submission_that_uses_it(benches: Benches):
+    async with benches(object_threshold=5000, max_concurrent_jobs=1) as bench:
+        for name in "ab":
+            bench.ask(name, LARGE)
+        await bench.submitted(1)
+        [key] = bench.store.objects
+        assert key.startswith("objects/")
+        assert bench.jobs.jobs[0].calls[0].arguments[0] == LARGE
+        bench.jobs.succeed("job-1")
+        await bench.submitted(2)
+        assert bench.jobs.jobs[1].calls[0].arguments[0] == LARGE
+        assert bench.store.calls["put"] == 1
+        assert max(bench.inputs.loads.values()) == 2, "small inputs are asked for each time"
+        assert bench.inputs.loads[bench.request("c", LARGE).arguments[0]] == 1
+
+
+async def test_two_names_for_the_same_data_are_one_object(benches: Benches):
+    async with benches(object_threshold=5000) as bench:
+        request = bench.request("a", LARGE)
+        bench.inputs.objects[b"another name"] = LARGE
+        bench.manager.submit(replace(request, arguments=(request.arguments[0], b"another name")))
+        await bench.submitted(1)
+        assert len(bench.store.objects) == 1
+        assert list(bench.jobs.jobs[0].calls[0].arguments) == [LARGE, LARGE]
+
+
+async def test_the_latest_objects_stay_for_the_next_submission_and_older_ones_are_removed(benches: Benches):
+    async with benches(object_threshold=5000) as bench:
+        for number in range(1, 3 * UNUSED):
+            bench.ask(f"t{number}", LARGE + bytes([number]))
+            await bench.submitted(number)
+            bench.jobs.succeed(f"job-{number}")
+            await bench.sink.answers(number)
+        bench.ask("again", LARGE + bytes([3 * UNUSED - 1]))
+        await bench.submitted(3 * UNUSED)
+        assert bench.store.calls["put"] == 3 * UNUSED - 1
+        bench.ask("anew", LARGE + bytes([1]))
+        await bench.submitted(3 * UNUSED + 1)
+        assert bench.store.calls["put"] == 3 * UNUSED
+
+
+async def test_an_object_is_stored_anew_before_the_buckets_lifecycle_removes_it(benches: Benches):
+    async with benches(object_threshold=5000) as bench:
+        for number in (1, 2):
+            bench.ask(f"t{number}", LARGE)
+            await bench.submitted(number)
+            await asyncio.sleep(FRESH)
+        assert bench.store.calls["put"] == 2
+        assert len(bench.store.objects) == 2
+
+
+async def test_a_large_input_that_cannot_be_stored_fails_the_tasks_that_need_it(benches: Benches):
+    async with benches(object_threshold=5000) as bench:
+        bench.store.broken["put"] = 1
+        bench.ask("a", LARGE)
+        bench.ask("b")
+        await bench.submitted(1)
+        assert bench.names("job-1") == ["b"]
+        assert isinstance(bench.sink.results[b"a"], StorageUnavailableError)

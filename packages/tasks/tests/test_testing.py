@@ -6,6 +6,7 @@ import asyncio
 import math
 import pickle
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from scaler_batch.tasks.testing import (
     MemoryInputs,
     RecordingSink,
     Reject,
+    Spare,
     Stall,
     Throttle,
     Vanish,
@@ -37,8 +39,8 @@ def store() -> MemoryStore:
 
 
 def spec(size: int = 1, *, name: str = "name", timeout: int = 60, sequence: int = 1, argument: bytes = b"a") -> JobSpec:
-    pack = encode_pack([[Call(b"%d" % number, b"s", b"f", (argument,))] for number in range(size)])
-    inline = place(pack, inline_limit=len(pack)).parameter
+    pack = encode_pack([[Call(b"s", b"f", (argument, b"%d" % number))] for number in range(size)])
+    inline = place(pack, inline_limit=pack.size).parameter
     parameters = {"run": "s3://b/r?region=x", "sequence": str(sequence), "pack": inline}
     return JobSpec(name, JobShape("queue", "definition", timeout), parameters, size)
 
@@ -87,7 +89,7 @@ async def test_a_job_without_its_pack_fails_as_the_runner_does(store: MemoryStor
 async def test_children_hold_their_own_calls_and_report_by_their_place(store: MemoryStore):
     jobs = FakeJobService(store)
     job_id = await jobs.submit(spec(3))
-    assert [[call.task_id for call in job.calls or ()] for job in jobs.jobs] == [[b"0"], [b"1"], [b"2"]]
+    assert [[call.arguments[1] for call in job.calls or ()] for job in jobs.jobs] == [[b"0"], [b"1"], [b"2"]]
     jobs.start(job_id)
     jobs.die(job_id, 1, exit_code=137, reason="OutOfMemoryError")
     assert (await jobs.describe([job_id]))[job_id] == JobReport(job_id, JobStatus.PENDING, failed_children=1)
@@ -104,7 +106,7 @@ async def test_an_array_whose_children_all_succeed_succeeds(store: MemoryStore):
     job_id = await jobs.submit(spec(2))
     jobs.succeed(job_id)
     assert (await jobs.describe([job_id]))[job_id].status is JobStatus.SUCCEEDED
-    assert sorted(store.objects) == ["outcomes/1.0", "outcomes/1.1"]
+    assert sorted(store.objects) == ["outcomes/1.0/0", "outcomes/1.1/0"]
 
 
 async def test_the_first_outcome_stands(store: MemoryStore):
@@ -113,7 +115,7 @@ async def test_the_first_outcome_stands(store: MemoryStore):
     jobs.publish(job_id, value=b"first")
     jobs.succeed(job_id, value=b"second")
     jobs.die(job_id)
-    (outcome,), origin = decode_outcomes(store.objects["outcomes/1"])
+    (outcome,), origin = decode_outcomes(store.objects["outcomes/1/0"])
     assert (outcome.status, bytes(outcome.value)) == (Status.SUCCESS, b"first")
     assert origin.job == "job-1"
     assert (await jobs.describe([job_id]))[job_id].status is JobStatus.SUCCEEDED, "over is over"
@@ -121,9 +123,9 @@ async def test_the_first_outcome_stands(store: MemoryStore):
 
 async def test_a_function_is_run_for_every_call(store: MemoryStore):
     def run(call: Call) -> bytes:
-        if call.task_id == b"1":
+        if call.arguments[1] == b"1":
             raise KeyError("one")
-        if call.task_id == b"2":
+        if call.arguments[1] == b"2":
             raise SystemExit(3)
         return bytes(call.arguments[0]) * 2
 
@@ -133,9 +135,9 @@ async def test_a_function_is_run_for_every_call(store: MemoryStore):
     await asyncio.sleep(4.9)
     assert not store.objects
     await asyncio.sleep(0.2)
-    assert sorted(store.objects) == ["outcomes/1.0", "outcomes/1.1"]
-    assert bytes(decode_outcomes(store.objects["outcomes/1.0"])[0][0].value) == b"aa"
-    assert decode_outcomes(store.objects["outcomes/1.1"])[0][0].status is Status.RAISED
+    assert sorted(store.objects) == ["outcomes/1.0/0", "outcomes/1.1/0"]
+    assert bytes(decode_outcomes(store.objects["outcomes/1.0/0"])[0][0].value) == b"aa"
+    assert decode_outcomes(store.objects["outcomes/1.1/0"])[0][0].status is Status.RAISED
     (dead,) = await jobs.failed_children(job_id)
     assert (dead.index, dead.exit_code) == (2, 3)
     assert jobs.active == 0
@@ -244,8 +246,8 @@ async def test_waiting_for_submissions_ends_with_the_last_of_them(store: MemoryS
 
 async def test_inputs_are_held_once_and_missing_ones_said_so():
     inputs = MemoryInputs()
-    one = inputs.request(Call(b"1", b"s", b"f", (b"shared", b"one")), priority=3, context="seen again")
-    two = inputs.request(Call(b"2", b"s", b"f", (b"shared", b"two")))
+    one = inputs.request(b"1", Call(b"s", b"f", (b"shared", b"one")), priority=3, context="seen again")
+    two = inputs.request(b"2", Call(b"s", b"f", (b"shared", b"two")))
     assert one.arguments[0] == two.arguments[0]
     assert one.arguments[1] != two.arguments[1]
     assert (one.priority, one.context) == (3, "seen again")
@@ -257,7 +259,7 @@ async def test_inputs_are_held_once_and_missing_ones_said_so():
 
 async def test_an_input_can_take_its_time():
     inputs = MemoryInputs()
-    request = inputs.request(Call(b"1", b"s", b"f"))
+    request = inputs.request(b"1", Call(b"s", b"f"))
     gate = inputs.slow[request.function] = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         load = group.create_task(inputs.load(request.function))
@@ -277,3 +279,57 @@ async def test_a_second_ending_of_a_request_is_an_error(first: str, second: str)
         getattr(sink, second)(request, "result")
     getattr(sink, second)(again, "result")
     assert len(sink.announced) + len(sink.discarded) == 2
+
+
+async def test_many_jobs_are_ended_fifty_a_request(store: MemoryStore):
+    jobs = FakeJobService(store, faults=[Spare(job_id="job-1")])
+    for sequence in range(1, 4):
+        await jobs.submit(spec(sequence=sequence))
+    ids = ["job-1", "job-2", *(f"unknown-{number}" for number in range(60))]
+    assert await jobs.terminate_many(ids, "enough") == ["job-1"]
+    assert await jobs.terminate_many(["job-1"], "enough") == []
+    await asyncio.sleep(0.1)
+    assert jobs.calls["terminate_many"] == 3
+    assert [job.status for job in jobs.jobs] == [JobStatus.FAILED, JobStatus.FAILED, JobStatus.RUNNABLE]
+    report = (await jobs.describe(["job-1"]))["job-1"]
+    assert (report.terminated, report.status_reason) == (True, "enough")
+
+
+async def test_a_job_that_was_over_is_not_ended_by_whoever_asks_for_it(store: MemoryStore):
+    jobs = FakeJobService(store)
+    job_id = await jobs.submit(spec())
+    jobs.die(job_id)
+    await jobs.terminate(job_id, "late")
+    await asyncio.sleep(0.1)
+    assert not (await jobs.describe([job_id]))[job_id].terminated
+
+
+async def test_jobs_that_are_not_over_are_found_by_the_beginning_of_their_names(store: MemoryStore):
+    jobs = FakeJobService(store)
+    for sequence, name in enumerate(("run-1", "run-2", "Run-3", "other"), 1):
+        await jobs.submit(spec(name=name, sequence=sequence))
+    jobs.die("job-2")
+    assert await jobs.named("run-", "queue") == ["job-1"]
+    assert await jobs.named("run-", "elsewhere") == []
+
+
+async def test_the_log_of_a_job_that_ran_can_be_read_from_its_end(store: MemoryStore):
+    jobs = FakeJobService(store)
+    job_id = await jobs.submit(spec(2))
+    child = f"{job_id}:1"
+    jobs.logs[child] = ["one", "two", "three"]
+    assert await jobs.tail((await jobs.describe([child]))[child], 2) == ()
+    jobs.die(job_id)
+    report = (await jobs.describe([child]))[child]
+    assert (report.index, report.attempt) == (1, 1)
+    assert await jobs.tail(report, 2) == ("two", "three")
+    (first, _) = await jobs.failed_children(job_id)
+    assert await jobs.tail(first, 2) == (), "a listing names no log"
+
+
+@pytest.mark.parametrize("attempts", [0, 11])
+async def test_attempts_are_one_to_ten(store: MemoryStore, attempts: int):
+    plain = spec()
+    job = replace(plain, shape=replace(plain.shape, attempts=attempts))
+    with pytest.raises(ServiceError, match="attempts"):
+        await FakeJobService(store).submit(job)

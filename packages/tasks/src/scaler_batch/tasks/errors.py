@@ -12,8 +12,22 @@
         ├── SubmitRejectedError
         ├── StorageUnavailableError
         ├── OutcomeUnreadableError
-        └── JobFailedError
+        └── JobFailedError       its job ended without an outcome, in a way that no class below names
+            ├── JobOutOfMemoryError
+            ├── JobTimeoutError
+            ├── SpotReclaimedError
+            ├── InterruptedJobError
+            ├── ImagePullError
+            ├── ContainerStartError
+            ├── UnschedulableError
+            ├── OverridesTooLargeError
+            ├── EnvironmentMismatchError
+            ├── JobInputMissingError
+            ├── JobStorageError
+            ├── OutcomeMissingError
             └── JobLostError
+
+What is said to users, and which of these a dead job is, stands in :mod:`~scaler_batch.tasks.causes`.
 """
 
 from __future__ import annotations
@@ -37,12 +51,14 @@ class ServiceError(TasksError):
     Attributes:
         retryable: Whether the same call may work later.
         ambiguous: Whether the call may have had its effect although no answer came.
+        code: AWS's name for the error, such as ``ClientException``; empty where AWS did not answer.
     """
 
-    def __init__(self, message: str, *, retryable: bool, ambiguous: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool, ambiguous: bool = False, code: str = "") -> None:
         super().__init__(message)
         self.retryable = retryable
         self.ambiguous = ambiguous
+        self.code = code
 
 
 class InputError(TasksError):
@@ -50,7 +66,21 @@ class InputError(TasksError):
 
 
 class TaskFailedError(TasksError):
-    """Why a task has no outcome. Its text is what the user reads, so it says what to do."""
+    """Why a task has no outcome. Its text is what the user reads, so it says what to do.
+
+    Attributes:
+        job_id: AWS Batch's id of the job; empty where there was none.
+        attempt: How many attempts were made; 0 where AWS Batch did not say.
+        exit_code: The container's, if it came that far.
+        reason: What AWS says, container and job together.
+        log_tail: The last lines of the job's log, where they could be had.
+    """
+
+    job_id: str = ""
+    attempt: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    log_tail: tuple[str, ...] = ()
 
 
 class InputUnavailableError(TaskFailedError):
@@ -70,21 +100,72 @@ class OutcomeUnreadableError(TaskFailedError):
 
 
 class JobFailedError(TaskFailedError):
-    """The job ended without an outcome.
+    """The job ended without an outcome."""
 
-    Attributes:
-        job_id: AWS Batch's id of the job.
-        attempt: How many attempts were made; 0 where AWS Batch did not say.
-        exit_code: The container's, if it came that far.
-        reason: What AWS says, container and job together.
-    """
-
-    def __init__(self, message: str, *, job_id: str, attempt: int, exit_code: int | None, reason: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_id: str,
+        attempt: int,
+        exit_code: int | None,
+        reason: str,
+        log_tail: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.job_id = job_id
         self.attempt = attempt
         self.exit_code = exit_code
         self.reason = reason
+        self.log_tail = log_tail
+
+
+class JobOutOfMemoryError(JobFailedError):
+    """The container used more memory than it may."""
+
+
+class JobTimeoutError(JobFailedError):
+    """The attempt took longer than the job's timeout."""
+
+
+class SpotReclaimedError(JobFailedError):
+    """AWS took the machine away, in every attempt."""
+
+
+class InterruptedJobError(JobFailedError):
+    """Somebody or something ended the job before it was done."""
+
+
+class ImagePullError(JobFailedError):
+    """The container image could not be fetched."""
+
+
+class ContainerStartError(JobFailedError):
+    """The image is there, and its container could not be started."""
+
+
+class UnschedulableError(JobFailedError):
+    """There is no machine for the job, and as things are there will be none."""
+
+
+class OverridesTooLargeError(JobFailedError):
+    """AWS took the job and then found its parameters too long."""
+
+
+class EnvironmentMismatchError(JobFailedError):
+    """The runner in the image does not understand what the worker wrote."""
+
+
+class JobInputMissingError(JobFailedError):
+    """The runner did not find the task's data in S3."""
+
+
+class JobStorageError(JobFailedError):
+    """The runner could not read from S3 or write to it."""
+
+
+class OutcomeMissingError(JobFailedError):
+    """The job ended well and left no outcome."""
 
 
 class JobLostError(JobFailedError):

@@ -1,52 +1,75 @@
-"""From what AWS says of a dead job to what its user reads."""
+"""From what AWS says of a dead job to what its user reads.
+
+One line of what happened and what to do, then the facts, then the end of the job's log. Which error a job's end
+becomes, and what is said of it, stands in the table of :mod:`~scaler_batch.tasks.causes`.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, TypeVar
 
-from scaler_batch.payload.contract import ExitCode
-from scaler_batch.tasks.errors import JobFailedError, JobLostError
-from scaler_batch.tasks.vocabulary import JobReport
+from scaler_batch.tasks.causes import Sign, cause_of
+from scaler_batch.tasks.errors import JobFailedError, JobLostError, UnschedulableError
+from scaler_batch.tasks.vocabulary import JobReport, JobStatus
 
-_EXITS: Final = {
-    ExitCode.PUBLISHED: "it ended well and left nothing in S3: is the job definition the one that was provisioned, and "
-    "does its role write to this bucket?",
-    ExitCode.USAGE: "its command line is not the one this version writes: provision the job definition again",
-    ExitCode.BAD_PACK: "it could not read the task: install the same release in the worker and in the container image",
-    ExitCode.NO_INPUT: "the task's data was not in S3: is the bucket's lifecycle shorter than the queue's backlog?",
-    ExitCode.STORE_UNAVAILABLE: "it could not reach S3: check the job role's permissions and the network",
-    ExitCode.INTERRUPTED: "it was told to stop before the task ended: a timeout, a termination, or a reclaimed host",
-    137: "it was killed, most often for using more memory than the job definition allows",
-}
+_E = TypeVar("_E", bound=JobFailedError)
+
+LOG_LINES: Final = 50
+"""Lines of a job's log that an error carries at most."""
+
+LOG_LINE: Final = 1000
+"""Characters of one such line at most: an event of CloudWatch Logs can have a million, and a client gets them all."""
+
+_LOST: Final = "AWS Batch does not know it any more"
+
+_HOPELESS: Final = Sign(status_reason="MISCONFIGURATION:*", status=JobStatus.RUNNABLE)
 
 
 def job_failed(report: JobReport) -> JobFailedError:
     """Explain a job that ended without an outcome."""
-    said = [text for text in (report.status_reason, report.reason) if text]
-    reason = "; ".join(said) or f"AWS Batch says {report.status} and nothing else"
-    facts = [f"AWS Batch job failed: {reason}"]
-    if report.exit_code is not None:
-        hint = _EXITS.get(report.exit_code)
-        facts.append(f"exit code {report.exit_code}" + (f": {hint}" if hint else ""))
-    facts.append(f"job {report.job_id}" + (f", attempt {report.attempt}" if report.attempt else ""))
-    if report.log_stream:
-        facts.append(f"log stream {report.log_stream}")
-    return JobFailedError(
-        " | ".join(facts),
-        job_id=report.job_id,
-        attempt=report.attempt,
-        exit_code=report.exit_code,
-        reason=reason,
-    )
+    cause = cause_of(report)
+    return _explained(cause.error, cause.headline, report, _said(report))
 
 
 def job_lost(job_id: str) -> JobLostError:
     """Explain a job that AWS Batch does not know any more."""
-    reason = "AWS Batch does not know the job any more"
-    return JobLostError(
-        f"{reason}: job {job_id} ended unseen, or was removed. Submit the task again",
-        job_id=job_id,
-        attempt=0,
-        exit_code=None,
+    headline = f"{_LOST}. It ended unseen, or was removed. Submit the task again."
+    return _explained(JobLostError, headline, JobReport(job_id, JobStatus.FAILED), _LOST)
+
+
+def unschedulable(report: JobReport) -> UnschedulableError | None:
+    """Explain a job that waits and will never run; ``None`` where there is hope, as for want of capacity."""
+    if not _HOPELESS.fits(report):
+        return None
+    return _explained(UnschedulableError, cause_of(report).headline, report, _said(report))
+
+
+def _explained(kind: type[_E], headline: str, report: JobReport, reason: str) -> _E:
+    tail = tuple(line[:LOG_LINE] for line in report.log_tail[-LOG_LINES:])
+    log = ["", "Last lines of the log:", *tail] if tail else []
+    return kind(
+        "\n".join([f"AWS Batch job failed: {headline}", *_facts(report, reason), *log]),
+        job_id=report.job_id,
+        attempt=report.attempt,
+        exit_code=report.exit_code,
         reason=reason,
+        log_tail=tail,
     )
+
+
+def _facts(report: JobReport, reason: str) -> Iterator[str]:
+    """What is known of the job, a line each."""
+    yield f"job: {report.job_id}"
+    if report.attempt:
+        yield f"attempt: {report.attempt}"
+    if report.exit_code is not None:
+        yield f"exit code: {report.exit_code}"
+    yield f"reason: {reason}"
+    if report.log_stream:
+        yield f"log: {report.log_stream} in {report.log_group}"
+
+
+def _said(report: JobReport) -> str:
+    said = [text for text in (report.status_reason, report.reason) if text]
+    return "; ".join(said) or f"AWS Batch says {report.status} and nothing else"

@@ -1,7 +1,7 @@
-"""Which of our jobs AWS Batch may still be running.
+"""Which of our jobs AWS Batch may still be running, and which tasks each of them runs.
 
-The ledger owns tasks, the flight owns jobs: a job is *open* from the moment its SubmitJob returned until its outcome
-was seen, it was found dead, or somebody asked Batch to end it. Jobs of one submission share one id at Batch and one
+The ledger owns tasks, the flight owns jobs: a job is *open* from the moment its SubmitJob returned until its tasks are
+answered, it was found dead, or somebody asked Batch to end it. Jobs of one submission share one id at Batch and one
 number in the run; a job is named by its :class:`~.vocabulary.JobRef`.
 """
 
@@ -10,56 +10,67 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from scaler_batch.tasks.errors import TaskFailedError
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobRef
+from scaler_batch.tasks.vocabulary import JobRef, JobShape
+
+
+class Job:
+    """One container's run: a bundle of tasks.
+
+    Attributes:
+        ref: Which job.
+        submission: What it was submitted with.
+        size: How many tasks it has.
+        unanswered: The tasks that are to be answered by it, by position.
+        seen: Keys of its outcomes that were seen.
+        fetching: How many of those are not read yet.
+        verdict: Why it will answer no more; ``None`` while it may.
+        trouble: Why an answer that it gave cannot be read.
+    """
+
+    __slots__ = ("fetching", "ref", "seen", "size", "submission", "trouble", "unanswered", "verdict")
+
+    def __init__(self, ref: JobRef, submission: Submission, tasks: Sequence[Task]) -> None:
+        self.ref = ref
+        self.submission = submission
+        self.size = len(tasks)
+        self.unanswered = dict(enumerate(tasks))
+        self.seen: set[str] = set()
+        self.fetching = 0
+        self.verdict: TaskFailedError | None = None
+        self.trouble: TaskFailedError | None = None
+
+    @property
+    def job_id(self) -> str:
+        """What AWS Batch calls it."""
+        parent = self.submission.job_id
+        return parent if self.ref.index is None else f"{parent}:{self.ref.index}"
 
 
 class Submission:
-    """One SubmitJob that worked: a single job, or an array of as many jobs as tasks.
+    """One SubmitJob that worked: a single job, or an array.
 
     Attributes:
         sequence: Its number in the run.
         job_id: AWS Batch's id; the parent's for an array.
+        shape: What its jobs were told.
+        jobs: Those that are open.
         failures_seen: How many failed children have been looked at.
         missing_since: When Batch first did not know the job, on the manager's clock.
+        checked_at: When Batch was last asked, on the manager's clock.
     """
 
-    def __init__(self, sequence: int, job_id: str, tasks: Sequence[Task]) -> None:
+    def __init__(self, sequence: int, job_id: str, shape: JobShape, bundles: Sequence[Sequence[Task]]) -> None:
         self.sequence = sequence
         self.job_id = job_id
+        self.shape = shape
         self.failures_seen = 0
         self.missing_since: float | None = None
-        self._is_array = len(tasks) > 1
-        self._open = {self._ref(position): task for position, task in enumerate(tasks)}
-
-    def _ref(self, position: int) -> JobRef:
-        return JobRef(self.sequence, position if self._is_array else None)
-
-    @property
-    def is_array(self) -> bool:
-        """Whether there are children."""
-        return self._is_array
-
-    @property
-    def open_jobs(self) -> dict[JobRef, Task]:
-        """The jobs that Batch may still be running, with their tasks."""
-        return dict(self._open)
-
-    def id_of(self, ref: JobRef) -> str:
-        """What AWS Batch calls one of the jobs."""
-        return self.job_id if ref.index is None else f"{self.job_id}:{ref.index}"
-
-    def find(self, ref: JobRef) -> Task | None:
-        """The task of a job that is open."""
-        return self._open.get(ref)
-
-    def close(self, ref: JobRef) -> Task | None:
-        """Take note that a job is over, or as good as over."""
-        return self._open.pop(ref, None)
-
-    def __bool__(self) -> bool:
-        """Whether any job is open."""
-        return bool(self._open)
+        self.checked_at = 0.0
+        array = len(bundles) > 1
+        refs = [JobRef(sequence, place if array else None) for place in range(len(bundles))]
+        self.jobs = {ref: Job(ref, self, bundle) for ref, bundle in zip(refs, bundles, strict=True)}
 
 
 class Flight:
@@ -70,37 +81,40 @@ class Flight:
 
     Attributes:
         launched: Set whenever a submission is added; the watcher clears it.
+        open: How many jobs are open.
     """
 
     def __init__(self, landed: Callable[[int], None]) -> None:
         self._landed = landed
         self._submissions: dict[int, Submission] = {}
         self.launched = asyncio.Event()
+        self.open = 0
 
     def add(self, submission: Submission) -> None:
         """Take note of jobs that have just been submitted."""
         self._submissions[submission.sequence] = submission
+        self.open += len(submission.jobs)
         self.launched.set()
 
-    def is_open(self, ref: JobRef) -> bool:
-        """Whether Batch may still be running the job."""
+    def find(self, ref: JobRef) -> Job | None:
+        """A job that is open."""
         submission = self._submissions.get(ref.sequence)
-        return submission is not None and submission.find(ref) is not None
+        return submission.jobs.get(ref) if submission else None
 
-    def close(self, ref: JobRef) -> tuple[Submission, Task] | None:
-        """Take note that a job is over; ``None`` where that was known."""
-        submission = self._submissions.get(ref.sequence)
-        task = submission.close(ref) if submission else None
-        if submission is None or task is None:
-            return None
-        if not submission:
-            del self._submissions[ref.sequence]
-            self._landed(ref.sequence)
-        return submission, task
+    def close(self, job: Job) -> bool:
+        """Take note that a job is over; ``False`` where that was known."""
+        submission = job.submission
+        if submission.jobs.pop(job.ref, None) is None:
+            return False
+        self.open -= 1
+        if not submission.jobs:
+            del self._submissions[submission.sequence]
+            self._landed(submission.sequence)
+        return True
 
-    def holds(self, submission: Submission) -> bool:
-        """Whether any job of the submission is open."""
-        return submission.sequence in self._submissions
+    def holds(self, sequence: int) -> bool:
+        """Whether any job of a submission is open."""
+        return sequence in self._submissions
 
     def __iter__(self) -> Iterator[Submission]:
         """All submissions with open jobs, oldest first."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.keys import OUTCOMES, PACKS
+from scaler_batch.payload.keys import OBJECTS, OUTCOMES, PACKS
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Janitor:
         """Remove everything that the run has written."""
         self._keys = []
         try:
-            keys = [*await self._store.list(OUTCOMES), *await self._store.list(PACKS)]
+            keys = [key for folder in (OUTCOMES, PACKS, OBJECTS) for key in await self._store.list(folder)]
         except StoreError as error:
             logger.warning("the run's objects could not be listed; the bucket's lifecycle will remove them: %s", error)
         else:

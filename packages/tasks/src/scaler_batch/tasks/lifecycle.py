@@ -11,6 +11,8 @@ is what "answered exactly once" rests on: :meth:`finish` says yes once, and only
 
     QUEUED ──► SUBMITTING ──► RUNNING ──► COLLECTING ──► REPLYING ──► (finished)
        └───────────┴─────────────┴─────────── failed ───────┘
+    SUBMITTING ──► QUEUED   its inputs are late, or too many at once
+    RUNNING ──► QUEUED      the job that ran it among others died before its turn
     any stage ──► (dropped: cancelled)
 
 A task that was dropped may be admitted again under the same id, as schedulers do. Stages therefore hold the
@@ -40,8 +42,8 @@ class Stage(Enum):
 
 MOVES: Final[Mapping[Stage, frozenset[Stage]]] = {
     Stage.QUEUED: frozenset({Stage.SUBMITTING, Stage.REPLYING}),
-    Stage.SUBMITTING: frozenset({Stage.RUNNING, Stage.REPLYING}),
-    Stage.RUNNING: frozenset({Stage.COLLECTING, Stage.REPLYING}),
+    Stage.SUBMITTING: frozenset({Stage.RUNNING, Stage.REPLYING, Stage.QUEUED}),
+    Stage.RUNNING: frozenset({Stage.COLLECTING, Stage.REPLYING, Stage.QUEUED}),
     Stage.COLLECTING: frozenset({Stage.REPLYING}),
     Stage.REPLYING: frozenset(),
 }
@@ -54,14 +56,18 @@ class Task:
         request: What was asked.
         admitted_at: When, on the manager's clock, in seconds.
         job: The job that runs it, from submission on. Written by the submitting stage.
+        position: Its place among the tasks of that job.
+        alone: Whether it has to have a job for itself, because one that it shared died.
     """
 
-    __slots__ = ("_stage", "admitted_at", "job", "request")
+    __slots__ = ("_stage", "admitted_at", "alone", "job", "position", "request")
 
     def __init__(self, request: TaskRequest, admitted_at: float) -> None:
         self.request = request
         self.admitted_at = admitted_at
         self.job: JobRef | None = None
+        self.position = 0
+        self.alone = False
         self._stage = Stage.QUEUED
 
     @property

@@ -2,9 +2,9 @@
 
 ::
 
-    submit ─► backlog ─► Submitter ─► AWS Batch … S3 ─► Watcher ─► Collector ─► Replies ─► sink
-                  ▲          ▲                            │ died          cancelled: Canceller ends the job
-                  └──────────┴──────── slots freed ◄──────┘
+    submit ─► backlog ─► Loader, Submitter ─► AWS Batch … S3 ─► Watcher ─► Collector ─► Replies ─► sink
+                  ▲               ▲                               │ died       │  cancelled: Canceller ends the job
+                  └── once more ──┴────────── slots freed ◄───────┴────────────┘
 
 Every stage is a coroutine under one task group. They share the ledger, which knows where each task is, and the flight,
 which knows which jobs may be running. A stage that crashes takes the manager down with it: a task manager with a stage
@@ -18,27 +18,30 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from scaler_batch.payload import RunLocation, Store
+from scaler_batch.payload import Outcome, RunLocation, Store
 from scaler_batch.payload.keys import pack_key
+from scaler_batch.tasks.accounting import CountedStore, Tally
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.cancellation import Canceller
 from scaler_batch.tasks.collection import Collector
 from scaler_batch.tasks.errors import TasksError
-from scaler_batch.tasks.flight import Flight
+from scaler_batch.tasks.flight import Flight, Job
 from scaler_batch.tasks.janitor import Janitor
-from scaler_batch.tasks.lifecycle import Ledger, Stage
+from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
+from scaler_batch.tasks.loading import Loader
 from scaler_batch.tasks.monitoring import Watcher
+from scaler_batch.tasks.objects import Objects
 from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.settings import TaskManagerSettings
-from scaler_batch.tasks.stopping import end_all
+from scaler_batch.tasks.stopping import end_all, end_unresolved
 from scaler_batch.tasks.submission import Submitter
-from scaler_batch.tasks.vocabulary import TaskRequest, Verdict
+from scaler_batch.tasks.vocabulary import Result, TaskRequest, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +56,20 @@ class Snapshot:
     Attributes:
         stages: How many tasks stand at each stage.
         oldest: Seconds since the oldest task was admitted; 0 without tasks.
+        jobs: How many jobs AWS Batch may be running.
+        answers: How many tasks were answered, by the outcome's status or the failure's class.
+        calls: How many requests were made, by operation.
+        sent: Bytes put into S3.
+        received: Bytes fetched from S3.
     """
 
     stages: dict[Stage, int]
     oldest: float
+    jobs: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    sent: int = 0
+    received: int = 0
 
     @property
     def tasks(self) -> int:
@@ -96,26 +109,39 @@ class AWSHPCTaskManager:
         self._clock = clock
         self._jobs = jobs
         self._accepting = False
-        self._backlog = Backlog()
+        self._backlog = Backlog(settings.shape)
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._ledger = Ledger()
+        self._tally = Tally()
+        store = CountedStore(store, self._tally)
         backoff = backoff or Backoff()
         self._janitor = Janitor(store)
-        self._flight = Flight(landed=lambda sequence: self._janitor.discard(pack_key(sequence)))
-        self._replies = Replies(self._ledger, sink, settings.transfers, self._answered)
-        self._collector = Collector(self._ledger, store, self._replies, self._janitor)
+        self._objects = Objects(store, self._janitor, clock, settings.object_threshold)
+        self._flight = Flight(landed=self._landed)
+        self._replies = Replies(self._ledger, sink, settings.transfers, self._announced)
+        self._loader = Loader(inputs, self._objects, self._ledger, self._replies, self._queue, settings.transfers)
         self._canceller = Canceller(self._ledger, self._flight, jobs, self._janitor, backoff)
+        self._collector = Collector(
+            self._ledger,
+            self._flight,
+            store,
+            self._replies,
+            self._janitor,
+            learn=self._learn,
+            again=self._queue,
+            freed=self._work.set,
+        )
         self._watcher = Watcher(
             settings.polling,
-            ledger=self._ledger,
             flight=self._flight,
             store=store,
             jobs=jobs,
             collector=self._collector,
-            replies=self._replies,
             end=self._canceller.end,
             freed=self._work.set,
+            running=lambda: self._ledger.count(Stage.RUNNING),
+            discard=self._janitor.discard,
             clock=clock,
         )
         self._submitter = Submitter(
@@ -128,9 +154,11 @@ class AWSHPCTaskManager:
             replies=self._replies,
             jobs=jobs,
             store=store,
-            inputs=inputs,
+            loader=self._loader,
+            objects=self._objects,
             abandon=self._canceller.abandon,
             backoff=backoff,
+            clock=clock,
         )
         self._stack = AsyncExitStack()
         self._stages: list[asyncio.Task[None]] = []
@@ -140,6 +168,7 @@ class AWSHPCTaskManager:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         transfers = range(self._settings.transfers)
         stages = [
+            self._loader.run(),
             self._submitter.run(),
             self._watcher.run(),
             self._janitor.run(),
@@ -174,9 +203,8 @@ class AWSHPCTaskManager:
         task = self._ledger.admit(request, self._clock())
         if task is None:
             return False
-        self._backlog.put(task)
         self._empty.clear()
-        self._work.set()
+        self._queue(task)
         return True
 
     def cancel(self, task_id: bytes, *, force: bool) -> Verdict:
@@ -212,6 +240,7 @@ class AWSHPCTaskManager:
                 await self._submitter.settle()
                 self._forget(*Stage)
                 await end_all(self._flight, self._canceller, self._jobs)
+                await end_unresolved(self._submitter.unresolved, self._jobs)
                 ended = True
                 await self._janitor.purge()
         except TimeoutError:
@@ -225,13 +254,37 @@ class AWSHPCTaskManager:
         """Look at the manager."""
         first = next(iter(self._ledger), None)
         oldest = self._clock() - first.admitted_at if first else 0.0
-        return Snapshot({stage: self._ledger.count(stage) for stage in Stage}, oldest)
+        return Snapshot(
+            {stage: self._ledger.count(stage) for stage in Stage},
+            oldest,
+            jobs=self._flight.open,
+            answers=dict(self._tally.answers),
+            calls={**self._tally.calls, **self._jobs.calls},
+            sent=self._tally.sent,
+            received=self._tally.received,
+        )
+
+    def _queue(self, task: Task) -> None:
+        self._backlog.put(task)
+        self._work.set()
+
+    def _learn(self, job: Job, outcome: Outcome) -> None:
+        self._submitter.pace(job.submission.shape).learn(outcome.usage.wall)
+
+    def _announced(self, result: Result) -> None:
+        self._tally.note(result)
+        self._answered()
 
     def _forget(self, *stages: Stage) -> None:
         for task in self._ledger:
             if task.stage in stages:
                 self._ledger.drop(task)
         self._answered()
+
+    def _landed(self, sequence: int) -> None:
+        """Nothing needs a submission's inputs once its last job is over."""
+        self._janitor.discard(pack_key(sequence))
+        self._objects.release(sequence)
 
     def _answered(self) -> None:
         if not len(self._ledger):

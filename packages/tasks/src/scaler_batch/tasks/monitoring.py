@@ -2,10 +2,11 @@
 
 Two questions, asked apart. *What is new?* is one listing of the run's outcomes, a thousand keys a call, however many
 jobs there are. *Who died?* goes to AWS Batch, more rarely: one DescribeJobs for a hundred singles and array parents,
-then ListJobs for the failed children of an array only. No call per job, no coroutine per job.
+those that were asked for longest ago, then ListJobs for the failed children of an array only. No call per job, no
+coroutine per job.
 
 A job that Batch calls over has published before it ended, and S3 shows what was put. So whoever is found over is
-answered from one more listing, and only a job that is not in it has failed.
+answered from one more listing, and only what is not in it has failed.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.payload.keys import OUTCOMES, parse_outcome_key
+from scaler_batch.tasks.autopsy import Autopsy
 from scaler_batch.tasks.collection import Collector
 from scaler_batch.tasks.errors import JobFailedError, ServiceError
-from scaler_batch.tasks.failures import job_failed, job_lost
-from scaler_batch.tasks.flight import Flight, Submission
-from scaler_batch.tasks.lifecycle import Ledger, Stage
+from scaler_batch.tasks.failures import job_lost, unschedulable
+from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.ports import JobService
-from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.settings import Polling
 from scaler_batch.tasks.vocabulary import JobRef, JobReport
 
 logger = logging.getLogger(__name__)
 
-Dead = list[tuple[JobRef, JobFailedError]]
-"""Jobs that are over, with what to say of those that left no outcome."""
+_ASKED: Final = 100
+"""Submissions asked for at a time: one DescribeJobs."""
+
+Dead = list[tuple[Job, JobReport | JobFailedError]]
+"""Jobs that are over, with what Batch says of them or what there is to say."""
 
 
 class Watcher:
@@ -42,28 +46,30 @@ class Watcher:
     def __init__(
         self,
         polling: Polling,
-        ledger: Ledger,
         flight: Flight,
         store: Store,
         jobs: JobService,
         collector: Collector,
-        replies: Replies,
         end: Callable[[str], None],
         freed: Callable[[], None],
+        running: Callable[[], int],
+        discard: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._polling = polling
-        self._ledger = ledger
         self._flight = flight
         self._store = store
         self._jobs = jobs
         self._collector = collector
-        self._replies = replies
+        self._autopsy = Autopsy(jobs)
         self._end = end
         self._freed = freed
+        self._running = running
+        self._discard = discard
         self._clock = clock
         self._last_event = clock()
         self._next_checkup = math.inf
+        self._interruptions: set[str] = set()
 
     async def run(self) -> None:
         """Watch for as long as the manager lives; without open jobs, wait without looking."""
@@ -84,11 +90,16 @@ class Watcher:
         if self._flight.launched.is_set():
             self._flight.launched.clear()
             self._note_event()
-            await asyncio.sleep(self._polling.shortest)
+            await asyncio.sleep(self._soon())
 
     def _interval(self) -> float:
         elapsed = self._clock() - self._last_event
-        return min(max(self._polling.share * elapsed, self._polling.shortest), self._polling.longest)
+        return min(max(self._polling.share * elapsed, self._soon()), self._polling.longest)
+
+    def _soon(self) -> float:
+        """The more tasks are running, the more of them one look sees that comes a little later."""
+        crowd = self._polling.shortest * (1 + self._running() / self._polling.crowd)
+        return min(crowd, max(self._polling.crowded, self._polling.shortest))
 
     def _note_event(self) -> None:
         """Look soon again. A checkup that is due sooner stays so, else steady traffic would put it off for ever."""
@@ -114,51 +125,70 @@ class Watcher:
 
     def _see(self, key: str) -> bool:
         try:
-            ref = JobRef(*parse_outcome_key(key))
+            found = parse_outcome_key(key)
         except ContractError:
             logger.warning("an object that is nobody's outcome: %s", key)
             return False
-        closed = self._flight.close(ref)
-        if closed is None:
+        if found.first is None:
+            self._note_interruption(key)
             return False
-        _, task = closed
-        if self._ledger.move(task, Stage.COLLECTING):
-            self._collector.put(ref, task)
+        job = self._flight.find(JobRef(found.sequence, found.child))
+        if job is None or key in job.seen:
+            return False
+        self._collector.put(job, key)
         return True
 
+    def _note_interruption(self, key: str) -> None:
+        """An attempt was told to stop: whether another follows, AWS Batch knows."""
+        if key not in self._interruptions:
+            self._interruptions.add(key)
+            self._discard(key)
+            self._next_checkup = min(self._next_checkup, self._clock() + self._polling.health_shortest)
+
     async def _check_up(self) -> None:
-        """Ask AWS Batch after every submission, and answer for the jobs that are over without an outcome."""
-        submissions = list(self._flight)
+        """Ask AWS Batch after submissions, and answer for the jobs that are over without an outcome."""
+        submissions = sorted(self._flight, key=lambda each: each.checked_at)[:_ASKED]
         reports = await self._jobs.describe([submission.job_id for submission in submissions])
-        found = [(each, await self._over(each, reports.get(each.job_id))) for each in submissions]
-        await self._bury([job for _, dead in found for job in dead])
-        for submission, dead in found:
+        found = [(each, *await self._over(each, reports.get(each.job_id))) for each in submissions]
+        await self._bury([entry for _, dead, _ in found for entry in dead])
+        for submission, _, named in found:
             # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
             # again.
-            submission.failures_seen = len(dead) or submission.failures_seen
+            submission.checked_at = self._clock()
+            submission.failures_seen = max(named, submission.failures_seen)
 
-    async def _over(self, submission: Submission, report: JobReport | None) -> Dead:
-        """Find the jobs of a submission that are over, whether or not they left an outcome."""
+    async def _over(self, submission: Submission, report: JobReport | None) -> tuple[Dead, int]:
+        """Find the jobs of a submission that are over, whether or not they left an outcome; count those named."""
         if report is None:
-            return self._missing(submission)
+            return self._missing(submission), 0
         submission.missing_since = None
+        if unschedulable(report) is not None:
+            # It might start one day, and nobody will wait for it.
+            self._end(submission.job_id)
+            reports = [(job, replace(report, job_id=job.job_id)) for job in submission.jobs.values()]
+            return [(job, failure) for job, each in reports if (failure := unschedulable(each)) is not None], 0
         by_name = report.failed_children > submission.failures_seen
-        dead = await self._failed_children(submission) if by_name else []
+        children = await self._failed_children(submission) if by_name else []
+        dead = self._still_open(submission, children)
         if report.status.is_final:
             # Whoever is still open then has neither failed by name nor published: only the parent can speak for it.
-            left = submission.open_jobs
-            dead += [(ref, job_failed(replace(report, job_id=submission.id_of(ref)))) for ref in left]
-        return dead
+            named = {job for job, _ in dead}
+            left = [job for job in submission.jobs.values() if job not in named]
+            dead += [(job, replace(report, job_id=job.job_id)) for job in left]
+        return dead, len(children)
 
-    async def _failed_children(self, submission: Submission) -> Dead:
+    async def _failed_children(self, submission: Submission) -> list[JobReport]:
         try:
-            children = await self._jobs.failed_children(submission.job_id)
+            return await self._jobs.failed_children(submission.job_id)
         except ServiceError as error:
             if error.retryable:
                 raise
             logger.warning("the children of job %s cannot be seen: %s", submission.job_id, error)
             return []
-        return [(JobRef(submission.sequence, child.index), job_failed(child)) for child in children]
+
+    def _still_open(self, submission: Submission, children: list[JobReport]) -> Dead:
+        jobs = [(submission.jobs.get(JobRef(submission.sequence, child.index)), child) for child in children]
+        return [(job, child) for job, child in jobs if job is not None]
 
     def _missing(self, submission: Submission) -> Dead:
         """Give up a job that Batch has not known for too long; a new one takes a moment to be known."""
@@ -169,18 +199,21 @@ class Watcher:
             return []
         # What is not shown may run all the same, and nobody will wait for it.
         self._end(submission.job_id)
-        return [(ref, job_lost(submission.id_of(ref))) for ref in submission.open_jobs]
+        return [(job, job_lost(job.job_id)) for job in submission.jobs.values()]
 
     async def _bury(self, dead: Dead) -> None:
-        """Answer for jobs that are over and have left no outcome."""
-        if not any(self._flight.is_open(ref) for ref, _ in dead):
+        """Answer for jobs that are over, as soon as what they published is read."""
+        if not dead:
             return
         await self._see_outcomes()
-        for ref, failure in dead:
-            closed = self._flight.close(ref)
-            if closed is None:
-                continue
-            submission, task = closed
-            logger.warning("job %s left no outcome: %s", submission.id_of(ref), failure.reason)
-            await self._replies.put(task, failure)
-        self._freed()
+        open_still = [(job, found) for job, found in dead if self._flight.find(job.ref) is job]
+        for job, failure in zip(*await self._explained(open_still), strict=True):
+            logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
+            job.verdict = failure
+            await self._collector.settle(job)
+
+    async def _explained(self, dead: Dead) -> tuple[list[Job], list[JobFailedError]]:
+        reports = [found for _, found in dead if isinstance(found, JobReport)]
+        told = dict(zip((report.job_id for report in reports), await self._autopsy.explain(reports), strict=True))
+        jobs = [job for job, _ in dead]
+        return jobs, [found if isinstance(found, JobFailedError) else told[found.job_id] for _, found in dead]

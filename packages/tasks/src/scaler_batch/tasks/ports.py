@@ -7,21 +7,34 @@ The store is the fourth port; it is payload's own (:class:`scaler_batch.payload.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.buffers import Buffer
 from scaler_batch.tasks.vocabulary import JobReport, JobSpec, Result, TaskRequest
 
 
 class JobService(Protocol):
-    """AWS Batch, as far as it is needed. Every method raises :class:`~.errors.ServiceError`."""
+    """AWS Batch, as far as it is needed. Every method raises :class:`~.errors.ServiceError`.
+
+    No method tries again by itself: its callers know when that is safe, and what else to do meanwhile.
+    """
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many requests were made, by operation."""
 
     async def submit(self, job: JobSpec) -> str:
-        """Submit a job and return its id. Never tried twice in here: only the caller knows how to make that safe."""
+        """Submit a job and return its id."""
 
     async def find(self, name: str, queue: str) -> str | None:
         """Return the id of the job that was submitted under this name, if there is one."""
+
+    async def named(self, prefix: str, queue: str) -> list[str]:
+        """Return the ids of all jobs in a queue that are not over and whose names are ``prefix`` and a number.
+
+        Parents stand for arrays.
+        """
 
     async def describe(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
         """Report on single jobs and on parents of arrays; a job that Batch does not know is left out."""
@@ -31,6 +44,12 @@ class JobService(Protocol):
 
     async def terminate(self, job_id: str, reason: str) -> None:
         """End a job, whatever its state; the id of a parent ends all its children."""
+
+    async def terminate_many(self, job_ids: Sequence[str], reason: str) -> list[str]:
+        """End many jobs, fifty a request; return the ids of those that could not be ended."""
+
+    async def tail(self, report: JobReport, lines: int) -> tuple[str, ...]:
+        """Return the last lines of a job's log; none where there is no log."""
 
 
 class InputLoader(Protocol):

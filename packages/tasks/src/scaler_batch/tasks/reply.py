@@ -16,7 +16,7 @@ class Replies:
     The queue is bounded: results hold data, and whoever fetches them waits until earlier ones have left.
     """
 
-    def __init__(self, ledger: Ledger, sink: ReplySink, transfers: int, answered: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, sink: ReplySink, transfers: int, answered: Callable[[Result], None]) -> None:
         self._ledger = ledger
         self._sink = sink
         self._answered = answered
@@ -39,6 +39,6 @@ class Replies:
         prepared = await self._sink.prepare(task.request, result)
         if self._ledger.finish(task):
             self._sink.announce(task.request, prepared)
-            self._answered()
+            self._answered(result)
         else:
             self._sink.discard(task.request, prepared)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
+from scaler_batch.payload import Client
+from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
+from scaler_batch.tasks.batching import LARGEST_BUNDLE
 from scaler_batch.tasks.errors import SettingsError
 from scaler_batch.tasks.vocabulary import JobShape
 
 SHORTEST_TIMEOUT: Final = 60
 """Seconds; AWS Batch refuses a shorter ``attemptDurationSeconds``."""
+
+MOST_ATTEMPTS: Final = 10
+"""Source: AWS Batch API reference, RetryStrategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Polling:
         health: Looks at AWS Batch come this many times less often than looks at the store, since they only find jobs
             that died without an outcome.
         health_shortest: Seconds between two looks at AWS Batch at least.
+        crowd: Running tasks that double the shortest time between two looks; each further so many add as much.
+        crowded: Seconds that the shortest time grows to at most.
         patience: Seconds for which AWS Batch may not know a job before the job counts as lost. Longer than it takes a
             new job to become visible everywhere.
     """
@@ -36,7 +44,9 @@ class Polling:
     shortest: float = 0.05
     longest: float = 10.0
     health: float = 3.0
-    health_shortest: float = 1.0
+    health_shortest: float = 2.0
+    crowd: int = 20
+    crowded: float = 1.0
     patience: float = 60.0
 
     def __post_init__(self) -> None:
@@ -45,7 +55,9 @@ class Polling:
             raise SettingsError(
                 f"looks at the store between {self.shortest} s and {self.longest} s: 0 < shortest <= longest"
             )
-        if min(self.share, self.health, self.health_shortest, self.patience) < 0:
+        if self.crowd < 1:
+            raise SettingsError(f"crowd is {self.crowd}, but at least 1 task makes one")
+        if min(self.crowded, self.share, self.health, self.health_shortest, self.patience) < 0:
             raise SettingsError(f"no time of {self} can be negative")
 
 
@@ -57,8 +69,15 @@ class TaskManagerSettings:
         job_queue: Queue that jobs go to.
         job_definition: Definition that jobs are made of.
         max_concurrent_jobs: How many jobs may be in flight at once; the child of an array counts as one.
+        tasks_per_job: How many tasks share a job, one after the other; ``"auto"`` decides by how many wait and how long
+            they take.
+        processes: How many tasks of a job run side by side; 0 leaves it to the container.
+        job_attempts: How often a job may be started where its host is reclaimed or its image cannot be pulled.
+        refill_wait: Seconds for which a free slot may wait for others, so that they are refilled by one call.
         job_timeout: Seconds after which AWS Batch ends an attempt; overrides the definition's. At least 60.
         inline_limit: Largest pack that travels in job parameters, in bytes before base64; 0 sends all through S3.
+        object_threshold: Bytes above which an input is stored in S3 by itself, once for all submissions that use it.
+        client: What writes the calls, for containers to compare themselves with; ``None`` leaves that out.
         transfers: How many objects are fetched, and how many results stored, at the same time.
         polling: How often to look for what happened.
     """
@@ -66,8 +85,14 @@ class TaskManagerSettings:
     job_queue: str
     job_definition: str
     max_concurrent_jobs: int = 100
+    tasks_per_job: int | Literal["auto"] = 1
+    processes: int = 0
+    job_attempts: int = 3
+    refill_wait: float = 1.0
     job_timeout: int = 3600
     inline_limit: int = INLINE_LIMIT
+    object_threshold: int = THRESHOLD
+    client: Client | None = None
     transfers: int = 16
     polling: Polling = field(default_factory=Polling)
 
@@ -81,12 +106,20 @@ class TaskManagerSettings:
             raise SettingsError(
                 f"a job timeout of {self.job_timeout} s is below the {SHORTEST_TIMEOUT} s that AWS Batch takes at least"
             )
+        if self.tasks_per_job != "auto" and not 1 <= self.tasks_per_job <= LARGEST_BUNDLE:
+            raise SettingsError(f"tasks_per_job is {self.tasks_per_job}; give 1 to {LARGEST_BUNDLE}, or 'auto'")
+        if not 1 <= self.job_attempts <= MOST_ATTEMPTS:
+            raise SettingsError(f"job_attempts is {self.job_attempts}; AWS Batch takes 1 to {MOST_ATTEMPTS}")
+        if self.processes < 0 or self.refill_wait < 0:
+            raise SettingsError("processes and refill_wait cannot be negative")
         if self.transfers < 1:
             raise SettingsError(f"transfers is {self.transfers}, but at least 1 object has to move at a time")
+        if self.object_threshold < 1:
+            raise SettingsError(f"object_threshold is {self.object_threshold}, but an object has at least 1 byte")
         if not 0 <= self.inline_limit <= MAX_INLINE_LIMIT:
             raise SettingsError(f"inline_limit is {self.inline_limit}; AWS Batch takes 0 to {MAX_INLINE_LIMIT} bytes")
 
     @property
     def shape(self) -> JobShape:
         """What every job is told besides its payload."""
-        return JobShape(self.job_queue, self.job_definition, self.job_timeout)
+        return JobShape(self.job_queue, self.job_definition, self.job_timeout, attempts=self.job_attempts)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
-from scaler_batch.tasks.cancellation import Canceller
+from scaler_batch.tasks.cancellation import AT_ONCE, Canceller
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.flight import Flight
 from scaler_batch.tasks.ports import JobService
@@ -21,16 +22,32 @@ _PAUSE: Final = 0.25
 async def end_all(flight: Flight, canceller: Canceller, jobs: JobService) -> None:
     """End all open jobs and return when AWS Batch says that they are over.
 
-    A submission is ended by its parent's id: one call for an array of ten thousand.
+    A submission is ended by its parent's id: one call for fifty arrays of ten thousand.
     """
     submissions = list(flight)
+    job_ids = [submission.job_id for submission in submissions]
     async with asyncio.TaskGroup() as group:
-        for submission in submissions:
-            group.create_task(canceller.terminate(submission.job_id, _REASON))
-    await _gone(jobs, {submission.job_id for submission in submissions} | set(await canceller.settle()))
+        for start in range(0, len(job_ids), AT_ONCE):
+            group.create_task(canceller.terminate(job_ids[start : start + AT_ONCE], _REASON))
+    await _gone(jobs, set(job_ids) | set(await canceller.settle()))
     for submission in submissions:
-        for ref in submission.open_jobs:
-            flight.close(ref)
+        for job in list(submission.jobs.values()):
+            flight.close(job)
+
+
+async def end_unresolved(names: Mapping[str, str], jobs: JobService) -> None:
+    """End jobs of which it was never known whether AWS Batch took them.
+
+    Args:
+        names: Their queues, by name.
+        jobs: AWS Batch.
+    """
+    for name, queue in names.items():
+        try:
+            if (job_id := await jobs.find(name, queue)) is not None:
+                await jobs.terminate(job_id, _REASON)
+        except ServiceError as error:
+            logger.error("job %s in queue %s may run: AWS Batch does not say: %s", name, queue, error)
 
 
 async def _gone(jobs: JobService, job_ids: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The stage that turns waiting tasks into jobs: load inputs, pack, place, submit.
+"""The stage that turns waiting tasks into jobs: pack, place, submit.
 
 One submission at a time. That is what gathers tasks into arrays (see :mod:`~scaler_batch.tasks.batching`), and it makes
 numbering and retrying plain.
@@ -10,42 +10,43 @@ that no other has, and after a failure that may have had its effect the name is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Final
 
-from scaler_batch.payload import Call, RunLocation, Store, encode_pack, place
+from scaler_batch.payload import Pack, RunLocation, Store, encode_pack, place
 from scaler_batch.payload.contract import PACK_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import pack_key
-from scaler_batch.payload.sections import Buffer
 from scaler_batch.tasks.backlog import Backlog
-from scaler_batch.tasks.batching import next_batch
-from scaler_batch.tasks.errors import (
-    InputError,
-    InputUnavailableError,
-    ServiceError,
-    StorageUnavailableError,
-    SubmitRejectedError,
-    TaskFailedError,
-)
-from scaler_batch.tasks.flight import Flight, Submission
+from scaler_batch.tasks.batching import bundle_size, next_batch
+from scaler_batch.tasks.capacity import Room, may_start
+from scaler_batch.tasks.errors import ServiceError, StorageUnavailableError, SubmitRejectedError, TaskFailedError
+from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
-from scaler_batch.tasks.ports import InputLoader, JobService
+from scaler_batch.tasks.loading import Loader, Ready
+from scaler_batch.tasks.objects import Objects
+from scaler_batch.tasks.pace import Pace
+from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.settings import TaskManagerSettings
-from scaler_batch.tasks.vocabulary import JobRef, JobSpec
+from scaler_batch.tasks.vocabulary import JobShape, JobSpec, job_names
 
 logger = logging.getLogger(__name__)
 
-
-Loaded = Buffer | InputError
-"""What came of fetching an input."""
+_VISIBLE_AFTER: Final = 1.0
+"""Seconds after which a job that AWS Batch has taken is taken to be listed."""
 
 
 class Submitter:
-    """Submits what waits, as far as slots are free."""
+    """Submits what waits, as far as slots are free.
+
+    Attributes:
+        unresolved: Queues by name of the jobs of which it is not known whether AWS Batch has taken them.
+    """
 
     def __init__(
         self,
@@ -59,9 +60,11 @@ class Submitter:
         replies: Replies,
         jobs: JobService,
         store: Store,
-        inputs: InputLoader,
-        abandon: Callable[[JobRef], None],
+        loader: Loader,
+        objects: Objects,
+        abandon: Callable[[Job], None],
         backoff: Backoff,
+        clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._run = run
@@ -72,65 +75,90 @@ class Submitter:
         self._replies = replies
         self._jobs = jobs
         self._store = store
-        self._inputs = inputs
+        self._loader = loader
+        self._objects = objects
         self._abandon = abandon
         self._backoff = backoff
+        self._clock = clock
+        self._paces: dict[JobShape, Pace] = {}
+        self._short_since: float | None = None
         self._sequences = count(1)
-        self._loading = asyncio.Semaphore(settings.transfers)
         self._submitting = asyncio.Lock()
+        self.unresolved: dict[str, str] = {}
 
     async def run(self) -> None:
         """Submit for as long as the manager lives; woken by new tasks and by freed slots."""
         while True:
-            await self._work.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until_refill()):
+                    await self._work.wait()
             self._work.clear()
-            while batch := self._next_batch():
-                await self._submit(batch)
+            while batch := self._due():
+                await self._submit(*batch)
 
     async def settle(self) -> None:
         """Wait until no job is being submitted: what is loading now will not be, where its tasks are given up."""
         async with self._submitting:
             pass
 
-    def _next_batch(self) -> Sequence[Task]:
-        in_flight = self._ledger.count(Stage.SUBMITTING, Stage.RUNNING)
-        free = self._settings.max_concurrent_jobs - in_flight
-        return next_batch(self._backlog, free, lambda task: self._ledger.move(task, Stage.SUBMITTING))
+    def pace(self, shape: JobShape) -> Pace:
+        """What tasks of a shape have taken."""
+        return self._paces.setdefault(shape, Pace())
 
-    async def _submit(self, batch: Sequence[Task]) -> None:
-        objects = await self._load(batch)
-        ready = [task for task in batch if await self._has_inputs(task, objects)]
-        if not ready:
-            return
-        try:
-            await self._send(ready, [_call(task, objects) for task in ready])
-        except TaskFailedError as failure:
-            for task in ready:
-                await self._replies.put(task, failure)
+    def _until_refill(self) -> float | None:
+        if self._short_since is None:
+            return None
+        return max(0.0, self._short_since + self._settings.refill_wait - self._clock())
 
-    async def _load(self, batch: Sequence[Task]) -> dict[bytes, Loaded]:
-        """Fetch what the batch needs, each object once however many tasks use it."""
-        names = list(dict.fromkeys(name for task in batch for name in task.request.inputs))
-        return dict(zip(names, await asyncio.gather(*map(self._fetch, names)), strict=True))
+    def _due(self) -> tuple[JobShape, list[list[Task]]] | None:
+        """The tasks that leave now, in bundles; ``None`` if none do."""
+        while (shape := self._backlog.next_shape()) is not None:
+            size = self._bundle_size(shape)
+            jobs = may_start(self._room(shape, size))
+            if not jobs:
+                return None
+            self._short_since = None
+            batch = next_batch(self._backlog, shape, jobs, size, lambda task: self._ledger.move(task, Stage.SUBMITTING))
+            if batch:
+                return shape, batch
+        self._short_since = None
+        return None
 
-    async def _fetch(self, name: bytes) -> Loaded:
-        async with self._loading:
-            try:
-                return await self._inputs.load(name)
-            except InputError as error:
-                return error
+    def _bundle_size(self, shape: JobShape) -> int:
+        if self._settings.tasks_per_job != "auto":
+            return self._settings.tasks_per_job
+        free = self._settings.max_concurrent_jobs - self._flight.open
+        return bundle_size(self._backlog.waiting(shape), free, self.pace(shape).seconds, shape.timeout)
 
-    async def _has_inputs(self, task: Task, objects: Mapping[bytes, Loaded]) -> bool:
-        """Fail a task whose input cannot be had; its neighbours go on. Let go of one that was cancelled."""
-        for name in task.request.inputs:
-            if isinstance(error := objects[name], InputError):
-                await self._replies.put(task, InputUnavailableError(str(error)))
-                return False
-        return self._ledger.holds(task)
+    def _room(self, shape: JobShape, size: int) -> Room:
+        free = self._settings.max_concurrent_jobs - self._flight.open
+        first, now = self._backlog.peek(shape), self._clock()
+        if free > 0 and self._short_since is None:
+            self._short_since = now
+        return Room(
+            slots=self._settings.max_concurrent_jobs,
+            free=free,
+            wanted=-(-self._backlog.waiting(shape) // size),
+            urgent=first is not None and first.request.priority > 0,
+            waited=0.0 if self._short_since is None else now - self._short_since,
+            patience=self._settings.refill_wait,
+        )
 
-    async def _send(self, tasks: Sequence[Task], calls: Sequence[Call]) -> None:
+    async def _submit(self, shape: JobShape, batch: Sequence[Sequence[Task]]) -> None:
         sequence = next(self._sequences)
-        pack = await asyncio.to_thread(encode_pack, [[call] for call in calls])
+        bundles = await self._loader.load(batch, sequence)
+        try:
+            if bundles:
+                await self._send(sequence, shape, bundles)
+        except TaskFailedError as failure:
+            for ready in (ready for bundle in bundles for ready in bundle):
+                await self._replies.put(ready.task, failure)
+        finally:
+            if not self._flight.holds(sequence):
+                self._objects.release(sequence)
+
+    async def _send(self, sequence: int, shape: JobShape, bundles: Sequence[Sequence[Ready]]) -> None:
+        pack = await self._packed(bundles)
         placement = place(pack, inline_limit=self._settings.inline_limit)
         if placement.stored:
             await self._put(pack_key(sequence), pack)
@@ -139,18 +167,27 @@ class Submitter:
             SEQUENCE_PARAMETER: str(sequence),
             PACK_PARAMETER: placement.parameter,
         }
-        name = f"scaler-batch-{self._run.run_id}-{sequence}"
-        where = "in S3" if placement.stored else "inline"
-        logger.info("submitting %s: %d task(s), pack of %d bytes %s", name, len(tasks), len(pack), where)
+        name = f"{job_names(self._run.run_id)}{sequence}"
+        tasks = [[ready.task for ready in bundle] for bundle in bundles]
+        logger.info(
+            "submitting %s: %d task(s) in %d job(s), pack of %d bytes %s",
+            name, sum(map(len, tasks)), len(tasks), pack.size, "in S3" if placement.stored else "inline",
+        )  # fmt: skip
         async with self._submitting:
-            if any(map(self._ledger.holds, tasks)):
-                job_id = await self._submit_once(JobSpec(name, self._settings.shape, parameters, len(tasks)))
+            if any(self._ledger.holds(task) for bundle in tasks for task in bundle):
+                job_id = await self._submit_once(JobSpec(name, shape, parameters, len(tasks)))
                 logger.info("submitted %s as job %s", name, job_id)
-                self._launched(Submission(sequence, job_id, tasks))
+                self._launched(Submission(sequence, job_id, shape, tasks))
 
-    async def _put(self, key: str, pack: bytes) -> None:
+    async def _packed(self, bundles: Sequence[Sequence[Ready]]) -> Pack:
+        calls = [[ready.call for ready in bundle] for bundle in bundles]
+        shared = max(map(len, calls)) > 1
+        processes = self._settings.processes if shared else 0
+        return await asyncio.to_thread(encode_pack, calls, client=self._settings.client, processes=processes)
+
+    async def _put(self, key: str, pack: Pack) -> None:
         try:
-            await self._store.put(key, pack)
+            await self._store.put(key, pack.pieces)
         except StoreError as error:
             raise StorageUnavailableError(f"the task's data could not be put into S3: {error}") from error
 
@@ -166,6 +203,7 @@ class Submitter:
                 unsure = unsure or error.ambiguous
                 wait = next(waits, None) if error.retryable else None
                 if wait is not None:
+                    wait = max(wait, _VISIBLE_AFTER) if unsure else wait
                     logger.warning("submitting %s failed, trying again in %.1f s: %s", job.name, wait, error)
                     await asyncio.sleep(wait)
                 if unsure and (job_id := await self._find(job)) is not None:
@@ -181,6 +219,7 @@ class Submitter:
             except ServiceError as error:
                 wait = next(waits, None) if error.retryable else None
                 if wait is None:
+                    self.unresolved[job.name] = job.shape.queue
                     raise SubmitRejectedError(
                         f"AWS Batch did not say whether it took job {job.name}; "
                         f"look for it there before submitting the task again: {error}"
@@ -188,12 +227,14 @@ class Submitter:
                 await asyncio.sleep(wait)
 
     def _launched(self, submission: Submission) -> None:
-        """Record the jobs, and end those whose task was cancelled while they were being submitted."""
+        """Record the jobs, and end those whose tasks were cancelled while they were being submitted."""
         self._flight.add(submission)
-        for ref, task in submission.open_jobs.items():
-            task.job = ref
-            if not self._ledger.move(task, Stage.RUNNING):
-                self._abandon(ref)
+        for job in list(submission.jobs.values()):
+            for position, task in list(job.unanswered.items()):
+                task.job, task.position = job.ref, position
+                if not self._ledger.move(task, Stage.RUNNING):
+                    del job.unanswered[position]
+            self._abandon(job)
 
 
 def _rejected(error: ServiceError) -> SubmitRejectedError:
@@ -203,14 +244,3 @@ def _rejected(error: ServiceError) -> SubmitRejectedError:
         "AWS Batch does not take the job; check that its queue and definition exist and are enabled, "
         f"and that the worker's credentials may submit to them: {error}"
     )
-
-
-def _call(task: Task, objects: Mapping[bytes, Loaded]) -> Call:
-    serializer, function, *arguments = (objects[name] for name in task.request.inputs)
-    return Call(task.request.task_id, _bytes(serializer), _bytes(function), tuple(map(_bytes, arguments)))
-
-
-def _bytes(loaded: Loaded) -> Buffer:
-    if isinstance(loaded, InputError):
-        raise loaded
-    return loaded

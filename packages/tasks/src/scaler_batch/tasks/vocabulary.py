@@ -24,11 +24,23 @@ class JobShape:
         queue: Name or ARN of the job queue.
         definition: Name, ``name:revision`` or ARN of the job definition.
         timeout: Seconds one attempt may run; AWS Batch takes 60 or more.
+        vcpus: Processors, in place of the definition's.
+        memory: MiB, in place of the definition's.
+        gpus: Graphics processors, in place of the definition's.
+        attempts: How often the job may be started where its host is reclaimed or its image cannot be pulled, 1 to 10.
+        share: Fair-share identifier; ``None`` for a queue without a scheduling policy.
+        scheduling_priority: Order within the share, 0 to 9999, higher first.
     """
 
     queue: str
     definition: str
     timeout: int
+    vcpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+    attempts: int = 3
+    share: str | None = None
+    scheduling_priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class TaskRequest:
         function: Object to call.
         arguments: Objects to call it with, in order.
         priority: Higher goes first; first come, first served within one.
+        shape: What AWS Batch is told about the task's job; ``None`` for what the settings say.
         context: Whatever the asker wants to see again with the reply; nobody here looks at it.
     """
 
@@ -52,6 +65,7 @@ class TaskRequest:
     function: bytes
     arguments: tuple[bytes, ...] = ()
     priority: int = 0
+    shape: JobShape | None = None
     context: object = None
 
     @property
@@ -96,13 +110,23 @@ class JobStatus(StrEnum):
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED)
 
 
+def job_names(run_id: str) -> str:
+    """What the names of all jobs of a run begin with."""
+    return f"scaler-batch-{run_id}-"
+
+
+def is_numbered(name: str, prefix: str) -> bool:
+    """Whether a name is ``prefix`` and a number: one run's id may begin with another's."""
+    return name.startswith(prefix) and name[len(prefix) :].isdecimal()
+
+
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """One SubmitJob.
 
     Attributes:
         name: At most 128 letters, digits, ``-`` and ``_``; unique to this submission, so that it can be looked up.
-        shape: Queue, definition, timeout.
+        shape: Queue, definition, timeout, and what replaces the definition's own.
         parameters: Values for the ``Ref::`` elements of the definition's command.
         size: 1 for a single job, 2 to 10,000 for an array.
     """
@@ -127,6 +151,9 @@ class JobReport:
         reason: What ECS says about the container.
         status_reason: What Batch says about the state.
         log_stream: Name of the last attempt's log stream.
+        log_group: The log group it lies in.
+        log_tail: The last lines of the log, where they were asked for.
+        terminated: Whether somebody asked AWS Batch to end it.
     """
 
     job_id: str
@@ -138,3 +165,6 @@ class JobReport:
     reason: str = ""
     status_reason: str = ""
     log_stream: str = ""
+    log_group: str = "/aws/batch/job"
+    log_tail: tuple[str, ...] = ()
+    terminated: bool = False

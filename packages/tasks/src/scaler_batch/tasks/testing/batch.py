@@ -9,18 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from scaler_batch.payload import Call, Origin, Outcome, Status, encode_outcomes
+from scaler_batch.payload import Call, Failure, Origin, Outcome, Status, encode_outcomes
+from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.payload.keys import outcome_key
-from scaler_batch.payload.sections import Buffer
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.testing.faults import Fault
 from scaler_batch.tasks.testing.jobs import FakeJob, FakeSubmission, overrides_too_long, refusal, unpack
-from scaler_batch.tasks.vocabulary import JobReport, JobSpec, JobStatus
+from scaler_batch.tasks.vocabulary import JobReport, JobSpec, JobStatus, is_numbered
 
 _DESCRIBED: Final = 100
 _LISTED: Final = 1000
+_FILTERED: Final = 100
+_TERMINATED: Final = 50
 _EXITED: Final = "Essential container in task exited"
 
 
@@ -40,6 +42,7 @@ class FakeJobService:
         calls: How many requests each operation took: a request for a hundred ids, or a thousand children.
         submissions: What was submitted, by job id, in order.
         terminated: Ids that were to be ended, in order.
+        logs: Lines of jobs' logs, by job id; a test may write some.
         active: How many jobs are not over.
         peak: The most that ever were.
     """
@@ -63,6 +66,7 @@ class FakeJobService:
         self.calls: Counter[str] = Counter()
         self.submissions: dict[str, FakeSubmission] = {}
         self.terminated: list[str] = []
+        self.logs: dict[str, list[str]] = {}
         self._taken = asyncio.Event()
         self.active = 0
         self.peak = 0
@@ -113,6 +117,36 @@ class FakeJobService:
 
         await self._serve("terminate", end)
 
+    async def terminate_many(self, job_ids: Sequence[str], reason: str) -> list[str]:
+        """End jobs as TerminateJobs does, fifty a request; those that nobody knows count as ended."""
+
+        def end() -> list[str]:
+            for job_id in job_ids:
+                self.terminated.append(job_id)
+                asyncio.get_running_loop().call_later(self._grace, self._kill, job_id, reason)
+            return []
+
+        left: list[str] = await self._serve("terminate_many", end, len(job_ids), _TERMINATED)
+        return left
+
+    async def named(self, prefix: str, queue: str) -> list[str]:
+        """Look jobs up as ListJobs with a filter does."""
+        made = self.submissions.values()
+        listed = [one for one in made if one.spec.shape.queue == queue and is_numbered(one.spec.name, prefix)]
+
+        def unfinished() -> list[str]:
+            return [one.job_id for one in listed if not one.report.status.is_final]
+
+        found: list[str] = await self._serve("named", unfinished, len(listed), _FILTERED)
+        return found
+
+    async def tail(self, report: JobReport, lines: int) -> tuple[str, ...]:
+        """Read the log that a test has written for a job; one that has not run has none."""
+        if not report.log_stream:
+            return ()
+        told: tuple[str, ...] = await self._serve("tail", lambda: tuple(self.logs.get(report.job_id, ())[-lines:]))
+        return told
+
     async def has_taken(self, count: int) -> None:
         """Wait until there are so many submissions."""
         while len(self.submissions) < count:
@@ -139,10 +173,13 @@ class FakeJobService:
         for job in self._pick(job_id, index):
             self._finish(job, fail)
 
-    def publish(self, job_id: str, index: int | None = None, value: Buffer = b"") -> None:
-        """Put the outcomes of a job into the store, and let it run on."""
+    def publish(
+        self, job_id: str, index: int | None = None, value: Buffer = b"", positions: Sequence[int] | None = None
+    ) -> None:
+        """Put the outcomes of a job's calls, of all or of some, into the store as one object, and let it run on."""
         for job in self._pick(job_id, index):
-            self._publish(job, [Outcome(call.task_id, Status.SUCCESS, value) for call in job.calls or ()])
+            chosen = range(len(job.calls or ())) if positions is None else positions
+            self._publish(job, [Outcome(position, Status.SUCCESS, value) for position in chosen])
 
     def die(
         self,
@@ -187,7 +224,7 @@ class FakeJobService:
         if job.status.is_final:
             return
         try:
-            outcomes = [_outcome(call, function) for call in _found(job.calls)]
+            outcomes = [_outcome(position, call, function) for position, call in enumerate(_found(job.calls))]
         except SystemExit as leaving:
             self._end(job, JobStatus.FAILED, int(leaving.code or 0), "", _EXITED)
         else:
@@ -195,13 +232,18 @@ class FakeJobService:
             self._end(job, JobStatus.SUCCEEDED, ExitCode.PUBLISHED, "", _EXITED)
 
     def _publish(self, job: FakeJob, outcomes: Sequence[Outcome]) -> None:
-        origin = Origin(job.job_id, attempt=1, host="fake", python=platform.python_version())
+        origin = Origin(job.job_id, attempt=1, host="fake", python=platform.python_version(), packages={})
         # An earlier answer stands, as in the runner.
-        self._store.objects.setdefault(outcome_key(job.sequence, job.index), encode_outcomes(outcomes, origin))
+        fresh = [outcome for outcome in outcomes if outcome.position not in job.answered]
+        job.answered |= {outcome.position for outcome in fresh}
+        if fresh:
+            key = outcome_key(job.sequence, job.index, min(outcome.position for outcome in fresh))
+            self._store.objects[key] = b"".join(encode_outcomes(fresh, origin))
 
     def _kill(self, job_id: str, reason: str) -> None:
         parent, index = _split(job_id)
         for job in self._pick(parent, index) if parent in self.submissions else ():
+            job.terminated = job.terminated or not job.status.is_final
             self._end(job, JobStatus.FAILED, ExitCode.INTERRUPTED, "", reason)
 
     def _end(self, job: FakeJob, status: JobStatus, exit_code: int | None, reason: str, status_reason: str) -> None:
@@ -218,7 +260,7 @@ class FakeJobService:
         submission = self.submissions.get(parent)
         if submission is None:
             return None
-        return submission.report if index is None else submission.jobs[index].report(attempt=1)
+        return submission.report if index is None else submission.jobs[index].detail
 
 
 def _split(job_id: str) -> tuple[str, int | None]:
@@ -232,8 +274,9 @@ def _found(calls: Sequence[Call] | None) -> Sequence[Call]:
     return calls
 
 
-def _outcome(call: Call, function: Callable[[Call], Buffer]) -> Outcome:
+def _outcome(position: int, call: Call, function: Callable[[Call], Buffer]) -> Outcome:
     try:
-        return Outcome(call.task_id, Status.SUCCESS, function(call))
+        return Outcome(position, Status.SUCCESS, function(call))
     except Exception as error:  # the outermost frame of the user's function, as in the runner
-        return Outcome(call.task_id, Status.RAISED, pickle.dumps(error))
+        failure = Failure(type(error).__name__, str(error))
+        return Outcome(position, Status.RAISED, pickle.dumps(error), failure=failure)

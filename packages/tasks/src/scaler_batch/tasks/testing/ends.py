@@ -8,9 +8,10 @@ from collections import Counter
 from typing import Any
 
 from scaler_batch.payload import Call
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.buffers import Buffer
+from scaler_batch.payload.bundles import Reference, Value
 from scaler_batch.tasks.errors import InputError
-from scaler_batch.tasks.vocabulary import Result, TaskRequest
+from scaler_batch.tasks.vocabulary import JobShape, Result, TaskRequest
 
 
 class MemoryInputs:
@@ -27,10 +28,12 @@ class MemoryInputs:
         self.slow: dict[bytes, asyncio.Event] = {}
         self.loads: Counter[bytes] = Counter()
 
-    def request(self, call: Call, *, priority: int = 0, context: object = None) -> TaskRequest:
+    def request(
+        self, task_id: bytes, call: Call, *, priority: int = 0, shape: JobShape | None = None, context: object = None
+    ) -> TaskRequest:
         """Hold the objects of a call, equal ones once, and return the request for it."""
-        serializer, function, *arguments = map(self._hold, (call.serializer, call.function, *call.arguments))
-        return TaskRequest(call.task_id, serializer, function, tuple(arguments), priority, context)
+        serializer, function, *arguments = map(self._hold, call.values)
+        return TaskRequest(task_id, serializer, function, tuple(arguments), priority, shape, context)
 
     async def load(self, object_id: bytes) -> Buffer:
         """Return an object's bytes."""
@@ -42,7 +45,9 @@ class MemoryInputs:
         except KeyError:
             raise InputError(f"object {object_id.hex()} is not in the object storage") from None
 
-    def _hold(self, value: Buffer) -> bytes:
+    def _hold(self, value: Value) -> bytes:
+        if isinstance(value, Reference):
+            raise TypeError("inputs are bytes; where they are to lie is the manager's decision")
         name = hashlib.sha256(value).digest()[:16]
         self.objects[name] = value
         return name

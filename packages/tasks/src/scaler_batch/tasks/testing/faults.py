@@ -120,6 +120,22 @@ class Vanish(Fault):
 
 
 @dataclass
+class Spare(Fault):
+    """TerminateJobs does its work, and says of one job that it could not end it.
+
+    Attributes:
+        job_id: Which.
+    """
+
+    operation: str = "terminate_many"
+    job_id: str = ""
+
+    async def strike(self, effect: Callable[[], Any]) -> Any:
+        """Name the job among those that are left."""
+        return [*effect(), self.job_id]
+
+
+@dataclass
 class HideChildren(Fault):
     """ListJobs shows no failed children although the parent counts them: the two are not updated together."""
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from scaler_batch.payload import Call, inline_pack
-from scaler_batch.payload.contract import PACK_IN_STORE, PACK_PARAMETER, RUNNER_COMMAND, SEQUENCE_PARAMETER
-from scaler_batch.payload.envelope import Kind, unseal
+from scaler_batch.payload import Bundle, Call, Stored, decode_object, decode_pack, fetch_bundle, locate
+from scaler_batch.payload.bundles import references
+from scaler_batch.payload.contract import PACK_PARAMETER, RUNNER_COMMAND, SEQUENCE_PARAMETER
 from scaler_batch.payload.keys import pack_key
+from scaler_batch.payload.parts import Range
 from scaler_batch.payload.placement import OVERRIDES_LIMIT, REQUEST_LIMIT
-from scaler_batch.payload.sections import Buffer, split
 from scaler_batch.tasks.batching import LARGEST_ARRAY
 from scaler_batch.tasks.settings import SHORTEST_TIMEOUT
 from scaler_batch.tasks.vocabulary import JobReport, JobSpec, JobStatus
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ATTEMPTS: Final = 10
 
 
 @dataclass
@@ -29,21 +30,36 @@ class FakeJob:
         job_id: Its id, ``parent:index`` for a child.
         sequence: Number of its submission in the run.
         index: Its place in the array, for a child.
-        calls: Its bundle; ``None`` where the pack was not to be found.
+        bundle: What it runs; ``None`` where the pack was not to be found.
+        answered: Positions of the calls whose outcomes are published.
         status: Its state.
         exit_code: The container's, if it came that far.
         reason: What ECS says.
         status_reason: What Batch says.
+        terminated: Whether somebody asked for its end.
     """
 
     job_id: str
     sequence: int
     index: int | None
-    calls: Sequence[Call] | None
+    bundle: Bundle | None
     status: JobStatus = JobStatus.RUNNABLE
     exit_code: int | None = None
     reason: str = ""
     status_reason: str = ""
+    terminated: bool = False
+    answered: set[int] = field(default_factory=set)
+
+    @property
+    def calls(self) -> Sequence[Call] | None:
+        """The calls that it runs."""
+        return self.bundle.calls if self.bundle else None
+
+    @property
+    def detail(self) -> JobReport:
+        """What DescribeJobs shows."""
+        ran = self.exit_code is not None
+        return self.report(attempt=int(ran), log_stream=f"runner/default/{self.job_id}" if ran else "")
 
     def report(self, *, attempt: int = 0, log_stream: str = "") -> JobReport:
         """What AWS says of it; ListJobs leaves out attempts and log stream."""
@@ -56,6 +72,7 @@ class FakeJob:
             reason=self.reason,
             status_reason=self.status_reason,
             log_stream=log_stream,
+            terminated=self.terminated,
         )
 
 
@@ -82,8 +99,7 @@ class FakeSubmission:
     def report(self) -> JobReport:
         """What DescribeJobs shows; the parent of an array is pending until all its children are over."""
         if self.spec.size == 1:
-            ran = self.jobs[0].exit_code is not None
-            return self.jobs[0].report(attempt=int(ran), log_stream=f"runner/default/{self.job_id}" if ran else "")
+            return self.jobs[0].detail
         failed = len(self.failed)
         over = all(job.status.is_final for job in self.jobs)
         final = JobStatus.FAILED if failed else JobStatus.SUCCEEDED
@@ -104,6 +120,7 @@ def refusal(job: JobSpec) -> str | None:
         "jobName should match valid pattern": _NAME.fullmatch(job.name) is not None,
         "attemptDurationSeconds should be at least 60": job.shape.timeout >= SHORTEST_TIMEOUT,
         "array size should be between 2 and 10000": 1 <= job.size <= LARGEST_ARRAY,
+        "Retry attempts must be between 1 and 10": 1 <= job.shape.attempts <= _ATTEMPTS,
         "request size should not exceed 30 KiB": len(json.dumps(request)) <= REQUEST_LIMIT,
     }
     return next((f"ClientException: {text}" for text, kept in limits.items() if not kept), None)
@@ -115,12 +132,10 @@ def overrides_too_long(job: JobSpec) -> bool:
     return len(json.dumps({"containerOverrides": [{"name": "default", "command": command}]})) > OVERRIDES_LIMIT
 
 
-def unpack(job_id: str, job: JobSpec, objects: Mapping[str, Buffer]) -> list[FakeJob]:
+def unpack(job_id: str, job: JobSpec, objects: Mapping[str, bytes]) -> list[FakeJob]:
     """Make the jobs of a submission, each with its bundle of the pack."""
     sequence = int(job.parameters[SEQUENCE_PARAMETER])
-    inline = job.parameters[PACK_PARAMETER]
-    pack = objects.get(pack_key(sequence)) if inline == PACK_IN_STORE else inline_pack(inline)
-    bundles: Sequence[list[Call] | None] = _bundles(pack) if pack is not None else [None] * job.size
+    bundles = _bundles(locate(job.parameters[PACK_PARAMETER]), sequence, job.size, objects)
     if len(bundles) != job.size:
         raise AssertionError(f"{job.name} has {job.size} jobs and a pack of {len(bundles)} bundles")
     if job.size == 1:
@@ -128,13 +143,20 @@ def unpack(job_id: str, job: JobSpec, objects: Mapping[str, Buffer]) -> list[Fak
     return [FakeJob(f"{job_id}:{index}", sequence, index, bundle) for index, bundle in enumerate(bundles)]
 
 
-def _bundles(pack: Buffer) -> list[list[Call]]:
+def _bundles(pack: bytes | Stored, sequence: int, size: int, objects: Mapping[str, bytes]) -> Sequence[Bundle | None]:
     """Read all bundles at once; the runner's way, one bundle a reading, takes minutes for an array of ten thousand."""
-    index, values = split(unseal(Kind.PACK, pack))
-    return [
-        [
-            Call(bytes.fromhex(task), values[serializer], values[function], tuple(values[place] for place in arguments))
-            for task, serializer, function, arguments in bundle
-        ]
-        for bundle in index["bundles"]
-    ]
+    found = pack if isinstance(pack, bytes) else objects.get(pack_key(sequence))
+    if found is None:
+        return [None] * size
+    if isinstance(pack, bytes) or not pack.table:
+        return [_resolved(bundle, objects) for bundle in decode_pack(found)]
+
+    def read(ranges: Sequence[Range]) -> list[bytes]:
+        return [found[start:end] for start, end in ranges]
+
+    return [_resolved(fetch_bundle(read, pack.table, index), objects) for index in range(size)]
+
+
+def _resolved(bundle: Bundle, objects: Mapping[str, bytes]) -> Bundle:
+    fetched = {each: decode_object(objects[each.key], each.size) for each in references(bundle.calls)}
+    return bundle.resolved(fetched)
