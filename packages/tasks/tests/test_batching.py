@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.batching import LARGEST_ARRAY, LARGEST_BUNDLE, bundle_size, next_batch
-from scaler_batch.tasks.capacity import Room, may_start
+from scaler_batch.tasks.capacity import Room, gathering, may_start
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.pace import Pace
+from scaler_batch.tasks.pace import Pace, Stream
 from scaler_batch.tasks.vocabulary import JobShape, TaskRequest
 
 SHAPE = JobShape("queue", "definition", 3600)
@@ -118,7 +118,7 @@ def test_a_job_has_between_one_task_and_the_most(waiting: int, free: int, second
         (Room(slots=100, free=5, wanted=5), 5),
         (Room(slots=100, free=5, wanted=6), 0),
         (Room(slots=100, free=5, wanted=6, urgent=True), 5),
-        (Room(slots=100, free=5, wanted=6, waited=1.0), 5),
+        (Room(slots=100, free=5, wanted=6, waited=2.0), 5),
         (Room(slots=100, free=25, wanted=1000), 25),
         (Room(slots=1, free=1, wanted=1000), 1),
         (Room(slots=100, free=0, wanted=6, urgent=True, waited=9.0), 0),
@@ -140,6 +140,29 @@ def test_a_job_has_between_one_task_and_the_most(waiting: int, free: int, second
 )
 def test_slots_are_refilled_in_portions(room: Room, jobs: int):
     assert may_start(room) == jobs
+
+
+@pytest.mark.parametrize(
+    ("streaming", "in_flight", "seconds"),
+    [(0.0, 1000, 0.0), (10.0, 0, 0.0), (10.0, 1, 0.01), (0.1, 1000, 0.05), (0.5, 10, 0.1), (60.0, 1000, 1.0)],
+    ids=["a lone task", "nobody runs", "one at a time", "a stream begins", "a few run", "a long stream"],
+)
+def test_tasks_that_keep_coming_are_gathered(streaming: float, in_flight: int, seconds: float):
+    assert gathering(streaming, in_flight) == pytest.approx(seconds)
+
+
+def test_a_pause_begins_a_new_stream():
+    now = 100.0
+    stream = Stream(lambda: now)
+    assert stream.seconds == 0.0
+    for moment in (100.0, 100.2, 100.4):
+        now = moment
+        stream.note()
+    assert stream.seconds == pytest.approx(0.4)
+    now = 101.0
+    assert stream.seconds == 0.0
+    stream.note()
+    assert stream.seconds == 0.0
 
 
 def test_the_pace_follows_the_tasks_slowly():

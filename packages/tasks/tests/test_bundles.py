@@ -178,7 +178,7 @@ async def test_an_interruption_brings_the_next_checkup_forward_and_answers_nothi
         before = bench.jobs.calls["describe"]
         bench.store.objects[interruption_key(1, None, 1)] = b""
         await asyncio.sleep(15)
-        assert bench.jobs.calls["describe"] == before + 1
+        assert bench.jobs.calls["describe"] > before
         assert not bench.sink.results
         bench.jobs.succeed("job-1", value=b"second attempt")
         await bench.sink.answers(1)

@@ -59,6 +59,7 @@ class Submission:
         failures_seen: How many failed children have been looked at.
         missing_since: When Batch first did not know the job, on the manager's clock.
         checked_at: When Batch was last asked, on the manager's clock.
+        idle_checks: How often Batch was asked since one of its jobs was closed.
     """
 
     def __init__(self, sequence: int, job_id: str, shape: JobShape, bundles: Sequence[Sequence[Task]]) -> None:
@@ -68,9 +69,15 @@ class Submission:
         self.failures_seen = 0
         self.missing_since: float | None = None
         self.checked_at = 0.0
+        self.idle_checks = 0
         array = len(bundles) > 1
         refs = [JobRef(sequence, place if array else None) for place in range(len(bundles))]
         self.jobs = {ref: Job(ref, self, bundle) for ref, bundle in zip(refs, bundles, strict=True)}
+
+    @property
+    def eldest(self) -> Job:
+        """The open job with the lowest place."""
+        return next(iter(self.jobs.values()))
 
 
 class Flight:
@@ -107,6 +114,7 @@ class Flight:
         if submission.jobs.pop(job.ref, None) is None:
             return False
         self.open -= 1
+        submission.idle_checks = 0
         if not submission.jobs:
             del self._submissions[submission.sequence]
             self._landed(submission.sequence)

@@ -115,7 +115,7 @@ class AWSHPCTaskManager:
         self._ledger = Ledger()
         self._tally = Tally()
         store = CountedStore(store, self._tally)
-        backoff = backoff or Backoff()
+        backoff = self._backoff = backoff or Backoff()
         self._janitor = Janitor(store)
         self._objects = Objects(store, self._janitor, clock, settings.object_threshold)
         self._flight = Flight(landed=self._landed)
@@ -240,7 +240,7 @@ class AWSHPCTaskManager:
                 await self._submitter.settle()
                 self._forget(*Stage)
                 await end_all(self._flight, self._canceller, self._jobs)
-                await end_unresolved(self._submitter.unresolved, self._jobs)
+                await end_unresolved(self._submitter.unresolved, self._jobs, self._backoff)
                 ended = True
                 await self._janitor.purge()
         except TimeoutError:
@@ -265,8 +265,7 @@ class AWSHPCTaskManager:
         )
 
     def _queue(self, task: Task) -> None:
-        self._backlog.put(task)
-        self._work.set()
+        self._submitter.arrived(task)
 
     def _learn(self, job: Job, outcome: Outcome) -> None:
         self._submitter.pace(job.submission.shape).learn(outcome.usage.wall)

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -33,8 +33,14 @@ from scaler_batch.tasks.vocabulary import JobRef, JobReport
 
 logger = logging.getLogger(__name__)
 
-_ASKED: Final = 100
-"""Submissions asked for at a time: one DescribeJobs."""
+_ASKED: Final = 50
+"""Submissions asked for at a time: one DescribeJobs, with a child for each."""
+
+_PATIENT: Final = 3
+"""Checkups without a change after which a child of an array is asked for."""
+
+_CALMER: Final = 1.5
+"""How much later each checkup comes than the one before, while nobody is found dead."""
 
 Dead = list[tuple[Job, JobReport | JobFailedError]]
 """Jobs that are over, with what Batch says of them or what there is to say."""
@@ -69,6 +75,7 @@ class Watcher:
         self._clock = clock
         self._last_event = clock()
         self._next_checkup = math.inf
+        self._calm = polling.health_shortest
         self._interruptions: set[str] = set()
 
     async def run(self) -> None:
@@ -83,6 +90,7 @@ class Watcher:
     async def _pause(self) -> None:
         if not self._flight:
             self._next_checkup = math.inf
+            self._worry()
         # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._interval() if self._flight else None):
@@ -106,14 +114,19 @@ class Watcher:
         self._last_event = self._clock()
         self._next_checkup = min(self._next_checkup, self._checkup_from_now())
 
+    def _worry(self) -> None:
+        self._calm = self._polling.health_shortest
+
     def _checkup_from_now(self) -> float:
-        return self._clock() + max(self._polling.health * self._interval(), self._polling.health_shortest)
+        return self._clock() + max(self._polling.health * self._interval(), self._calm)
 
     async def _look(self) -> None:
         await self._see_outcomes()
         if self._flight and self._clock() >= self._next_checkup:
             # Before the call: one that fails is not to be tried again at the pace of looking.
             self._next_checkup = self._checkup_from_now()
+            # While nobody is found dead, the next look comes a little later, until something is.
+            self._calm = min(_CALMER * self._calm, max(self._polling.longest, self._polling.health_shortest))
             await self._check_up()
 
     async def _see_outcomes(self) -> None:
@@ -143,30 +156,36 @@ class Watcher:
         if key not in self._interruptions:
             self._interruptions.add(key)
             self._discard(key)
-            self._next_checkup = min(self._next_checkup, self._clock() + self._polling.health_shortest)
+            self._worry()
+            self._note_event()
 
     async def _check_up(self) -> None:
         """Ask AWS Batch after submissions, and answer for the jobs that are over without an outcome."""
         submissions = sorted(self._flight, key=lambda each: each.checked_at)[:_ASKED]
-        reports = await self._jobs.describe([submission.job_id for submission in submissions])
-        found = [(each, *await self._over(each, reports.get(each.job_id))) for each in submissions]
+        reports = await self._jobs.describe([name for submission in submissions for name in _names(submission)])
+        found = [(each, *await self._over(each, reports)) for each in submissions]
         await self._bury([entry for _, dead, _ in found for entry in dead])
         for submission, _, named in found:
             # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
             # again.
             submission.checked_at = self._clock()
+            submission.idle_checks += 1
             submission.failures_seen = max(named, submission.failures_seen)
 
-    async def _over(self, submission: Submission, report: JobReport | None) -> tuple[Dead, int]:
+    async def _over(self, submission: Submission, reports: Mapping[str, JobReport]) -> tuple[Dead, int]:
         """Find the jobs of a submission that are over, whether or not they left an outcome; count those named."""
-        if report is None:
+        if not submission.jobs:
+            # All of them were answered while AWS Batch was asked.
+            return [], 0
+        if (report := reports.get(submission.job_id)) is None:
             return self._missing(submission), 0
         submission.missing_since = None
-        if unschedulable(report) is not None:
+        told = reports.get(submission.eldest.job_id, report)
+        if unschedulable(told) is not None:
             # It might start one day, and nobody will wait for it.
             self._end(submission.job_id)
-            reports = [(job, replace(report, job_id=job.job_id)) for job in submission.jobs.values()]
-            return [(job, failure) for job, each in reports if (failure := unschedulable(each)) is not None], 0
+            never = [(job, unschedulable(replace(told, job_id=job.job_id))) for job in submission.jobs.values()]
+            return [(job, failure) for job, failure in never if failure is not None], 0
         by_name = report.failed_children > submission.failures_seen
         children = await self._failed_children(submission) if by_name else []
         dead = self._still_open(submission, children)
@@ -205,6 +224,7 @@ class Watcher:
         """Answer for jobs that are over, as soon as what they published is read."""
         if not dead:
             return
+        self._worry()
         await self._see_outcomes()
         open_still = [(job, found) for job, found in dead if self._flight.find(job.ref) is job]
         for job, failure in zip(*await self._explained(open_still), strict=True):
@@ -217,3 +237,9 @@ class Watcher:
         told = dict(zip((report.job_id for report in reports), await self._autopsy.explain(reports), strict=True))
         jobs = [job for job, _ in dead]
         return jobs, [found if isinstance(found, JobFailedError) else told[found.job_id] for _, found in dead]
+
+
+def _names(submission: Submission) -> list[str]:
+    """What to ask for: the job, and of an array that does not move one child, since its parent never says why."""
+    moves = submission.idle_checks < _PATIENT or submission.eldest.job_id == submission.job_id
+    return [submission.job_id] if moves else [submission.job_id, submission.eldest.job_id]

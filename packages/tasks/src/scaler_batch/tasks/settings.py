@@ -88,7 +88,7 @@ class TaskManagerSettings:
     tasks_per_job: int | Literal["auto"] = 1
     processes: int = 0
     job_attempts: int = 3
-    refill_wait: float = 1.0
+    refill_wait: float = 2.0
     job_timeout: int = 3600
     inline_limit: int = INLINE_LIMIT
     object_threshold: int = THRESHOLD

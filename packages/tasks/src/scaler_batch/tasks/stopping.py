@@ -11,6 +11,7 @@ from scaler_batch.tasks.cancellation import AT_ONCE, Canceller
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.flight import Flight
 from scaler_batch.tasks.ports import JobService
+from scaler_batch.tasks.retrying import Backoff
 
 logger = logging.getLogger(__name__)
 
@@ -35,19 +36,30 @@ async def end_all(flight: Flight, canceller: Canceller, jobs: JobService) -> Non
             flight.close(job)
 
 
-async def end_unresolved(names: Mapping[str, str], jobs: JobService) -> None:
+async def end_unresolved(names: Mapping[str, str], jobs: JobService, backoff: Backoff) -> None:
     """End jobs of which it was never known whether AWS Batch took them.
 
     Args:
         names: Their queues, by name.
         jobs: AWS Batch.
+        backoff: How patient to be with it.
     """
     for name, queue in names.items():
-        try:
-            if (job_id := await jobs.find(name, queue)) is not None:
-                await jobs.terminate(job_id, _REASON)
-        except ServiceError as error:
-            logger.error("job %s in queue %s may run: AWS Batch does not say: %s", name, queue, error)
+        for wait in backoff.waits():
+            if await _is_ended(name, queue, jobs):
+                break
+            await asyncio.sleep(wait)
+
+
+async def _is_ended(name: str, queue: str, jobs: JobService) -> bool:
+    """End a job if there is one; ``False`` where AWS Batch does not say, and may later."""
+    try:
+        if (job_id := await jobs.find(name, queue)) is not None:
+            await jobs.terminate(job_id, _REASON)
+    except ServiceError as error:
+        logger.warning("job %s in queue %s may run: AWS Batch does not say: %s", name, queue, error)
+        return not error.retryable
+    return True
 
 
 async def _gone(jobs: JobService, job_ids: set[str]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
@@ -22,13 +23,13 @@ from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.batching import bundle_size, next_batch
-from scaler_batch.tasks.capacity import Room, may_start
+from scaler_batch.tasks.capacity import Room, gathering, may_start
 from scaler_batch.tasks.errors import ServiceError, StorageUnavailableError, SubmitRejectedError, TaskFailedError
 from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
 from scaler_batch.tasks.loading import Loader, Ready
 from scaler_batch.tasks.objects import Objects
-from scaler_batch.tasks.pace import Pace
+from scaler_batch.tasks.pace import Pace, Stream
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.retrying import Backoff
@@ -36,6 +37,9 @@ from scaler_batch.tasks.settings import TaskManagerSettings
 from scaler_batch.tasks.vocabulary import JobShape, JobSpec, job_names
 
 logger = logging.getLogger(__name__)
+
+_NEAREST: Final = 0.001
+"""Seconds that waiting for a moment takes at least."""
 
 _VISIBLE_AFTER: Final = 1.0
 """Seconds after which a job that AWS Batch has taken is taken to be listed."""
@@ -81,7 +85,9 @@ class Submitter:
         self._backoff = backoff
         self._clock = clock
         self._paces: dict[JobShape, Pace] = {}
+        self._stream = Stream(clock)
         self._short_since: float | None = None
+        self._gather_until = -math.inf
         self._sequences = count(1)
         self._submitting = asyncio.Lock()
         self.unresolved: dict[str, str] = {}
@@ -90,7 +96,7 @@ class Submitter:
         """Submit for as long as the manager lives; woken by new tasks and by freed slots."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_refill()):
+                async with asyncio.timeout(self._until_next()):
                     await self._work.wait()
             self._work.clear()
             while batch := self._due():
@@ -105,17 +111,30 @@ class Submitter:
         """What tasks of a shape have taken."""
         return self._paces.setdefault(shape, Pace())
 
-    def _until_refill(self) -> float | None:
-        if self._short_since is None:
+    def arrived(self, task: Task) -> None:
+        """Let a task wait for its turn."""
+        self._stream.note()
+        self._backlog.put(task)
+        self._work.set()
+
+    def _until_next(self) -> float | None:
+        """Seconds until it may be time to submit although nothing happens; ``None`` while nothing waits for time."""
+        if self._backlog.next_shape() is None:
             return None
-        return max(0.0, self._short_since + self._settings.refill_wait - self._clock())
+        moments = [self._gather_until]
+        if self._short_since is not None:
+            moments.append(self._short_since + self._settings.refill_wait)
+        ahead = [moment - self._clock() for moment in moments if moment > self._clock()]
+        # A clock does not resolve what is too near: it would be waited for without an end.
+        return max(min(ahead), _NEAREST) if ahead else None
 
     def _due(self) -> tuple[JobShape, list[list[Task]]] | None:
         """The tasks that leave now, in bundles; ``None`` if none do."""
         while (shape := self._backlog.next_shape()) is not None:
             size = self._bundle_size(shape)
-            jobs = may_start(self._room(shape, size))
-            if not jobs:
+            room = self._room(shape, size)
+            jobs = may_start(room)
+            if not jobs or (self._clock() < self._gather_until and not room.urgent):
                 return None
             self._short_since = None
             batch = next_batch(self._backlog, shape, jobs, size, lambda task: self._ledger.move(task, Stage.SUBMITTING))
@@ -154,6 +173,7 @@ class Submitter:
             for ready in (ready for bundle in bundles for ready in bundle):
                 await self._replies.put(ready.task, failure)
         finally:
+            self._gather_until = self._clock() + gathering(self._stream.seconds, self._flight.open)
             if not self._flight.holds(sequence):
                 self._objects.release(sequence)
 
