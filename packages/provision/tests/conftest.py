@@ -10,7 +10,8 @@ import botocore.session
 import pytest
 from botocore.loaders import create_loader
 from moto import mock_aws
-from moto.batch.models import BatchBackend
+from moto.batch.models import BatchBackend, JobQueue
+from moto.batch.responses import BatchResponse
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import AWSManagedPolicy, IAMBackend
 from moto.s3.models import FakeBucket
@@ -42,10 +43,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     """A session with an empty account behind it."""
     monkeypatch.setattr(BatchBackend, "create_compute_environment", _with_service_linked_role)
     monkeypatch.setattr(BatchBackend, "update_compute_environment", _with_resources)
+    monkeypatch.setattr(BatchResponse, "createjobqueue", _with_time_limits(BatchResponse.createjobqueue))
+    monkeypatch.setattr(BatchResponse, "updatejobqueue", _with_time_limits(BatchResponse.updatejobqueue))
+    monkeypatch.setattr(JobQueue, "describe", _telling_time_limits)
     monkeypatch.setattr(IAMBackend, "get_role_by_arn", _knowing_the_service_linked_role)
     monkeypatch.setattr(IAMBackend, "_init_aws_policies", _with_the_policy_for_agents)
     monkeypatch.setattr(FakeBucket, "get_permission", _over_tls)
-    monkeypatch.setattr("scaler_batch.provision.provisioning.Patience", lambda: NO_PATIENCE)
+    monkeypatch.setattr("scaler_batch.provision.site.Patience", lambda: NO_PATIENCE)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
@@ -63,6 +67,7 @@ def open_session() -> boto3.Session:
 _create = BatchBackend.create_compute_environment
 _update = BatchBackend.update_compute_environment
 _get_role = IAMBackend.get_role_by_arn
+_describe = JobQueue.describe
 
 
 def _with_service_linked_role(self: Any, *, compute_resources: Any, service_role: Any, **rest: Any) -> Any:
@@ -83,6 +88,24 @@ def _with_resources(self: Any, *, compute_environment_name: str, compute_resourc
     return updated
 
 
+def _with_time_limits(respond: Any) -> Any:
+    """AWS Batch keeps the time limits of a queue. moto forgets them."""
+
+    def responding(self: Any) -> Any:
+        answer = respond(self)
+        name = self._get_param("jobQueueName") or self._get_param("jobQueue")
+        limits = self._get_param("jobStateTimeLimitActions")
+        if limits is not None:
+            self.batch_backend.get_job_queue(name).time_limits = limits
+        return answer
+
+    return responding
+
+
+def _telling_time_limits(self: Any) -> dict[str, Any]:
+    return {**_describe(self), "jobStateTimeLimitActions": getattr(self, "time_limits", [])}
+
+
 def _knowing_the_service_linked_role(self: Any, arn: str) -> Any:
     return None if arn == SERVICE_LINKED_ROLE else _get_role(self, arn)
 
@@ -90,7 +113,7 @@ def _knowing_the_service_linked_role(self: Any, arn: str) -> Any:
 def _with_the_policy_for_agents(self: Any) -> list[AWSManagedPolicy]:
     """AWS keeps some thousand policies, of which one is used here. moto knows none, or takes a second to load all."""
     dates = {"CreateDate": "2015-03-19T18:45:00", "UpdateDate": "2015-03-19T18:45:00"}
-    data = {"DefaultVersionId": "v1", "Path": "/service-role/", "Document": {}, **dates}
+    data = {"DefaultVersionId": "v1", "Path": "/service-role/", "Document": AGENT, **dates}
     region = "cn-north-1" if self.partition == "aws-cn" else "us-east-1"
     return [AWSManagedPolicy.from_data("AmazonEC2ContainerServiceforEC2Role", self.account_id, region, data)]
 
@@ -99,6 +122,8 @@ def _over_tls(_: Any, action: str, resource: str) -> PermissionResult:
     """S3 denies what does not come over TLS. moto does not look at the condition, and denies all."""
     return PermissionResult.NEUTRAL
 
+
+AGENT = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["ecs:*", "ecr:*"], "Resource": "*"}}
 
 READING = ("Describe", "Get", "Head", "List")
 
@@ -146,6 +171,7 @@ def everything(aws: boto3.Session) -> Any:
         batch, iam = clients("batch"), clients("iam")
         definitions = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
         return {
+            "repositories": [one["repositoryName"] for one in clients("ecr").describe_repositories()["repositories"]],
             "buckets": [one["Name"] for one in clients("s3").list_buckets()["Buckets"]],
             "log groups": [one["logGroupName"] for one in clients("logs").describe_log_groups()["logGroups"]],
             "roles": [one["RoleName"] for one in iam.list_roles()["Roles"]],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scaler_batch.provision import cli
+from scaler_batch.provision.options import build_parser
 
 if TYPE_CHECKING:
     import boto3
@@ -83,6 +84,42 @@ def test_a_plan_shows_what_differs_and_changes_nothing(
     assert "Nothing to do" in capsys.readouterr().out
 
 
+def test_a_dry_run_changes_nothing(account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("provision", *IMAGE, "--dry-run") == 0
+    assert "+ bucket" in capsys.readouterr().out
+    assert run("cleanup", "--dry-run") == 0
+    assert "There is nothing to remove." in capsys.readouterr().out
+    assert list(here.iterdir()) == []
+    assert run("provision", *IMAGE) == 0
+    capsys.readouterr()
+    assert run("cleanup", "--dry-run", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["remove"]) == 9
+    assert run("show") == 0
+    assert capsys.readouterr().out.count(" ready ") == 9
+    assert len(list(here.iterdir())) == 2
+
+
+def test_what_stays_as_it_is_is_said(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    run("provision", *IMAGE)
+    policy = "arn:aws:batch:us-east-1:123456789012:scheduling-policy/fair"
+    batch = account.client("batch", region_name="us-east-1")
+    batch.update_job_queue(jobQueue="scaler-batch-queue", schedulingPolicyArn=policy)
+    capsys.readouterr()
+    assert run("provision", *IMAGE) == 0
+    said = capsys.readouterr().out
+    assert "not as wanted: job queue" in said
+    assert "fair_share stays true, not false: AWS cannot take a scheduling policy away" in said
+    assert run("provision", *IMAGE, "--json") == 0
+    assert [one["field"] for one in json.loads(capsys.readouterr().out)["obstacles"]] == ["fair_share"]
+
+
+def test_tags_are_read_in_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_parser().parse_args(["plan", "--tags", "a=1, b=x=y,c="]).tags == {"a": "1", "b": "x=y", "c": ""}
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["plan", "--tags", "nothing"])
+    assert "not KEY=VALUE: 'nothing'" in capsys.readouterr().err
+
+
 def test_what_is_piped_is_plain(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
     run("provision", *IMAGE)
     captured = capsys.readouterr()
@@ -102,20 +139,21 @@ def test_programs_get_one_document(account: boto3.Session, capsys: pytest.Captur
         [{"field": "vcpus", "before": 1, "after": 2}]
     ]
     assert run("show", "--json") == 0
-    assert {row["state"] for row in json.loads(capsys.readouterr().out)["resources"]} == {"ready"}
+    states = {row["kind"]: row["state"] for row in json.loads(capsys.readouterr().out)["resources"]}
+    assert {kind for kind, state in states.items() if state != "ready"} == {"repository"}, "the image was named"
     assert run("cleanup", "--json") == 0
     cleaned = json.loads(capsys.readouterr().out)
     assert (cleaned["complete"], len(cleaned["removed"])) == (True, 9)
 
 
 @pytest.mark.parametrize("json_wanted", [[], ["--json"]])
-def test_a_missing_image_is_an_error_of_usage_that_names_the_fix(
-    json_wanted: list[str], capsys: pytest.CaptureFixture[str]
+def test_wheels_that_are_not_there_are_an_error_of_usage_that_names_the_fix(
+    json_wanted: list[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("provision", *json_wanted) == 2
+    assert run("provision", "--wheels", str(here), *json_wanted) == 2
     captured = capsys.readouterr()
     said = captured.out if json_wanted else captured.err
-    assert "does not build one" in said
+    assert "no wheel of scaler-batch-payload" in said
     assert "--image" in said
 
 
@@ -187,7 +225,8 @@ def test_files_may_lie_elsewhere(account: boto3.Session, here: Path) -> None:
 
 
 def test_defaults_are_those_of_the_guide() -> None:
-    options = cli.build_parser().parse_args(["provision"])
+    options = build_parser().parse_args(["provision"])
+    assert (options.spot, options.tags, options.dry_run, options.yes, options.json) == (False, {}, False, False, False)
     assert (options.region, options.prefix, options.image) == ("us-east-1", "scaler-batch", None)
     assert (options.vcpus, options.memory, options.max_vcpus, options.job_timeout) == (1, 2048, 256, 60)
     assert options.instance_types == ("default_x86_64",)
@@ -196,7 +235,7 @@ def test_defaults_are_those_of_the_guide() -> None:
 
 
 def test_instance_types_are_parted_by_commas() -> None:
-    options = cli.build_parser().parse_args(["plan", "--instance-types", "m6i.large, c6i"])
+    options = build_parser().parse_args(["plan", "--instance-types", "m6i.large, c6i"])
     assert options.instance_types == ("m6i.large", "c6i")
 
 
@@ -206,12 +245,6 @@ def test_wrong_usage_ends_with_two(argv: list[str], capsys: pytest.CaptureFixtur
         run(*argv)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
-
-
-def test_help_says_that_no_image_is_built(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        run("provision", "--help")
-    assert "this version builds none" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_package_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

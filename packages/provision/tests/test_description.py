@@ -34,9 +34,9 @@ def test_sizes_reach_the_definition_and_the_environment() -> None:
 
 def test_everything_is_tagged_with_prefix_and_version() -> None:
     names = Names(Target(prefix="mine"), Account("123456789012", "aws"))
-    for one in describe(Settings(image="i", prefix="mine"), names, Network((), ())):
-        assert one.tags.keys() == {"scaler-batch:prefix", "scaler-batch:version"}
-        assert one.tags["scaler-batch:prefix"] == "mine"
+    for one in describe(Settings(image="i", prefix="mine", tags={"team": "ours"}), names, Network((), ())):
+        assert one.tags.keys() == {"scaler-batch:prefix", "scaler-batch:version", "team"}
+        assert (one.tags["scaler-batch:prefix"], one.tags["team"]) == ("mine", "ours")
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])

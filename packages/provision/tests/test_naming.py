@@ -12,6 +12,7 @@ from scaler_batch.provision import Kind, SettingsError, Target
 from scaler_batch.provision.naming import Account, Names
 
 RULES = {
+    Kind.REPOSITORY: r"[a-z0-9]+(-[a-z0-9]+)*",
     Kind.LOG_GROUP: r"[A-Za-z0-9_/.#-]{1,512}",
     Kind.BUCKET: r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
     Kind.JOB_ROLE: r"[\w+=,.@-]{1,64}",
@@ -53,3 +54,17 @@ def test_roles_of_two_regions_do_not_meet() -> None:
     here, there = (Names(Target(region=region), account) for region in ("us-east-1", "eu-west-1"))
     for kind in (Kind.JOB_ROLE, Kind.EXECUTION_ROLE, Kind.INSTANCE_ROLE, Kind.INSTANCE_PROFILE, Kind.BUCKET):
         assert here.of(kind) != there.of(kind)
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "us-east-1", "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"),
+        ("aws-cn", "cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("aws-eusc", "eusc-de-east-1", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+def test_an_image_lies_in_the_registry_of_its_partition(partition: str, region: str, host: str) -> None:
+    names = Names(Target(region=region), Account("123456789012", partition))
+    assert names.image("1") == f"{host}/scaler-batch-runner:1"

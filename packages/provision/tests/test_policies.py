@@ -79,3 +79,13 @@ def _shuffled(value: Any, random: Any) -> Any:
         random.shuffle(inner)
         return inner
     return value
+
+
+@given(st.text() | st.recursive(st.none() | st.integers(), lambda inner: st.lists(inner)))
+def test_what_is_no_document_is_read_as_one_that_allows_nothing(found: Any) -> None:
+    assert "Statement" not in policies.parse(found)
+
+
+@given(documents)
+def test_a_document_is_read_decoded_or_as_text(document: dict[str, Any]) -> None:
+    assert policies.parse(document) == policies.parse(json.dumps(document)) == document

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
+KINDS = tuple(kind for kind in Kind if kind is not Kind.REPOSITORY)
+"""What is made where the image is named."""
+
 CHANGING_CALLS = [
     "CreateLogGroup",
     "PutRetentionPolicy",
@@ -65,7 +68,7 @@ def test_a_first_run_makes_everything_in_order(
 ) -> None:
     made = provision(settings, aws)
     assert calls.made == CHANGING_CALLS
-    assert made.changed == tuple(Kind)
+    assert made.changed == KINDS
     found = everything()
     assert found["buckets"] == [made.bucket] == ["scaler-batch-123456789012-us-east-1"]
     assert found["job queues"] == [made.job_queue] == ["scaler-batch-queue"]
@@ -161,6 +164,64 @@ def test_a_changed_maximum_updates_the_compute_environment(aws: boto3.Session, s
     assert provision(replace(settings, max_vcpus=512), aws).changed == ()
 
 
+def test_spot_and_back_changes_the_compute_environment_in_place(
+    aws: boto3.Session, settings: Settings, calls: Any
+) -> None:
+    batch = aws.client("batch", region_name="us-east-1")
+    provision(settings, aws)
+    calls.made.clear()
+    for spot, bought in ((True, ("SPOT", "SPOT_PRICE_CAPACITY_OPTIMIZED")), (False, ("EC2", "BEST_FIT_PROGRESSIVE"))):
+        assert provision(replace(settings, spot=spot), aws).changed == (Kind.COMPUTE_ENVIRONMENT,)
+        (environment,) = batch.describe_compute_environments()["computeEnvironments"]
+        resources = environment["computeResources"]
+        assert (resources["type"], resources["allocationStrategy"]) == bought
+        assert provision(replace(settings, spot=spot), aws).changed == ()
+    assert calls.made == ["UpdateComputeEnvironment"] * 2
+
+
+def test_the_queue_cancels_jobs_that_cannot_start(aws: boto3.Session, settings: Settings) -> None:
+    made = provision(settings, aws)
+    batch = aws.client("batch", region_name="us-east-1")
+    (queue,) = batch.describe_job_queues()["jobQueues"]
+    limits = {one["reason"]: one for one in queue["jobStateTimeLimitActions"]}
+    assert limits.keys() == {
+        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    }
+    assert {(one["state"], one["action"]) for one in limits.values()} == {("RUNNABLE", "CANCEL")}
+    assert all(600 <= one["maxTimeSeconds"] <= 86_400 for one in limits.values())
+    batch.update_job_queue(jobQueue=made.job_queue, jobStateTimeLimitActions=[])
+    assert provision(settings, aws).changed == (Kind.JOB_QUEUE,)
+
+
+def test_further_tags_are_on_everything_also_when_they_come_later(aws: boto3.Session, settings: Settings) -> None:
+    provision(settings, aws)
+    tagged = replace(settings, tags={"team": "blue"})
+    assert provision(tagged, aws).changed == KINDS
+    observed = show(Target(), aws).observed
+    assert {one.tags.get("team") for one in observed.values() if one} == {"blue"}
+    assert {one.tags.get("scaler-batch:prefix") for one in observed.values() if one} == {"scaler-batch"}
+    assert provision(tagged, aws).changed == ()
+    assert provision(replace(settings, tags={"team": "red"}), aws).changed == KINDS
+    assert cleanup(Target(), aws).complete
+
+
+def test_what_cannot_be_changed_is_said_and_left(aws: boto3.Session, settings: Settings, calls: Any) -> None:
+    made = provision(settings, aws)
+    batch = aws.client("batch", region_name="us-east-1")
+    policy = "arn:aws:batch:us-east-1:123456789012:scheduling-policy/fair"
+    batch.update_job_queue(jobQueue=made.job_queue, schedulingPolicyArn=policy)
+    calls.made.clear()
+    (step,) = [step for step in plan_provision(settings, aws).steps if step.changes]
+    assert (step.action, [change.field for change in step.obstacles]) == (Action.KEEP, ["fair_share"])
+    again = provision(settings, aws)
+    assert (again.changed, calls.made) == ((), [])
+    ((kind, change),) = again.obstacles
+    assert kind is Kind.JOB_QUEUE
+    assert "cannot take a scheduling policy away" in change.obstacle
+
+
 def test_what_somebody_changed_by_hand_is_changed_back(aws: boto3.Session, settings: Settings) -> None:
     made = provision(settings, aws)
     batch, s3, iam = (aws.client(name, region_name="us-east-1") for name in ("batch", "s3", "iam"))
@@ -183,7 +244,7 @@ def test_an_interrupted_run_is_completed_by_the_next(
     before = everything()
     _provision_until(last, settings, aws, calls, files)
     made = provision(settings, aws, files=files)
-    assert made.resources.keys() == set(Kind)
+    assert made.resources.keys() == set(KINDS)
     assert provision(settings, aws, files=files).changed == ()
     assert sorted(calls.made) == sorted(CHANGING_CALLS), "nothing is made twice"
     assert cleanup(Target(), aws, files=files).complete
@@ -206,7 +267,7 @@ def test_each_step_is_recorded_before_the_next(
 ) -> None:
     _provision_until(CHANGING_CALLS.index("RegisterJobDefinition") + 1, settings, aws, calls, files)
     record = json.loads(files.config.read_text())
-    assert list(record["resources"]) == [kind.value for kind in list(Kind)[:6]]
+    assert list(record["resources"]) == [kind.value for kind in KINDS[:6]]
     assert record["unfinished"] == ["job_definition"]
     assert record["complete"] is False
     assert not files.env.exists()
@@ -309,7 +370,7 @@ def test_a_plan_tells_and_does_not_do(aws: boto3.Session, settings: Settings, ca
 def test_show_tells_what_is_there(aws: boto3.Session, settings: Settings) -> None:
     assert set(show(Target(), aws).observed.values()) == {None}
     provision(settings, aws)
-    assert None not in show(Target(), aws).observed.values()
+    assert [kind for kind, one in show(Target(), aws).observed.items() if one is None] == [Kind.REPOSITORY]
 
 
 class Reluctant:

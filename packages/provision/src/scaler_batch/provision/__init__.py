@@ -7,12 +7,14 @@ The command line is ``scaler-batch-provision``; the functions here do the same f
 from __future__ import annotations
 
 from scaler_batch.provision.apply import Audience, CleanupReport, Left
+from scaler_batch.provision.cleaning import cleanup, plan_cleanup
 from scaler_batch.provision.errors import (
     AwsError,
     BrokenError,
     ConflictError,
     CredentialsError,
     DeclinedError,
+    EngineError,
     FileError,
     ProvisionError,
     SettingsError,
@@ -21,14 +23,8 @@ from scaler_batch.provision.errors import (
 )
 from scaler_batch.provision.handover import Handover, read_env, write_env
 from scaler_batch.provision.plan import Action, Change, Plan, RemovalPlan, Step
-from scaler_batch.provision.provisioning import (
-    Inventory,
-    ProvisionedResources,
-    cleanup,
-    plan_provision,
-    provision,
-    show,
-)
+from scaler_batch.provision.provisioning import build_image, plan_provision, provision, show
+from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
 from scaler_batch.provision.settings import Files, Settings, Target
 from scaler_batch.provision.vocabulary import Identity, Kind, Observed, Phase, Wanted
 from scaler_batch.provision.waiting import Patience
@@ -40,11 +36,13 @@ __all__ = [
     "Audience",
     "AwsError",
     "BrokenError",
+    "BuildReport",
     "Change",
     "CleanupReport",
     "ConflictError",
     "CredentialsError",
     "DeclinedError",
+    "EngineError",
     "FileError",
     "Files",
     "Handover",
@@ -67,7 +65,9 @@ __all__ = [
     "WaitError",
     "Wanted",
     "__version__",
+    "build_image",
     "cleanup",
+    "plan_cleanup",
     "plan_provision",
     "provision",
     "read_env",

@@ -153,7 +153,7 @@ def _carry_out(step: Step, catalogue: Catalogue) -> str:
     if step.observed is None:
         return catalogue.create(step.wanted)
     if step.action is Action.CHANGE:
-        return catalogue.change(step.wanted, [change.field for change in step.changes], step.observed.arn)
+        return catalogue.change(step.wanted, step.fields, step.observed.arn)
     return step.observed.arn
 
 

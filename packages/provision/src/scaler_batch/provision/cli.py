@@ -12,29 +12,26 @@ Exit codes:
 
 from __future__ import annotations
 
-import argparse
+import json
 import sys
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaler_batch.provision import provisioning
+from scaler_batch.provision import cleaning, provisioning
+from scaler_batch.provision import options as option_values
+from scaler_batch.provision.atomic import write_text
+from scaler_batch.provision.doctor import examine
 from scaler_batch.provision.errors import ProvisionError, SettingsError
-from scaler_batch.provision.release import VERSION
-from scaler_batch.provision.report import People, Programs
-from scaler_batch.provision.resources.clients import open_session
-from scaler_batch.provision.settings import (
-    DEFAULT_CONFIG,
-    DEFAULT_ENV,
-    DEFAULT_INSTANCE_TYPES,
-    DEFAULT_PREFIX,
-    DEFAULT_REGION,
-    Files,
-    Settings,
-    Target,
-)
+from scaler_batch.provision.finding import healthy
+from scaler_batch.provision.image.source import BuiltImage
+from scaler_batch.provision.people import People
+from scaler_batch.provision.programs import Programs
+from scaler_batch.provision.resources.clients import open_session, partition_of
+from scaler_batch.provision.templates import cloudformation, terraform
+from scaler_batch.provision.why import explain
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
@@ -56,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see the table above.
     """
-    options = build_parser().parse_args(argv)
+    options = option_values.build_parser().parse_args(argv)
     report = _report(options)
     try:
         return int(_COMMANDS[options.command](options, report))
@@ -71,95 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="scaler-batch-provision",
-        description="Create, show and remove the AWS resources that scaler-batch runs on.",
-        epilog="Exit codes: 0 done; 1 failed, or a cleanup left something; 2 wrong options; 130 interrupted.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    where, what = _where(), _what()
-    for name, parents, text in (
-        ("provision", [where, what], "make what is missing, change what differs; safe to run again"),
-        ("plan", [where, what], "say what provision would do; change nothing"),
-        ("show", [where], "list the resources that are there; change nothing"),
-        ("cleanup", [where], "remove everything made for the prefix, and the two local files"),
-    ):
-        commands.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    return parser
-
-
-def _where() -> argparse.ArgumentParser:
-    """Options that every command takes."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add = parser.add_argument
-    add("--region", default=DEFAULT_REGION, help="AWS region (default: %(default)s)")
-    add("--prefix", default=DEFAULT_PREFIX, help="begins the name of every resource (default: %(default)s)")
-    add("--profile", help="profile of the AWS configuration that brings the credentials")
-    add("--endpoint-url", metavar="URL", help="send all calls there instead of to AWS")
-    add(
-        "--config",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        metavar="PATH",
-        help="JSON file with all resources (default: %(default)s)",
-    )
-    add(
-        "--env-file",
-        type=Path,
-        default=DEFAULT_ENV,
-        metavar="PATH",
-        help="shell file for the worker adapter (default: %(default)s)",
-    )
-    add("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked in any case")
-    add("--json", action="store_true", help="say the result as one JSON document; implies --yes")
-    return parser
-
-
-def _what() -> argparse.ArgumentParser:
-    """Options that say what is wanted."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add = parser.add_argument
-    add("--image", metavar="URI", help="container image of the runner; required, since this version builds none")
-    add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
-    add(
-        "--memory",
-        type=int,
-        default=2048,
-        metavar="MB",
-        help="memory per job in MB, rounded to the nearest multiple of 2048, of which 90%% goes to the container "
-        "(default: %(default)s)",
-    )
-    add(
-        "--max-vcpus",
-        type=int,
-        default=256,
-        metavar="N",
-        help="most vCPUs of the compute environment (default: %(default)s)",
-    )
-    add(
-        "--instance-types",
-        type=_comma_separated,
-        default=DEFAULT_INSTANCE_TYPES,
-        metavar="TYPES",
-        help=f"EC2 instance types, comma-separated (default: {','.join(DEFAULT_INSTANCE_TYPES)})",
-    )
-    add(
-        "--job-timeout",
-        type=int,
-        default=60,
-        metavar="MINUTES",
-        help="minutes after which a job is stopped, unless the worker says otherwise (default: %(default)s)",
-    )
-    return parser
-
-
-def _comma_separated(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _report(options: argparse.Namespace) -> People | Programs:
     if options.json:
         return Programs(sys.stdout)
@@ -167,34 +75,31 @@ def _report(options: argparse.Namespace) -> People | Programs:
     return People(sys.stdout, sys.stderr, ask=ask)
 
 
-def _target(options: argparse.Namespace) -> Target:
-    return Target(prefix=options.prefix, region=options.region)
+def _image(options: argparse.Namespace, report: People | Programs) -> BuiltImage | None:
+    """The image to build, where none is named."""
+    return None if options.image else BuiltImage.of(options.wheels, options.python, report.progress)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        image=options.image or "",
-        prefix=options.prefix,
-        region=options.region,
-        vcpus=options.vcpus,
-        memory_mb=options.memory,
-        max_vcpus=options.max_vcpus,
-        instance_types=options.instance_types,
-        job_timeout_minutes=options.job_timeout,
+def _build_image(options: argparse.Namespace, report: People | Programs) -> Exit:
+    target = option_values.target(options)
+    image = BuiltImage.of(options.wheels, options.python, report.progress)
+    session, endpoint_url = open_session(options.profile), options.endpoint_url
+    report.built(
+        provisioning.build_image(target, session, image, tags=options.tags, endpoint_url=endpoint_url, audience=report)
     )
-
-
-def _files(options: argparse.Namespace) -> Files:
-    return Files(config=options.config, env=options.env_file)
+    return Exit.DONE
 
 
 def _provision(options: argparse.Namespace, report: People | Programs) -> Exit:
-    settings = _settings(options)
+    if options.dry_run:
+        return _plan(options, report)
+    settings = option_values.settings(options)
     made = provisioning.provision(
         settings,
         open_session(options.profile),
+        image=_image(options, report),
         endpoint_url=options.endpoint_url,
-        files=_files(options),
+        files=option_values.files(options),
         audience=report,
     )
     report.provisioned(made, str(options.env_file))
@@ -202,34 +107,63 @@ def _provision(options: argparse.Namespace, report: People | Programs) -> Exit:
 
 
 def _plan(options: argparse.Namespace, report: People | Programs) -> Exit:
-    settings = _settings(options)
+    settings, files = option_values.settings(options), option_values.files(options)
     session = open_session(options.profile)
-    report.plan(
-        provisioning.plan_provision(settings, session, endpoint_url=options.endpoint_url, files=_files(options))
-    )
+    image, endpoint_url = _image(options, report), options.endpoint_url
+    report.plan(provisioning.plan_provision(settings, session, image=image, endpoint_url=endpoint_url, files=files))
     return Exit.DONE
 
 
 def _show(options: argparse.Namespace, report: People | Programs) -> Exit:
-    target = _target(options)
+    target = option_values.target(options)
     report.inventory(provisioning.show(target, open_session(options.profile), endpoint_url=options.endpoint_url))
     return Exit.DONE
 
 
 def _cleanup(options: argparse.Namespace, report: People | Programs) -> Exit:
-    target = _target(options)
-    result = provisioning.cleanup(
-        target,
-        open_session(options.profile),
-        endpoint_url=options.endpoint_url,
-        files=_files(options),
-        audience=report,
-    )
+    target, files = option_values.target(options), option_values.files(options)
+    session, endpoint_url = open_session(options.profile), options.endpoint_url
+    if options.dry_run:
+        report.removal(cleaning.plan_cleanup(target, session, endpoint_url=endpoint_url, files=files))
+        return Exit.DONE
+    result = cleaning.cleanup(target, session, endpoint_url=endpoint_url, files=files, audience=report)
     report.cleaned(result)
     return Exit.DONE if result.complete else Exit.FAILED
 
 
-_COMMANDS = {"provision": _provision, "plan": _plan, "show": _show, "cleanup": _cleanup}
+def _doctor(options: argparse.Namespace, report: People | Programs) -> Exit:
+    patient = option_values.patient(options)
+    findings = report.findings(examine(patient, lambda: open_session(options.profile)))
+    return Exit.DONE if healthy(findings) else Exit.FAILED
+
+
+def _why(options: argparse.Namespace, report: People | Programs) -> Exit:
+    patient = option_values.patient(options)
+    report.explanation(explain(options.job, patient, lambda: open_session(options.profile)))
+    return Exit.DONE
+
+
+def _template(options: argparse.Namespace, report: People | Programs) -> Exit:
+    settings = option_values.settings(options)
+    write = {"cloudformation": cloudformation.template, "terraform": terraform.configuration}[options.format]
+    text = json.dumps(write(settings, partition_of(settings.region)), indent=2) + "\n"
+    if options.output:
+        write_text(options.output, text)
+    else:
+        sys.stdout.write(text)
+    return Exit.DONE
+
+
+_COMMANDS = {
+    "provision": _provision,
+    "plan": _plan,
+    "build-image": _build_image,
+    "show": _show,
+    "cleanup": _cleanup,
+    "template": _template,
+    "doctor": _doctor,
+    "why": _why,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

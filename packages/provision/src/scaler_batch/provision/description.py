@@ -15,11 +15,12 @@ from scaler_batch.provision import policies
 from scaler_batch.provision.release import VERSION
 from scaler_batch.provision.resources.batch_status import ENABLED
 from scaler_batch.provision.resources.bucket import ENCRYPTION, BucketSpecification, Expiry
-from scaler_batch.provision.resources.compute_environment import ComputeEnvironmentSpecification
+from scaler_batch.provision.resources.compute_environment import ON_DEMAND, SPOT, ComputeEnvironmentSpecification
 from scaler_batch.provision.resources.instance_profile import InstanceProfileSpecification
 from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
-from scaler_batch.provision.resources.job_queue import JobQueueSpecification
+from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
+from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.settings import container_memory
 from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Wanted
@@ -44,29 +45,61 @@ DEFAULT_PARAMETERS: Final[Mapping[str, str]] = {
 }
 """Of a job that was submitted by hand, without any: the runner says that it has no run, and ends."""
 
+TIME_LIMITS: Final = (
+    TimeLimit("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", seconds=4 * 3600),
+    TimeLimit("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", seconds=600),
+    TimeLimit("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", seconds=600),
+)
+"""When a job that cannot start is cancelled. Capacity comes back; a wrong size never does, so it gets AWS's minimum.
+
+AWS Batch looks at the head of the queue only, where such a job keeps all others waiting.
+"""
+
 ECS_TASKS: Final = "ecs-tasks.amazonaws.com"
 
 
-def describe(settings: Settings, names: Names, network: Network) -> tuple[Wanted[Any], ...]:
-    """Describe every resource, in the order of making."""
+def describe(
+    settings: Settings, names: Names, network: Network, *, image_tag: str | None = None
+) -> tuple[Wanted[Any], ...]:
+    """Describe every resource, in the order of making.
+
+    Args:
+        settings: What the user chose.
+        names: What everything is called.
+        network: Where instances go.
+        image_tag: Tag of the image that we build; wanted where the settings name no image.
+    """
+    image = settings.image or names.image(image_tag or "")
     specifications: dict[Kind, Specification] = {
+        Kind.REPOSITORY: RepositorySpecification(image_tag=image_tag),
         Kind.LOG_GROUP: LogGroupSpecification(retention_days=LOG_DAYS),
         Kind.BUCKET: _bucket(names),
         Kind.JOB_ROLE: _job_role(names),
         Kind.EXECUTION_ROLE: _execution_role(names),
         Kind.INSTANCE_ROLE: _instance_role(names),
         Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
-        Kind.JOB_DEFINITION: _job_definition(settings, names),
+        Kind.JOB_DEFINITION: _job_definition(settings, names, image),
         Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network),
         Kind.JOB_QUEUE: _job_queue(names),
     }
-    tags = {PREFIX_TAG: names.target.prefix, VERSION_TAG: VERSION}
-    return tuple(Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
+    tags = all_tags(settings.tags, names)
+    wanted = (Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
+    return tuple(one for one in wanted if one.kind is not Kind.REPOSITORY or settings.image is None)
+
+
+def describe_repository(names: Names, tags: Mapping[str, str], image_tag: str) -> Wanted[RepositorySpecification]:
+    """Describe the repository alone."""
+    kind = Kind.REPOSITORY
+    return Wanted(kind, names.of(kind), names.arn(kind), RepositorySpecification(image_tag=image_tag), tags)
+
+
+def all_tags(chosen: Mapping[str, str], names: Names) -> dict[str, str]:
+    """Every tag that a resource bears: those the user chose, and ours."""
+    return {**chosen, PREFIX_TAG: names.target.prefix, VERSION_TAG: VERSION}
 
 
 def _bucket(names: Names) -> BucketSpecification:
     return BucketSpecification(
-        owner=names.target.prefix,
         public_access_blocked=True,
         encryption=ENCRYPTION,
         policy=policies.encrypted_transport_only(names.arn(Kind.BUCKET)),
@@ -95,9 +128,9 @@ def _instance_role(names: Names) -> RoleSpecification:
     )
 
 
-def _job_definition(settings: Settings, names: Names) -> JobDefinitionSpecification:
+def _job_definition(settings: Settings, names: Names, image: str) -> JobDefinitionSpecification:
     return JobDefinitionSpecification(
-        image=settings.image,
+        image=image,
         command=RUNNER_COMMAND,
         parameters=DEFAULT_PARAMETERS,
         environment={"AWS_DEFAULT_REGION": settings.region},
@@ -112,6 +145,7 @@ def _job_definition(settings: Settings, names: Names) -> JobDefinitionSpecificat
 
 
 def _compute_environment(settings: Settings, names: Names, network: Network) -> ComputeEnvironmentSpecification:
+    capacity, allocation = SPOT if settings.spot else ON_DEMAND
     return ComputeEnvironmentSpecification(
         state=ENABLED,
         max_vcpus=settings.max_vcpus,
@@ -119,8 +153,16 @@ def _compute_environment(settings: Settings, names: Names, network: Network) -> 
         instance_profile=names.arn(Kind.INSTANCE_PROFILE),
         subnets=network.subnets,
         security_groups=network.security_groups,
+        capacity=capacity,
+        allocation=allocation,
+        instance_tags={**settings.tags, PREFIX_TAG: names.target.prefix},
     )
 
 
 def _job_queue(names: Names) -> JobQueueSpecification:
-    return JobQueueSpecification(state=ENABLED, priority=1, compute_environments=(names.arn(Kind.COMPUTE_ENVIRONMENT),))
+    return JobQueueSpecification(
+        state=ENABLED,
+        priority=1,
+        compute_environments=(names.arn(Kind.COMPUTE_ENVIRONMENT),),
+        time_limits=TIME_LIMITS,
+    )

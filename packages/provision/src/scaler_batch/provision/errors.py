@@ -7,11 +7,13 @@ Every error says what happened and, in ``fix``, what to do about it.
     ProvisionError
     ├── SettingsError         what was asked for cannot be
     ├── ConflictError         a name or a file is taken by something this tool did not make
+    ├── EngineError           an image cannot be built or pushed
     ├── FileError             a local file cannot be read or written
     ├── DeclinedError         the plan was shown, and not agreed to
     ├── AwsError              AWS refused a call; says which, and AWS's code
     │   ├── CredentialsError  there are no credentials, or they do not serve
     │   └── UnreachableError  no answer came
+    ├── NoJobError            AWS knows no such job
     ├── BrokenError           a resource was made and became invalid
     └── WaitError             something did not come about within its time
 """
@@ -37,6 +39,10 @@ class SettingsError(ProvisionError):
 
 class ConflictError(ProvisionError):
     """A name or a file is taken by something that this tool did not make."""
+
+
+class EngineError(ProvisionError):
+    """An image cannot be built or pushed: no engine, no wheels, or one of the two failed."""
 
 
 class FileError(ProvisionError):
@@ -70,6 +76,16 @@ class CredentialsError(AwsError):
 
 class UnreachableError(AwsError):
     """No answer came from AWS."""
+
+
+class NoJobError(ProvisionError):
+    """AWS knows no such job, or has forgotten it."""
+
+    def __init__(self, job: str, region: str) -> None:
+        super().__init__(
+            f"AWS Batch knows no job {job} in {region}",
+            fix="look at --region; AWS forgets a job some days after its end, its log stays for 30 days",
+        )
 
 
 class BrokenError(ProvisionError):

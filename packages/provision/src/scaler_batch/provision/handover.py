@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision import atomic
 from scaler_batch.provision.errors import FileError, SettingsError
+from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from scaler_batch.provision.naming import Names
 
 VARIABLES: Final = ("SCALER_AWS_REGION", "SCALER_S3_BUCKET", "SCALER_JOB_QUEUE", "SCALER_JOB_DEFINITION")
 
@@ -53,6 +56,12 @@ class Handover:
     bucket: str
     job_queue: str
     job_definition: str
+
+    @classmethod
+    def of(cls, names: Names) -> Handover:
+        """What the worker adapter needs to know of the resources of these names."""
+        kinds = (Kind.BUCKET, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
+        return cls(names.target.region, *(names.of(kind) for kind in kinds))
 
     def environment(self) -> dict[str, str]:
         """The values by the names of their variables."""

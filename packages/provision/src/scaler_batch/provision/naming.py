@@ -8,12 +8,23 @@ shared with the whole world, hence account and region in that of the bucket.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from scaler_batch.provision.settings import Target
+
+
+_DOMAINS: Final = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-eusc": "amazonaws.eu",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+}
+"""What registries are called by in partitions that have a domain of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,7 @@ class Names:
         """The name of the resource of this kind."""
         prefix, region = self.target.prefix, self.target.region
         return {
+            Kind.REPOSITORY: f"{prefix}-runner",
             Kind.LOG_GROUP: f"/{prefix}/jobs",
             Kind.BUCKET: f"{prefix}-{self.account.number}-{region}",
             Kind.JOB_ROLE: f"{prefix}-{region}-job",
@@ -55,6 +67,7 @@ class Names:
         """The ARN of the resource of this kind; of a job definition, without its revision."""
         name = self.of(kind)
         return {
+            Kind.REPOSITORY: self._regional("ecr", f"repository/{name}"),
             Kind.LOG_GROUP: self._regional("logs", f"log-group:{name}"),
             Kind.BUCKET: f"arn:{self.account.partition}:s3:::{name}",
             Kind.JOB_ROLE: self._global("iam", f"role/{name}"),
@@ -65,6 +78,12 @@ class Names:
             Kind.COMPUTE_ENVIRONMENT: self._regional("batch", f"compute-environment/{name}"),
             Kind.JOB_QUEUE: self._regional("batch", f"job-queue/{name}"),
         }[kind]
+
+    def image(self, tag: str) -> str:
+        """The URI of an image in our repository."""
+        suffix = _DOMAINS.get(self.account.partition, "amazonaws.com")
+        host = f"{self.account.number}.dkr.ecr.{self.target.region}.{suffix}"
+        return f"{host}/{self.of(Kind.REPOSITORY)}:{tag}"
 
     def _regional(self, service: str, resource: str) -> str:
         return f"arn:{self.account.partition}:{service}:{self.target.region}:{self.account.number}:{resource}"

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.errors import ConflictError
-from scaler_batch.provision.vocabulary import Kind, Phase, Specification
+from scaler_batch.provision.vocabulary import Kind, Phase, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from scaler_batch.provision.vocabulary import Observed, Wanted
+
+
+TAGS: Final = "tags"
+"""The name under which tags are compared and changed, beside the fields of a specification."""
 
 
 class Action(StrEnum):
@@ -30,11 +34,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of a specification that is not as wanted."""
+    """One field of a specification, or the tags, that are not as wanted.
+
+    Attributes:
+        obstacle: Why AWS cannot change it in place; empty where it can.
+    """
 
     field: str
     before: Any
     after: Any
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,23 @@ class Step:
 
     Attributes:
         observed: What is there; ``None`` when the resource is to be created.
-        changes: What differs; empty unless the resource is to be changed.
+        changes: What differs, in a resource that is there, and what of it cannot be changed.
     """
 
     action: Action
     wanted: Wanted[Any]
     observed: Observed[Any] | None = None
     changes: tuple[Change, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What is to be changed."""
+        return tuple(change.field for change in self.changes if not change.obstacle)
+
+    @property
+    def obstacles(self) -> tuple[Change, ...]:
+        """What differs and has to stay so."""
+        return tuple(change for change in self.changes if change.obstacle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,16 @@ def make_plan(
     return Plan(tuple(_step(one, observed.get(one.kind)) for one in wanted))
 
 
+def fields_to_set(plan: Plan, kind: Kind) -> Collection[str]:
+    """Which fields of this kind the plan sets: all of what it creates, some of what it changes."""
+    step = next((one for one in plan.steps if one.wanted.kind is kind), None)
+    if step is None:
+        return ()
+    if step.action is Action.CREATE:
+        return tuple(field.name for field in fields(step.wanted.specification))
+    return step.fields
+
+
 def make_removal_plan(
     observed: Mapping[Kind, Observed[Any] | None], *, prefix: str, unfinished: Collection[Kind] = ()
 ) -> RemovalPlan:
@@ -133,14 +162,22 @@ def _conflict(foreign: list[tuple[Kind, Observed[Any]]], prefix: str) -> Conflic
 def _step(wanted: Wanted[Any], observed: Observed[Any] | None) -> Step:
     if observed is None or observed.phase is Phase.LEAVING:
         return Step(Action.CREATE, wanted)
-    if changes := _changes(wanted.specification, observed.specification):
+    changes = (*_changes(wanted, observed), *_missing_tags(wanted, observed))
+    if any(not change.obstacle for change in changes):
         return Step(Action.CHANGE, wanted, observed, changes)
-    return Step(Action.KEEP if observed.phase is Phase.READY else Action.AWAIT, wanted, observed)
+    return Step(Action.KEEP if observed.phase is Phase.READY else Action.AWAIT, wanted, observed, changes)
 
 
-def _changes(wanted: Specification, observed: Specification) -> tuple[Change, ...]:
+def _changes(wanted: Wanted[Any], observed: Observed[Any]) -> tuple[Change, ...]:
+    before, after = observed.specification, wanted.specification
     compared = (
-        Change(field.name, getattr(observed, field.name), getattr(wanted, field.name))
-        for field in fields(wanted)  # type: ignore[arg-type]
+        Change(field.name, getattr(before, field.name), getattr(after, field.name), before.obstacle(field.name) or "")
+        for field in fields(after)
     )
-    return tuple(change for change in compared if change.before != change.after)
+    return tuple(one for one in compared if one.before != one.after and one.before is not Untold.UNTOLD)
+
+
+def _missing_tags(wanted: Wanted[Any], observed: Observed[Any]) -> tuple[Change, ...]:
+    missing = observed.lacks(wanted.tags)
+    present = {key: observed.tags[key] for key in missing if key in observed.tags}
+    return (Change(TAGS, present, missing),) if missing else ()

@@ -7,6 +7,7 @@ instance (instance role: AWS's own policy for it).
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, TypeAlias
 
 Document: TypeAlias = dict[str, Any]
@@ -75,6 +76,18 @@ def encrypted_transport_only(bucket_arn: str) -> Document:
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
     )
+
+
+def parse(found: Any) -> Document:
+    """A document as AWS gave it back: decoded, or as text.
+
+    One that nobody can read allows nothing and equals nothing that is wanted.
+    """
+    try:
+        plain = json.loads(found) if isinstance(found, str) else found
+    except ValueError:
+        return {}
+    return dict(plain) if isinstance(plain, dict) else {}
 
 
 def canonical(document: Document) -> Document:

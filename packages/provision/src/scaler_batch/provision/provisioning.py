@@ -1,22 +1,21 @@
-"""The four commands as functions: provision, plan, show, cleanup.
+"""Making what is wanted: the whole of it, the image alone, or only the plan; and a look at what is there.
 
-Each opens its site, looks at what is there, decides, and, but for plan and show, acts.
+Each function opens its site, looks at what is there, decides, and, but for plan and show, acts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scaler_batch.provision.apply import Audience, CleanupReport, Silent, apply, remove
-from scaler_batch.provision.description import TASK_PREFIX, describe
-from scaler_batch.provision.errors import ConflictError, DeclinedError, FileError
+from scaler_batch.provision.apply import Audience, Silent, apply
+from scaler_batch.provision.description import all_tags, describe, describe_repository
+from scaler_batch.provision.errors import ConflictError, DeclinedError, SettingsError
 from scaler_batch.provision.handover import Handover, read_env, write_env
-from scaler_batch.provision.plan import Plan, make_plan, make_removal_plan
-from scaler_batch.provision.site import Site
-from scaler_batch.provision.state import Journal, load
-from scaler_batch.provision.vocabulary import Identity, Kind
-from scaler_batch.provision.waiting import Patience, Waiter
+from scaler_batch.provision.plan import Plan, fields_to_set, make_plan
+from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
+from scaler_batch.provision.site import Site, open_site
+from scaler_batch.provision.state import Journal
+from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,78 +23,16 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from scaler_batch.provision.naming import Account, Names
+    from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.settings import Files, Settings, Target
-    from scaler_batch.provision.vocabulary import Observed
-
-
-@dataclass(frozen=True, slots=True)
-class ProvisionedResources:
-    """What is there after provisioning.
-
-    Attributes:
-        target: Which set of resources it is.
-        account: Whose they are.
-        resources: Name and ARN of each.
-        changed: What this run made or changed; empty when all was as wanted.
-    """
-
-    target: Target
-    account: Account
-    resources: Mapping[Kind, Identity]
-    changed: tuple[Kind, ...]
-
-    @property
-    def region(self) -> str:
-        """AWS region of all resources."""
-        return self.target.region
-
-    @property
-    def bucket(self) -> str:
-        """Name of the bucket for tasks."""
-        return self.resources[Kind.BUCKET].name
-
-    @property
-    def task_prefix(self) -> str:
-        """Key prefix in the bucket that jobs may use; the worker's ``--s3-prefix``."""
-        return TASK_PREFIX
-
-    @property
-    def job_queue(self) -> str:
-        """Name of the job queue."""
-        return self.resources[Kind.JOB_QUEUE].name
-
-    @property
-    def job_definition(self) -> str:
-        """Name of the job definition, which stands for its newest revision."""
-        return self.resources[Kind.JOB_DEFINITION].name
-
-    @property
-    def handover(self) -> Handover:
-        """What the worker adapter needs."""
-        return Handover(self.region, self.bucket, self.job_queue, self.job_definition)
-
-    def environment(self) -> dict[str, str]:
-        """What the worker adapter needs, by the names of the variables in the env file."""
-        return self.handover.environment()
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What is there, without judging it.
-
-    Attributes:
-        observed: Each kind of resource; ``None`` where there is none of its name.
-    """
-
-    names: Names
-    observed: Mapping[Kind, Observed[Any] | None]
+    from scaler_batch.provision.waiting import Patience
 
 
 def provision(
     settings: Settings,
     session: boto3.Session,
     *,
+    image: ImageSource | None = None,
     endpoint_url: str | None = None,
     files: Files | None = None,
     audience: Audience | None = None,
@@ -108,12 +45,15 @@ def provision(
     Args:
         settings: What is wanted.
         session: Brings the credentials; its region is not used.
+        image: Builds the image, where the settings name none.
         endpoint_url: Send all calls there instead of to AWS.
         files: Where to record the work and to write what the adapter needs; without it no file is written.
         audience: Is shown the plan and told of progress; by default nobody, and the plan is carried out.
         patience: How long waits may last.
 
     Raises:
+        SettingsError: Neither an image nor a way to build one was given.
+        EngineError: The image cannot be built or pushed.
         ConflictError: A name or a file is taken by something that is not ours; nothing was changed.
         DeclinedError: The audience did not agree; nothing was changed.
         AwsError: AWS refused a call, or could not be reached.
@@ -122,12 +62,14 @@ def provision(
         FileError: A local file cannot be read or written.
     """
     audience = audience or Silent()
-    site = _open(settings.target, session, endpoint_url, audience, patience)
+    site = open_site(settings.target, session, endpoint_url, audience, patience, _needed(image, settings))
     journal = Journal.open(files.config if files else None, site.names)
-    handover = _handover(site.names)
+    handover = Handover.of(site.names)
     if files:
         _check_env_is_ours(files.env, handover)
-    plan = _plan(settings, site, journal)
+    plan = _plan(settings, site, journal, image)
+    if image and "image_tag" in fields_to_set(plan, Kind.REPOSITORY):
+        image.check()
     if plan.pending and not audience.agrees_to(plan):
         raise DeclinedError
     journal.start(settings, complete=not plan.pending)
@@ -135,13 +77,48 @@ def provision(
     if files:
         write_env(files.env, handover)
     changed = tuple(step.wanted.kind for step in plan.pending)
-    return ProvisionedResources(settings.target, site.names.account, resources, changed)
+    obstacles = tuple((step.wanted.kind, change) for step in plan.steps for change in step.obstacles)
+    return ProvisionedResources(settings.target, site.names.account, resources, changed, obstacles)
+
+
+def build_image(
+    target: Target,
+    session: boto3.Session,
+    image: ImageSource,
+    *,
+    tags: Mapping[str, str] | None = None,
+    endpoint_url: str | None = None,
+    audience: Audience | None = None,
+    patience: Patience | None = None,
+) -> BuildReport:
+    """Build the image and push it to the repository of the target, which is made where it is missing.
+
+    An image that is there already is not built again.
+
+    Raises:
+        EngineError: The image cannot be built or pushed.
+        ConflictError: The repository is not ours.
+        DeclinedError: The audience did not agree; nothing was changed.
+        AwsError: AWS refused a call, or could not be reached.
+    """
+    audience = audience or Silent()
+    site = open_site(target, session, endpoint_url, audience, patience, image)
+    wanted = [describe_repository(site.names, all_tags(tags or {}, site.names), image.tag)]
+    observed = {Kind.REPOSITORY: site.catalogue.observe(Kind.REPOSITORY)}
+    plan = make_plan(wanted, observed, prefix=target.prefix)
+    if plan.pending:
+        image.check()
+        if not audience.agrees_to(plan):
+            raise DeclinedError
+    apply(plan, site.catalogue, Journal.open(None, site.names), audience)
+    return BuildReport(site.names.image(image.tag), built="image_tag" in fields_to_set(plan, Kind.REPOSITORY))
 
 
 def plan_provision(
     settings: Settings,
     session: boto3.Session,
     *,
+    image: ImageSource | None = None,
     endpoint_url: str | None = None,
     files: Files | None = None,
 ) -> Plan:
@@ -152,8 +129,8 @@ def plan_provision(
         AwsError: AWS refused a call, or could not be reached.
         FileError: The JSON file cannot be read.
     """
-    site = _open(settings.target, session, endpoint_url, Silent(), None)
-    return _plan(settings, site, Journal.open(files.config if files else None, site.names))
+    site = open_site(settings.target, session, endpoint_url, Silent(), None, _needed(image, settings))
+    return _plan(settings, site, Journal.open(files.config if files else None, site.names), image)
 
 
 def show(target: Target, session: boto3.Session, *, endpoint_url: str | None = None) -> Inventory:
@@ -162,100 +139,28 @@ def show(target: Target, session: boto3.Session, *, endpoint_url: str | None = N
     Raises:
         AwsError: AWS refused a call, or could not be reached.
     """
-    site = _open(target, session, endpoint_url, Silent(), None)
+    site = open_site(target, session, endpoint_url, Silent(), None)
     return Inventory(site.names, site.catalogue.observe_all())
 
 
-def cleanup(
-    target: Target,
-    session: boto3.Session,
-    *,
-    endpoint_url: str | None = None,
-    files: Files | None = None,
-    audience: Audience | None = None,
-    patience: Patience | None = None,
-) -> CleanupReport:
-    """Remove all that was made for the target, and then the local files that tell of it.
-
-    Needs no files: resources are found by their names, and recognised by their tags. What cannot be removed is
-    reported, and the rest is removed all the same.
-
-    Args:
-        target: Which set of resources.
-        session: Brings the credentials; its region is not used.
-        endpoint_url: Send all calls there instead of to AWS.
-        files: Files to remove, as far as they are about this target; without it none is touched.
-        audience: Is shown what is to be removed and told of progress.
-        patience: How long waits may last.
-
-    Raises:
-        DeclinedError: The audience did not agree; nothing was changed.
-        AwsError: What is there could not be looked at; nothing was changed.
-        FileError: A local file cannot be read or removed.
-    """
-    audience = audience or Silent()
-    site = _open(target, session, endpoint_url, audience, patience)
-    own_files = _own_files(files, site.names)
-    journal = Journal.open(files.config if files and files.config in own_files else None, site.names)
-    plan = make_removal_plan(site.catalogue.observe_all(), prefix=target.prefix, unfinished=journal.state.unfinished)
-    if plan.remove and not audience.agrees_to_removal(plan):
-        raise DeclinedError
-    report = remove(plan, site.catalogue, journal, audience)
-    return replace(report, files=tuple(map(_delete_file, own_files))) if report.complete else report
+def _needed(image: ImageSource | None, settings: Settings) -> ImageSource | None:
+    """The source of the image, where one is needed."""
+    if settings.image is not None:
+        return None
+    if image is None:
+        raise SettingsError(
+            "no container image was named, and none is to be built",
+            fix="pass the URI of one that holds Python and scaler-batch-runner: --image registry/name:tag",
+        )
+    return image
 
 
-def _own_files(files: Files | None, names: Names) -> list[Path]:
-    """Tell which files are about these resources: one about others, or written by hand for others, is not ours."""
-    if files is None:
-        return []
-    state = load(files.config)
-    config_is_ours = state is not None and (state.target, state.account) == (names.target, names.account)
-    env_is_ours = _reads_as(files.env, _handover(names))
-    return [path for path, ours in ((files.config, config_is_ours), (files.env, env_is_ours)) if ours]
-
-
-def _reads_as(path: Path, handover: Handover) -> bool:
-    try:
-        return read_env(path) == handover
-    except FileError:
-        # Whatever we cannot read, we did not write.
-        return False
-
-
-def _delete_file(path: Path) -> Path:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot remove {path}: {error.strerror}", fix="remove the file by hand") from error
-    return path
-
-
-def _open(
-    target: Target,
-    session: boto3.Session,
-    endpoint_url: str | None,
-    audience: Audience,
-    patience: Patience | None,
-) -> Site:
-    waiter = Waiter(patience=patience or Patience(), notify=audience.waiting)
-    return Site.open(target, session, waiter, endpoint_url)
-
-
-def _plan(settings: Settings, site: Site, journal: Journal) -> Plan:
+def _plan(settings: Settings, site: Site, journal: Journal, image: ImageSource | None) -> Plan:
     return make_plan(
-        describe(settings, site.names, site.network()),
+        describe(settings, site.names, site.network(), image_tag=image.tag if image else None),
         site.catalogue.observe_all(),
         prefix=settings.prefix,
         unfinished=journal.state.unfinished,
-    )
-
-
-def _handover(names: Names) -> Handover:
-    return Handover(
-        region=names.target.region,
-        bucket=names.of(Kind.BUCKET),
-        job_queue=names.of(Kind.JOB_QUEUE),
-        job_definition=names.of(Kind.JOB_DEFINITION),
     )
 
 

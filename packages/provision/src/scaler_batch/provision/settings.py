@@ -6,11 +6,15 @@ The defaults are those of the setup guide. Nothing here reads files or the envir
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import SettingsError
+from scaler_batch.provision.vocabulary import OWN_TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_REGION: Final = "us-east-1"
 DEFAULT_PREFIX: Final = "scaler-batch"
@@ -23,13 +27,19 @@ DEFAULT_ENV: Final = Path(".scaler_aws_hpc.env")
 MEMORY_STEP_MB: Final = 2048
 
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
-_PREFIX = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_PREFIX = re.compile(r"[a-z](-?[a-z0-9])*")
 _INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 _ACCOUNT_DIGITS: Final = 12
 _BUCKET_LENGTH: Final = 63
 _RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-")
 """S3 keeps these for itself; the bucket's name begins with the prefix."""
+
+_OURS: Final = "scaler-batch:"
+_TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+_MOST_TAGS: Final = 50
+"""That one resource may bear, ours included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,7 @@ class Settings:
     """What to provision.
 
     Attributes:
-        image: URI of the container image that holds the runner.
+        image: URI of the container image that holds the runner; ``None`` to have it built and pushed to ECR.
         prefix: See :class:`Target`.
         region: See :class:`Target`.
         vcpus: vCPUs of one job.
@@ -66,12 +76,14 @@ class Settings:
         max_vcpus: Most vCPUs that the compute environment may grow to. It shrinks to none when idle.
         instance_types: EC2 instance types or families, or ``default_x86_64`` for AWS's choice.
         job_timeout_minutes: When AWS Batch stops a job that was submitted without a timeout of its own.
+        spot: Whether jobs run on Spot capacity: cheaper, and AWS may take an instance back at any time.
+        tags: Tags that every resource bears beside ours, for your cost reports, say.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
     """
 
-    image: str
+    image: str | None = None
     prefix: str = DEFAULT_PREFIX
     region: str = DEFAULT_REGION
     vcpus: int = 1
@@ -79,12 +91,16 @@ class Settings:
     max_vcpus: int = 256
     instance_types: tuple[str, ...] = DEFAULT_INSTANCE_TYPES
     job_timeout_minutes: int = 60
+    spot: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
         _ = self.target
-        _check_image(self.image)
+        if self.image is not None:
+            _check_image(self.image)
         _check_instance_types(self.instance_types)
+        _check_tags(self.tags)
         for option in ("vcpus", "memory_mb", "max_vcpus", "job_timeout_minutes"):
             _check_positive(option, getattr(self, option))
         if self.vcpus > self.max_vcpus:
@@ -138,7 +154,7 @@ def _check_prefix(prefix: str, *, longest: int) -> None:
     if not _PREFIX.fullmatch(prefix) or prefix.startswith(_RESERVED_BEGINNINGS):
         raise SettingsError(
             f"prefix {prefix!r} cannot begin the name of a bucket",
-            fix="pass --prefix with lower-case letters, digits and hyphens, beginning with a letter, "
+            fix="pass --prefix with lower-case letters, digits and single hyphens, beginning with a letter, "
             "not ending with a hyphen",
         )
     if len(prefix) > longest:
@@ -149,12 +165,6 @@ def _check_prefix(prefix: str, *, longest: int) -> None:
 
 
 def _check_image(image: str) -> None:
-    if not image:
-        raise SettingsError(
-            "no container image was named, and this version does not build one",
-            fix="build an image that holds Python and scaler-batch-runner, push it where AWS can pull it, and pass its "
-            "URI: --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch:1",
-        )
     if not _IMAGE.fullmatch(image):
         raise SettingsError(f"{image!r} is not the URI of a container image", fix="pass --image registry/name:tag")
 
@@ -172,3 +182,18 @@ def _check_positive(option: str, value: int) -> None:
     if value < 1:
         name = option.removesuffix("_mb").removesuffix("_minutes").replace("_", "-")
         raise SettingsError(f"--{name} is {value}", fix="pass a whole number of 1 or more")
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    wrong = [
+        f"{key}={value}"
+        for key, value in tags.items()
+        if not (_TAG_KEY.fullmatch(key) and _TAG_VALUE.fullmatch(value)) or key.lower().startswith(("aws:", _OURS))
+    ]
+    if wrong:
+        fix = f"pass --tags KEY=VALUE,… of letters, digits, spaces and _.:/=+-@; no key begins with aws: or {_OURS}"
+        raise SettingsError(f"not tags that AWS takes: {', '.join(wrong)}", fix=fix)
+    # IAM does not tell Team from team.
+    if len({key.lower() for key in tags}) < len(tags) or len(tags) + len(OWN_TAGS) > _MOST_TAGS:
+        fix = f"pass at most {_MOST_TAGS - len(OWN_TAGS)} --tags, no two of which differ in case only"
+        raise SettingsError("tags that no resource can bear together", fix=fix)

@@ -9,13 +9,15 @@ from scaler_batch.provision.naming import Names
 from scaler_batch.provision.resources.catalogue import Catalogue
 from scaler_batch.provision.resources.clients import Clients, translated
 from scaler_batch.provision.resources.surroundings import find_account, find_default_network
+from scaler_batch.provision.waiting import Patience, Waiter
 
 if TYPE_CHECKING:
     import boto3
 
+    from scaler_batch.provision.apply import Audience
+    from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.resources.surroundings import Network
     from scaler_batch.provision.settings import Target
-    from scaler_batch.provision.waiting import Waiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,15 @@ class Site:
     clients: Clients
 
     @classmethod
-    def open(cls, target: Target, session: boto3.Session, waiter: Waiter, endpoint_url: str | None = None) -> Site:
+    def open(
+        cls,
+        target: Target,
+        session: boto3.Session,
+        waiter: Waiter,
+        endpoint_url: str | None = None,
+        *,
+        image: ImageSource | None = None,
+    ) -> Site:
         """Find out whose account it is, and make everything ready.
 
         Raises:
@@ -43,7 +53,7 @@ class Site:
         with translated("find out whose credentials these are"):
             clients = Clients.of(session, target.region, endpoint_url)
             names = Names(target, find_account(clients.sts))
-        return cls(names, Catalogue(clients, waiter, names), clients)
+        return cls(names, Catalogue(clients, waiter, names, image), clients)
 
     def network(self) -> Network:
         """Find the network that instances go into.
@@ -53,3 +63,16 @@ class Site:
         """
         with translated("look at the default network"):
             return find_default_network(self.clients.ec2)
+
+
+def open_site(
+    target: Target,
+    session: boto3.Session,
+    endpoint_url: str | None,
+    audience: Audience,
+    patience: Patience | None,
+    image: ImageSource | None = None,
+) -> Site:
+    """Open a site where the audience is told of every wait."""
+    waiter = Waiter(patience=patience or Patience(), notify=audience.waiting)
+    return Site.open(target, session, waiter, endpoint_url, image=image)

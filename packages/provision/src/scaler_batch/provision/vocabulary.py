@@ -7,7 +7,7 @@ dataclass says what is wanted and what was found, so that comparing the two need
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ PREFIX_TAG: Final = "scaler-batch:prefix"
 VERSION_TAG: Final = "scaler-batch:version"
 """The tag that tells which version of this package made a resource."""
 
+OWN_TAGS: Final = (PREFIX_TAG, VERSION_TAG)
+
 
 class Kind(StrEnum):
     """What there is to make, in the order of making; the reverse is the order of removing.
@@ -26,6 +28,8 @@ class Kind(StrEnum):
     The values are written into the JSON file: never change one.
     """
 
+    REPOSITORY = "repository"
+    """Only where we build the image; first, because building is what fails most easily."""
     LOG_GROUP = "log_group"
     BUCKET = "bucket"
     JOB_ROLE = "job_role"
@@ -42,8 +46,20 @@ class Kind(StrEnum):
         return self.value.replace("_", " ")
 
 
+class Untold(Enum):
+    """What a service does not say of a resource. Nothing follows from it, so it never differs from what is wanted."""
+
+    UNTOLD = "untold"
+
+
 class Specification:
     """Base of the frozen dataclasses that say what a resource is like."""
+
+    __slots__ = ()
+
+    def obstacle(self, field: str) -> str | None:
+        """Why AWS cannot change this field of a resource that is as this says; ``None`` where it can."""
+        return None
 
 
 SpecificationT = TypeVar("SpecificationT", bound=Specification)
@@ -78,7 +94,7 @@ class Wanted(Generic[SpecificationT]):
 
     Attributes:
         arn: Follows from the name; a job definition's is without its revision.
-        tags: Set where the service takes tags at creation.
+        tags: What it bears: ours, and those of the user's choice.
     """
 
     kind: Kind
@@ -110,3 +126,7 @@ class Observed(Generic[SpecificationT]):
     def belongs_to(self, prefix: str) -> bool:
         """Whether its tag says that it was made for this prefix."""
         return self.tags.get(PREFIX_TAG) == prefix
+
+    def lacks(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """Which of these tags it lacks. That of the version tells who made it, so another version's is no lack."""
+        return {key: value for key, value in wanted.items() if key != VERSION_TAG and self.tags.get(key) != value}

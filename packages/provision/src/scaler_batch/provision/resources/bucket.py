@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 from scaler_batch.provision.policies import canonical
 from scaler_batch.provision.resources.clients import code_of, once_accepted, unless_missing
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import PREFIX_TAG, Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
@@ -56,21 +56,19 @@ class BucketSpecification(Specification):
     """A bucket.
 
     Attributes:
-        owner: Value of the tag that makes it ours. Listed here because not every S3 takes tags at creation.
         public_access_blocked: Whether each of the four doors to the public is shut.
         encryption: How objects are encrypted at rest.
         policy: Who may not do what, as an IAM document.
         expiry: Rules that are in force.
     """
 
-    owner: str | None
     public_access_blocked: bool
     encryption: str | None
     policy: Document | None
     expiry: tuple[Expiry, ...]
 
 
-_SOMEBODY_ELSES: Final = BucketSpecification(None, False, None, None, ())
+_SOMEBODY_ELSES: Final = BucketSpecification(False, None, None, ())
 
 
 class BucketHandler(Handler[BucketSpecification]):
@@ -94,7 +92,7 @@ class BucketHandler(Handler[BucketSpecification]):
                 return Observed(name, arn, _SOMEBODY_ELSES, {})
             raise
         tags = self._tags(name)
-        return Observed(name, arn, self._specification(name, tags), tags)
+        return Observed(name, arn, self._specification(name), tags)
 
     def create(self, wanted: Wanted[BucketSpecification]) -> None:
         """Make it, already tagged, then set all the rest."""
@@ -107,6 +105,8 @@ class BucketHandler(Handler[BucketSpecification]):
             lambda: self._s3.create_bucket(Bucket=wanted.name, CreateBucketConfiguration=configuration),
             "OperationAborted",
         )
+        # Not every S3 takes tags at creation.
+        self._accepted(wanted, lambda made: self.tag(made.arn, made.tags))
         self.change(wanted, self._setters())
 
     def change(self, wanted: Wanted[BucketSpecification], fields: Collection[str]) -> None:
@@ -115,13 +115,19 @@ class BucketHandler(Handler[BucketSpecification]):
             if field in fields:
                 self._accepted(wanted, setter)
 
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add these tags. The call replaces all there are, so others' go along."""
+        name = arn.rpartition(":")[2]
+        present = self._tags(name)
+        if not tags.items() <= present.items():
+            self._s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _tag_list({**present, **tags})})
+
     def remove(self, observed: Observed[BucketSpecification]) -> None:
         """Remove all objects in all versions, uploads that were never finished, and the bucket."""
         unless_missing(lambda: self._empty_and_delete(observed.name), "NoSuchBucket")
 
     def _setters(self) -> dict[str, Callable[[Wanted[BucketSpecification]], object]]:
         return {
-            "owner": self._put_tags,
             "public_access_blocked": self._put_public_access_block,
             "encryption": self._put_encryption,
             "policy": self._put_policy,
@@ -133,14 +139,6 @@ class BucketHandler(Handler[BucketSpecification]):
     ) -> None:
         what = f"bucket {wanted.name}"
         once_accepted(self._waiter, what, lambda: setter(wanted), "NoSuchBucket", "OperationAborted")
-
-    def _put_tags(self, wanted: Wanted[BucketSpecification]) -> None:
-        """Add our tags. The call replaces all there are, so others' go along."""
-        present = self._tags(wanted.name)
-        if wanted.tags.items() <= present.items():
-            return
-        tags = _tag_list({**present, **wanted.tags})
-        self._s3.put_bucket_tagging(Bucket=wanted.name, Tagging={"TagSet": tags})
 
     def _put_public_access_block(self, wanted: Wanted[BucketSpecification]) -> None:
         self._s3.put_public_access_block(
@@ -182,9 +180,8 @@ class BucketHandler(Handler[BucketSpecification]):
             },
         )
 
-    def _specification(self, name: str, tags: dict[str, str]) -> BucketSpecification:
+    def _specification(self, name: str) -> BucketSpecification:
         return BucketSpecification(
-            owner=tags.get(PREFIX_TAG),
             public_access_blocked=self._public_access_blocked(name),
             encryption=self._encryption(name),
             policy=self._policy(name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scaler_batch.provision.plan import TAGS
 from scaler_batch.provision.resources.bucket import BucketHandler
 from scaler_batch.provision.resources.clients import translated
 from scaler_batch.provision.resources.compute_environment import ComputeEnvironmentHandler
@@ -11,6 +12,7 @@ from scaler_batch.provision.resources.instance_profile import InstanceProfileHan
 from scaler_batch.provision.resources.job_definition import JobDefinitionHandler
 from scaler_batch.provision.resources.job_queue import JobQueueHandler
 from scaler_batch.provision.resources.log_group import LogGroupHandler
+from scaler_batch.provision.resources.repository import RepositoryHandler
 from scaler_batch.provision.resources.role import RoleHandler
 from scaler_batch.provision.vocabulary import Kind
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from scaler_batch.provision.naming import Names
     from scaler_batch.provision.resources.clients import Clients
     from scaler_batch.provision.resources.handler import Handler
+    from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.vocabulary import Observed, Wanted
     from scaler_batch.provision.waiting import Waiter
 
@@ -32,9 +35,9 @@ class Catalogue:
     :class:`~scaler_batch.provision.errors.BrokenError` when AWS finds a resource invalid.
     """
 
-    def __init__(self, clients: Clients, waiter: Waiter, names: Names) -> None:
+    def __init__(self, clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None = None) -> None:
         self._names = names
-        self._handlers = _handlers(clients, waiter, names)
+        self._handlers = _handlers(clients, waiter, names, image)
 
     def observe_all(self) -> dict[Kind, Observed[Any] | None]:
         """Look at every resource, in the order of making."""
@@ -54,7 +57,14 @@ class Catalogue:
     def change(self, wanted: Wanted[Any], fields: Collection[str], arn: str) -> str:
         """Change these fields of one whose ARN is known, and return its ARN, which may be another."""
         with translated(f"change {wanted.kind.words} {wanted.name}"):
-            return self._handlers[wanted.kind].change(wanted, fields) or arn
+            return self._change(wanted, fields, arn) or arn
+
+    def _change(self, wanted: Wanted[Any], fields: Collection[str], arn: str) -> str | None:
+        handler = self._handlers[wanted.kind]
+        if TAGS in fields:
+            handler.tag(arn, wanted.tags)
+        others = [field for field in fields if field != TAGS]
+        return handler.change(wanted, others) if others else None
 
     def settle(self, wanted: Wanted[Any]) -> None:
         """Wait until one can be relied on."""
@@ -67,9 +77,10 @@ class Catalogue:
             self._handlers[kind].remove(observed)
 
 
-def _handlers(clients: Clients, waiter: Waiter, names: Names) -> Mapping[Kind, Handler[Any]]:
+def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None) -> Mapping[Kind, Handler[Any]]:
     role = RoleHandler(clients.iam, waiter)
     return {
+        Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
         Kind.BUCKET: BucketHandler(clients.s3, waiter, account=names.account.number, region=names.target.region),
         Kind.JOB_ROLE: role,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import boto3
 from botocore import exceptions as botocore_errors
@@ -30,10 +30,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+EcrClient: TypeAlias = Any
+"""A client of ECR. Ten calls are not worth a requirement of stubs."""
+
+QuotasClient: TypeAlias = Any
+"""A client of Service Quotas."""
+
 _CONFIG: Final = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 6})
 """Bounded, so that no call hangs; throttling and lost connections are repeated by botocore."""
 
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+QUICK: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
+"""For whoever would rather know soon than surely."""
+
+DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 _BAD_CREDENTIALS: Final = frozenset(
     {
         "ExpiredToken",
@@ -55,9 +64,7 @@ _NO_CREDENTIALS: Final = (
     botocore_errors.ProfileNotFound,
 )
 _NO_ANSWER: Final = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError)
-_RENEW: Final = (
-    "renew the credentials (aws sso login, aws configure) or name others with --profile; then run this again"
-)
+RENEW: Final = "renew the credentials (aws sso login, aws configure) or name others with --profile; then run this again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +73,31 @@ class Clients:
 
     batch: BatchClient
     ec2: EC2Client
+    ecr: EcrClient
     iam: IAMClient
     logs: CloudWatchLogsClient
     s3: S3Client
     sts: STSClient
+    quotas: QuotasClient
 
     @classmethod
-    def of(cls, session: boto3.Session, region: str, endpoint_url: str | None = None) -> Clients:
+    def of(
+        cls, session: boto3.Session, region: str, endpoint_url: str | None = None, *, config: Config = _CONFIG
+    ) -> Clients:
         """Make the clients; no call goes out yet.
 
         Args:
             session: Brings the credentials.
             region: Region of all resources.
             endpoint_url: Send all calls there instead of to AWS.
+            config: How long calls may take, and how often they are repeated.
         """
 
         def client(service: str) -> object:
-            return session.client(service, region_name=region, endpoint_url=endpoint_url, config=_CONFIG)
+            return session.client(service, region_name=region, endpoint_url=endpoint_url, config=config)
 
-        return cls(**{service: client(service) for service in cls.__dataclass_fields__})  # type: ignore[arg-type]
+        names = {"quotas": "service-quotas"}
+        return cls(**{one: client(names.get(one, one)) for one in cls.__dataclass_fields__})  # type: ignore[arg-type]
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
@@ -98,6 +111,14 @@ def open_session(profile: str | None = None) -> boto3.Session:
     """
     with translated("open a session"):
         return boto3.Session(profile_name=profile)
+
+
+def partition_of(region: str) -> str:
+    """The partition that a region belongs to, by the names that botocore knows; asks AWS nothing."""
+    try:
+        return boto3.Session().get_partition_for_region(region)
+    except botocore_errors.UnknownRegionError:
+        return "aws"
 
 
 def code_of(error: ClientError) -> str:
@@ -159,7 +180,7 @@ def translated(action: str) -> Iterator[None]:
     except ClientError as error:
         raise _refusal(action, error) from error
     except _NO_CREDENTIALS as error:
-        raise CredentialsError(f"could not {action}: {error}", fix=_RENEW) from error
+        raise CredentialsError(f"could not {action}: {error}", fix=RENEW) from error
     except _NO_ANSWER as error:
         fix = "check the network, --region and --endpoint-url; then run this again"
         raise UnreachableError(f"could not {action}: {error}", fix=fix) from error
@@ -171,8 +192,8 @@ def _refusal(action: str, error: ClientError) -> AwsError:
     code, operation = code_of(error), error.operation_name
     message = f"could not {action}: {error}"
     if code in _BAD_CREDENTIALS:
-        return CredentialsError(message, fix=_RENEW, code=code, operation=operation)
-    if code in _DENIED:
+        return CredentialsError(message, fix=RENEW, code=code, operation=operation)
+    if code in DENIED:
         fix = f"allow your identity the call {operation}; the how-to on provisioning lists every permission needed"
     else:
         fix = "mend what AWS names and run this again; it goes on from where it stopped"

@@ -6,23 +6,45 @@ environment to be changed in place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import VERSION_TAG, Observed, Specification, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.type_defs import ComputeEnvironmentDetailTypeDef, ComputeResourceUpdateTypeDef
 
     from scaler_batch.provision.waiting import Waiter
 
-ALLOCATION: Final = "BEST_FIT_PROGRESSIVE"
+ON_DEMAND: Final = ("EC2", "BEST_FIT_PROGRESSIVE")
 """Takes further instance types when the best one is short; the API's own default waits for it."""
+
+SPOT: Final = ("SPOT", "SPOT_PRICE_CAPACITY_OPTIMIZED")
+"""Takes what is cheap among what AWS is least likely to want back."""
+
+FIXED_ALLOCATION: Final = "BEST_FIT"
+"""What AWS takes where no allocation strategy is named. An environment that has it keeps it, and most of the rest."""
+
+_ALWAYS_CHANGEABLE: Final = frozenset({"state", "max_vcpus"})
+
+
+_NAMES_IN_UPDATES: Final = {
+    "max_vcpus": "maxvCpus",
+    "instance_types": "instanceTypes",
+    "instance_profile": "instanceRole",
+    "subnets": "subnets",
+    "security_groups": "securityGroupIds",
+    "capacity": "type",
+    "allocation": "allocationStrategy",
+    "instance_tags": "tags",
+}
+_PURCHASE: Final = frozenset({"capacity", "allocation"})
+_BATCH_OWN_ROLE: Final = ":role/aws-service-role/batch"
 
 
 class _Update(TypedDict, total=False):
@@ -43,6 +65,11 @@ class ComputeEnvironmentSpecification(Specification):
         instance_profile: ARN of the profile of its instances.
         subnets: Where its instances lie.
         security_groups: What its instances may be reached by.
+        capacity: ``EC2`` for on-demand instances, ``SPOT``.
+        allocation: How AWS chooses among the instance types.
+        instance_tags: Tags that its instances bear.
+        managed: Whether AWS Batch looks after its instances.
+        service_role: Role that AWS Batch acts in, where it is one of the account's own; empty for that of AWS Batch.
     """
 
     state: str
@@ -51,6 +78,19 @@ class ComputeEnvironmentSpecification(Specification):
     instance_profile: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    capacity: str = ON_DEMAND[0]
+    allocation: str = ON_DEMAND[1]
+    instance_tags: Mapping[str, str] = field(default_factory=dict)
+    managed: bool = True
+    service_role: str = ""
+
+    def obstacle(self, field: str) -> str | None:
+        """AWS changes little of what was made by other means."""
+        if field in ("managed", "service_role"):
+            return "AWS cannot change it; remove the environment and provision again"
+        if field not in _ALWAYS_CHANGEABLE and (self.allocation == FIXED_ALLOCATION or self.service_role):
+            return f"AWS fixes it where the allocation strategy is {FIXED_ALLOCATION}, or a service role is named"
+        return None
 
 
 class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
@@ -78,8 +118,8 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
             type="MANAGED",
             state="ENABLED",
             computeResources={
-                "type": "EC2",
-                "allocationStrategy": ALLOCATION,
+                "type": cast("Any", specification.capacity),
+                "allocationStrategy": cast("Any", specification.allocation),
                 "minvCpus": 0,
                 "maxvCpus": specification.max_vcpus,
                 "instanceTypes": specification.instance_types,
@@ -102,6 +142,10 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
         self._watch(name).until_valid(
             lambda: self._batch.update_compute_environment(computeEnvironment=name, state="ENABLED")
         )
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it."""
+        self._batch.tag_resource(resourceArn=arn, tags=tags)
 
     def remove(self, observed: Observed[ComputeEnvironmentSpecification]) -> None:
         """Disable it, delete it, and wait until it is gone."""
@@ -139,22 +183,30 @@ def _specification(found: ComputeEnvironmentDetailTypeDef) -> ComputeEnvironment
         instance_profile=resources.get("instanceRole", "") if resources else "",
         subnets=tuple(sorted(resources["subnets"])) if resources else (),
         security_groups=tuple(sorted(resources.get("securityGroupIds", ()))) if resources else (),
+        capacity=resources["type"] if resources else "",
+        allocation=resources.get("allocationStrategy", FIXED_ALLOCATION) if resources else "",
+        instance_tags=_without_version(resources.get("tags", {})) if resources else {},
+        managed=found.get("type", "MANAGED") == "MANAGED",
+        service_role=_own(found.get("serviceRole", "")),
     )
 
 
+def _without_version(tags: Mapping[str, str]) -> dict[str, str]:
+    """A new version of this package alone must not have AWS replace all instances."""
+    return {key: value for key, value in tags.items() if key != VERSION_TAG}
+
+
+def _own(role: str) -> str:
+    """The role, unless it is the one that AWS Batch keeps for itself in every account."""
+    return "" if _BATCH_OWN_ROLE in role else role
+
+
 def _update(wanted: ComputeEnvironmentSpecification, fields: Collection[str]) -> _Update:
-    resources: ComputeResourceUpdateTypeDef = {}
-    if "max_vcpus" in fields:
-        resources["maxvCpus"] = wanted.max_vcpus
-    if "instance_types" in fields:
-        resources["instanceTypes"] = wanted.instance_types
-    if "instance_profile" in fields:
-        resources["instanceRole"] = wanted.instance_profile
-    if "subnets" in fields:
-        resources["subnets"] = wanted.subnets
-    if "security_groups" in fields:
-        resources["securityGroupIds"] = wanted.security_groups
-    update: _Update = {"computeResources": resources} if resources else {}
+    names = {_NAMES_IN_UPDATES[one]: getattr(wanted, one) for one in fields if one in _NAMES_IN_UPDATES}
+    # With other fields too: AWS judges them together.
+    if not _PURCHASE.isdisjoint(fields):
+        names |= {_NAMES_IN_UPDATES[one]: getattr(wanted, one) for one in _PURCHASE}
+    update: _Update = {"computeResources": cast("ComputeResourceUpdateTypeDef", names)} if names else {}
     if "state" in fields:
         update["state"] = "ENABLED"
     return update

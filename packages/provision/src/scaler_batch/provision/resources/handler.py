@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic
 from scaler_batch.provision.vocabulary import SpecificationT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from scaler_batch.provision.vocabulary import Observed, Wanted
 
@@ -31,6 +31,10 @@ class Handler(ABC, Generic[SpecificationT]):
     @abstractmethod
     def change(self, wanted: Wanted[SpecificationT], fields: Collection[str]) -> str | None:
         """Bring these fields of the specification to what is wanted; return the ARN as :meth:`create` does."""
+
+    @abstractmethod
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Give these tags to the resource of this ARN; tags of other names stay."""
 
     def settle(self, name: str) -> None:
         """Wait until others may rely on it. Most kinds are ready when made."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from scaler_batch.provision.resources.clients import once_accepted, unless_missing
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.resources.role import MISSING, PASSING
+from scaler_batch.provision.resources.role import MISSING, PASSING, tag_list
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mypy_boto3_iam import IAMClient
 
@@ -50,7 +50,7 @@ class InstanceProfileHandler(Handler[InstanceProfileSpecification]):
         """Make it, and put the role in."""
         self._iam.create_instance_profile(
             InstanceProfileName=wanted.name,
-            Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+            Tags=tag_list(wanted.tags),
         )
         self._put(wanted.name, wanted.specification.role)
 
@@ -59,6 +59,10 @@ class InstanceProfileHandler(Handler[InstanceProfileSpecification]):
         if "role" in fields:
             self._take_out(wanted.name)
             self._put(wanted.name, wanted.specification.role)
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it; IAM calls it by its name, the last part of its ARN."""
+        self._iam.tag_instance_profile(InstanceProfileName=arn.rpartition("/")[2], Tags=tag_list(tags))
 
     def remove(self, observed: Observed[InstanceProfileSpecification]) -> None:
         """Take the role out, and remove the profile."""

@@ -110,6 +110,10 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
             self._batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
         return arn
 
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it."""
+        self._batch.tag_resource(resourceArn=arn, tags=tags)
+
     def remove(self, observed: Observed[JobDefinitionSpecification]) -> None:
         """Deregister every active revision that bears the tag of the newest."""
         owner = observed.tags.get(PREFIX_TAG)

@@ -7,15 +7,32 @@ from typing import TYPE_CHECKING
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import Observed, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mypy_boto3_batch import BatchClient
-    from mypy_boto3_batch.type_defs import ComputeEnvironmentOrderTypeDef, JobQueueDetailTypeDef
+    from mypy_boto3_batch.type_defs import (
+        ComputeEnvironmentOrderTypeDef,
+        JobQueueDetailTypeDef,
+        JobStateTimeLimitActionTypeDef,
+    )
 
     from scaler_batch.provision.waiting import Waiter
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """How long a job at the head of the queue may be unable to start, for one reason.
+
+    Attributes:
+        reason: AWS's code of the reason; a RUNNABLE job's ``statusReason`` begins with it.
+        seconds: From 600 to 86,400; then AWS Batch cancels the job.
+    """
+
+    reason: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +43,19 @@ class JobQueueSpecification(Specification):
         state: ``ENABLED``, ``DISABLED``, or ``INVALID`` when AWS has found a fault with it.
         priority: Among queues that share a compute environment, the higher goes first.
         compute_environments: ARNs, in the order in which they are tried.
+        time_limits: For each reason for which a job cannot start; sorted by reason.
+        fair_share: Whether a scheduling policy shares the queue out among its users.
     """
 
     state: str
     priority: int
     compute_environments: tuple[str, ...]
+    time_limits: tuple[TimeLimit, ...] | Untold = ()
+    fair_share: bool = False
+
+    def obstacle(self, field: str) -> str | None:
+        """A scheduling policy can be exchanged for another, but not taken away."""
+        return "AWS cannot take a scheduling policy away; remove the queue" if field == "fair_share" else None
 
 
 class JobQueueHandler(Handler[JobQueueSpecification]):
@@ -56,6 +81,7 @@ class JobQueueHandler(Handler[JobQueueSpecification]):
             state="ENABLED",
             priority=wanted.specification.priority,
             computeEnvironmentOrder=_order(wanted.specification.compute_environments),
+            jobStateTimeLimitActions=_actions(wanted.specification.time_limits),
             tags=wanted.tags,
         )
 
@@ -67,11 +93,16 @@ class JobQueueHandler(Handler[JobQueueSpecification]):
             state="ENABLED",
             priority=wanted.specification.priority,
             computeEnvironmentOrder=_order(wanted.specification.compute_environments),
+            jobStateTimeLimitActions=_actions(wanted.specification.time_limits),
         )
 
     def settle(self, name: str) -> None:
         """Wait until it is valid."""
         self._watch(name).until_valid(lambda: self._batch.update_job_queue(jobQueue=name, state="ENABLED"))
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it."""
+        self._batch.tag_resource(resourceArn=arn, tags=tags)
 
     def remove(self, observed: Observed[JobQueueSpecification]) -> None:
         """Disable it, delete it, and wait until it is gone; AWS ends the jobs in it."""
@@ -106,8 +137,29 @@ def _specification(found: JobQueueDetailTypeDef) -> JobQueueSpecification:
         state=INVALID if found["status"] == INVALID else found.get("state", ENABLED),
         priority=found["priority"],
         compute_environments=tuple(one["computeEnvironment"] for one in ordered),
+        time_limits=_time_limits(found),
+        fair_share=bool(found.get("schedulingPolicyArn")),
     )
 
 
 def _order(environments: Sequence[str]) -> list[ComputeEnvironmentOrderTypeDef]:
     return [{"order": order, "computeEnvironment": arn} for order, arn in enumerate(environments, start=1)]
+
+
+def _actions(limits: Sequence[TimeLimit] | Untold) -> list[JobStateTimeLimitActionTypeDef]:
+    if isinstance(limits, Untold):
+        return []
+    return [
+        {"reason": limit.reason, "state": "RUNNABLE", "maxTimeSeconds": limit.seconds, "action": "CANCEL"}
+        for limit in limits
+    ]
+
+
+def _time_limits(found: JobQueueDetailTypeDef) -> tuple[TimeLimit, ...] | Untold:
+    """Imitations of AWS Batch take the limits and never speak of them again."""
+    actions = found.get("jobStateTimeLimitActions")
+    if actions is None:
+        return Untold.UNTOLD
+    return tuple(
+        sorted((TimeLimit(one["reason"], one["maxTimeSeconds"]) for one in actions), key=lambda one: one.reason)
+    )

@@ -10,7 +10,7 @@ from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import LogGroupTypeDef
@@ -63,6 +63,10 @@ class LogGroupHandler(Handler[LogGroupSpecification]):
                 _MISSING,
                 "OperationAbortedException",
             )
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it."""
+        self._logs.tag_resource(resourceArn=arn, tags=tags)
 
     def remove(self, observed: Observed[LogGroupSpecification]) -> None:
         """Remove it with all it holds."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from scaler_batch.provision.policies import canonical
+from scaler_batch.provision.policies import canonical, parse
 from scaler_batch.provision.resources.clients import once_accepted, unless_missing
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_iam.type_defs import TagTypeDef
 
     from scaler_batch.provision.policies import Document
     from scaler_batch.provision.waiting import Waiter
@@ -53,7 +54,7 @@ class RoleHandler(Handler[RoleSpecification]):
             return None
         role = found["Role"]
         specification = RoleSpecification(
-            trust=canonical(_document(role["AssumeRolePolicyDocument"])),
+            trust=canonical(parse(role["AssumeRolePolicyDocument"])),
             policies={policy: self._policy(name, policy) for policy in self._policy_names(name)},
             managed=frozenset(self._managed(name)),
         )
@@ -65,7 +66,7 @@ class RoleHandler(Handler[RoleSpecification]):
             RoleName=wanted.name,
             AssumeRolePolicyDocument=json.dumps(wanted.specification.trust),
             Description="Made by scaler-batch-provision",
-            Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+            Tags=tag_list(wanted.tags),
         )
         self.change(wanted, ("policies", "managed"))
 
@@ -74,6 +75,10 @@ class RoleHandler(Handler[RoleSpecification]):
         setters = {"trust": self._set_trust, "policies": self._set_policies, "managed": self._set_managed}
         for one in fields:
             self._accepted(wanted.name, setters[one], wanted)
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Tag it; IAM calls it by its name, the last part of its ARN."""
+        self._iam.tag_role(RoleName=arn.rpartition("/")[2], Tags=tag_list(tags))
 
     def remove(self, observed: Observed[RoleSpecification]) -> None:
         """Take everything off it, and remove it."""
@@ -127,13 +132,13 @@ class RoleHandler(Handler[RoleSpecification]):
 
     def _policy(self, name: str, policy: str) -> Document:
         found = self._iam.get_role_policy(RoleName=name, PolicyName=policy)
-        return canonical(_document(found["PolicyDocument"]))
+        return canonical(parse(found["PolicyDocument"]))
 
     def _managed(self, name: str) -> list[str]:
         pages = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
         return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
 
 
-def _document(found: Any) -> Document:
-    """The document as botocore decoded it; its stubs say it might be text."""
-    return json.loads(found) if isinstance(found, str) else dict(found)
+def tag_list(tags: Mapping[str, str]) -> list[TagTypeDef]:
+    """Tags as IAM takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

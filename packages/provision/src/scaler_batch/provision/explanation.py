@@ -1,0 +1,149 @@
+"""What AWS knows of a job, told in sentences. Pure: one job, and what is around it, in; an explanation out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from scaler_batch.provision.reasons import Meaning, blocked, ended, exited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_DEFAULT_LOG_GROUP: Final = "/aws/batch/job"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of a job.
+
+    Attributes:
+        job: Its id.
+        status: As AWS calls it.
+        story: What happened, a sentence each.
+        fix: What to do about it; empty where nothing is to be done.
+        log: The last lines of its output.
+        log_stream: Where the rest of them is; empty where there is no log.
+    """
+
+    job: str
+    status: str
+    story: tuple[str, ...]
+    fix: str
+    log: tuple[str, ...]
+    log_stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known of the queue that a job waits in.
+
+    Attributes:
+        queue: The queue, as AWS describes it; ``None`` where it is gone.
+        environments: The compute environments behind it.
+        place: How many RUNNABLE jobs are before it; ``None`` where it is not among the first hundred.
+    """
+
+    queue: Mapping[str, Any] | None = None
+    environments: tuple[Mapping[str, Any], ...] = ()
+    place: int | None = None
+
+
+def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -> Explanation:
+    """Say what a job waits for."""
+    story = [f"it waits, {job['status']}, since {_time(job.get('createdAt'))}"]
+    reason = job.get("statusReason", "")
+    meaning = blocked(reason) or _obstacle(around) or _patience(job, around)
+    if reason:
+        story.append(f"AWS says: {reason}")
+    story.append(meaning.message)
+    if around.place is not None:
+        story.append(f"jobs before it in the queue: {around.place}" if around.place else "it is the first in the queue")
+    if missing:
+        story.append(missing)
+    return Explanation(job["jobId"], job["status"], tuple(story), meaning.fix, ())
+
+
+def explain_started(job: Mapping[str, Any], log: Sequence[str], missing: str = "") -> Explanation:
+    """Say how a job fares, or what it came to."""
+    container = job.get("container", {})
+    code = container.get("exitCode")
+    reasons = [text for text in (job.get("statusReason"), container.get("reason")) if text]
+    meaning = _meaning(job, code, reasons)
+    story = [_opening(job, code), *(f"AWS says: {reason}" for reason in dict.fromkeys(reasons))]
+    story += [meaning.message] if meaning.message else []
+    story += _earlier(job)
+    story += [missing] if missing else []
+    stream = "/".join(log_of(job)) if log_of(job)[1] else ""
+    return Explanation(job["jobId"], job["status"], tuple(story), meaning.fix, tuple(log), stream)
+
+
+def log_of(job: Mapping[str, Any]) -> tuple[str, str]:
+    """Log group and stream of a job's last attempt; no stream where it never ran."""
+    container = job.get("container", {})
+    options = container.get("logConfiguration", {}).get("options", {})
+    attempts = [one.get("container", {}).get("logStreamName") for one in job.get("attempts", [])]
+    streams = [stream for stream in (*attempts, container.get("logStreamName")) if stream]
+    return options.get("awslogs-group", _DEFAULT_LOG_GROUP), streams[-1] if streams else ""
+
+
+def _obstacle(around: Around) -> Meaning | None:
+    """What keeps all jobs of a queue from starting."""
+    again = "run scaler-batch-provision provision: it enables it again"
+    for what, name, found in _parts(around):
+        if found.get("state") == "DISABLED":
+            return Meaning(f"{what} {found[name]} is disabled", again)
+        if found.get("status") == "INVALID":
+            return Meaning(f"{what} {found[name]} is invalid: {found.get('statusReason', '')}", again)
+    return None
+
+
+def _parts(around: Around) -> list[tuple[str, str, Mapping[str, Any]]]:
+    queues = [("the job queue", "jobQueueName", around.queue)] if around.queue else []
+    return [*queues, *(("compute environment", "computeEnvironmentName", one) for one in around.environments)]
+
+
+def _patience(job: Mapping[str, Any], around: Around) -> Meaning:
+    if job.get("dependsOn") and job["status"] == "PENDING":
+        others = ", ".join(one["jobId"] for one in job["dependsOn"])
+        return Meaning(f"it waits for other jobs: {others}", "ask why of those")
+    most = sum(one.get("computeResources", {}).get("maxvCpus", 0) for one in around.environments)
+    limits = f" (its environments grow to {most} vCPUs)" if most else ""
+    return Meaning(
+        f"it waits for a machine{limits}: for one to be started, or for jobs before it to end",
+        "give it some minutes; if it stays: scaler-batch-provision doctor looks at job size and quotas",
+    )
+
+
+def _opening(job: Mapping[str, Any], code: int | None) -> str:
+    if job["status"] in ("STARTING", "RUNNING"):
+        return f"it is {job['status']}, since {_time(job.get('startedAt') or job.get('createdAt'))}"
+    exit_code = "" if code is None else f", with exit code {code}"
+    return f"it {job['status']} at {_time(job.get('stoppedAt'))}{exit_code}"
+
+
+def _meaning(job: Mapping[str, Any], code: int | None, reasons: Sequence[str]) -> Meaning:
+    if job["status"] == "SUCCEEDED":
+        return Meaning("its tasks are answered; what they raised, the client was told")
+    if job["status"] == "STARTING":
+        return Meaning("a machine is found, and pulls the image", "give it some minutes; large images take long")
+    if job["status"] == "RUNNING":
+        return Meaning("")
+    found = ended(*reasons) or next(filter(None, map(blocked, reasons)), None) or exited(code)
+    return found or Meaning("nothing more is known", "look at its log, and at the AWS Batch console")
+
+
+def _earlier(job: Mapping[str, Any]) -> list[str]:
+    """What earlier attempts came to."""
+    attempts = job.get("attempts", [])[:-1]
+    return [
+        f"attempt {number}: {one.get('container', {}).get('reason') or one.get('statusReason') or 'no reason'}"
+        for number, one in enumerate(attempts, start=1)
+    ]
+
+
+def _time(milliseconds: int | None) -> str:
+    if not milliseconds:
+        return "an unknown time"
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

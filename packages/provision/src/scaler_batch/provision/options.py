@@ -1,0 +1,259 @@
+"""The options of the command line, and what they come to as settings. Reads nothing else and calls nobody."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from scaler_batch.provision.description import TASK_PREFIX
+from scaler_batch.provision.doctor import Patient
+from scaler_batch.provision.image.wheels import DEFAULT_PYTHON, DEFAULT_WHEELS
+from scaler_batch.provision.release import VERSION
+from scaler_batch.provision.settings import (
+    DEFAULT_CONFIG,
+    DEFAULT_ENV,
+    DEFAULT_INSTANCE_TYPES,
+    DEFAULT_PREFIX,
+    DEFAULT_REGION,
+    Files,
+    Settings,
+    Target,
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="scaler-batch-provision",
+        description="Create, show and remove the AWS resources that scaler-batch runs on.",
+        epilog="Exit codes: 0 done; 1 failed, or a cleanup left something; 2 wrong options; 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    where, what, act, build = _where(), _what(), _act(), _build()
+    for name, parents, text in (
+        ("provision", [where, what, build, act], "make what is missing, change what differs; safe to run again"),
+        ("plan", [where, what, build], "say what provision would do; change nothing"),
+        ("build-image", [where, build, _tags()], "build the image, and push it to ECR; print its URI"),
+        ("show", [where], "list the resources that are there; change nothing"),
+        ("cleanup", [where, act], "remove everything made for the prefix, and the two local files"),
+    ):
+        commands.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    template = commands.add_parser(
+        "template",
+        parents=[_names(), what],
+        help="write the same resources as a template of CloudFormation or Terraform; asks AWS nothing",
+        description="Write the same resources as a template of CloudFormation or Terraform; asks AWS nothing.",
+    )
+    template.add_argument("--format", required=True, choices=("cloudformation", "terraform"), help="whose template")
+    template.add_argument("--output", type=Path, metavar="PATH", help="write it there (default: standard output)")
+    template.set_defaults(json=False, yes=True)
+    _add_looking(commands)
+    return parser
+
+
+def _add_looking(commands: Any) -> None:
+    """Add the commands that look at whatever the worker was told to use, and need not have made it."""
+    there = _there()
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[there],
+        help="look whether everything is there, in order and allowed; say what to do where it is not",
+        description="Look whether everything is there, in order and allowed; say what to do where it is not.",
+    )
+    doctor.add_argument("--python", metavar="VERSION", help="Python of your clients (default: this one)")
+    doctor.add_argument("--scheduler", metavar="ADDRESS", help="look for the scheduler at tcp://HOST:PORT as well")
+    doctor.add_argument(
+        "--s3-prefix", default=TASK_PREFIX, metavar="PREFIX", help="key prefix of the worker (default: %(default)s)"
+    )
+    why = commands.add_parser(
+        "why",
+        parents=[there],
+        help="say what a job waits for, or died of",
+        description="Say what a job waits for, or died of, with the end of its log.",
+    )
+    why.add_argument("job", metavar="JOB", help="id of the job, or of an array of jobs")
+
+
+def patient(options: argparse.Namespace) -> Patient:
+    """What is to be examined."""
+    return Patient(
+        env=options.env_file,
+        prefix=options.prefix,
+        region=options.region,
+        scheduler=getattr(options, "scheduler", None),
+        task_prefix=getattr(options, "s3_prefix", TASK_PREFIX),
+        python=getattr(options, "python", None),
+        endpoint_url=options.endpoint_url,
+    )
+
+
+def target(options: argparse.Namespace) -> Target:
+    """Which set of resources."""
+    return Target(prefix=options.prefix, region=options.region)
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """What is wanted."""
+    return Settings(
+        image=options.image,
+        prefix=options.prefix,
+        region=options.region,
+        vcpus=options.vcpus,
+        memory_mb=options.memory,
+        max_vcpus=options.max_vcpus,
+        instance_types=options.instance_types,
+        job_timeout_minutes=options.job_timeout,
+        spot=options.spot,
+        tags=options.tags,
+    )
+
+
+def files(options: argparse.Namespace) -> Files:
+    """Where the two files lie."""
+    return Files(config=options.config, env=options.env_file)
+
+
+def _names() -> argparse.ArgumentParser:
+    """Options that say which set of resources."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add("--region", default=DEFAULT_REGION, help="AWS region (default: %(default)s)")
+    add("--prefix", default=DEFAULT_PREFIX, help="begins the name of every resource (default: %(default)s)")
+    return parser
+
+
+def _where() -> argparse.ArgumentParser:
+    """Options of all commands about what was or is to be made."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[_names()])
+    add = parser.add_argument
+    add("--profile", help="profile of the AWS configuration that brings the credentials")
+    add("--endpoint-url", metavar="URL", help="send all calls there instead of to AWS")
+    add(
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="PATH",
+        help="JSON file with all resources (default: %(default)s)",
+    )
+    add(
+        "--env-file",
+        type=Path,
+        default=DEFAULT_ENV,
+        metavar="PATH",
+        help="shell file for the worker adapter (default: %(default)s)",
+    )
+    add("--yes", "-y", action="store_true", help="do not ask; without a terminal nothing is asked in any case")
+    add("--json", action="store_true", help="say the result as one JSON document; implies --yes")
+    return parser
+
+
+def _there() -> argparse.ArgumentParser:
+    """Options of commands that look at what the env file names, or at what was made for a prefix."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add("--region", help=f"AWS region (default: that of the env file, or {DEFAULT_REGION})")
+    add("--prefix", help=f"look at what was made for it (default: at what the env file names, or {DEFAULT_PREFIX})")
+    add("--profile", help="profile of the AWS configuration that brings the credentials")
+    add("--endpoint-url", metavar="URL", help="send all calls there instead of to AWS")
+    add(
+        "--env-file",
+        type=Path,
+        default=DEFAULT_ENV,
+        metavar="PATH",
+        help="shell file of the worker adapter (default: %(default)s)",
+    )
+    add("--json", action="store_true", help="say the result as one JSON document")
+    parser.set_defaults(yes=True)
+    return parser
+
+
+def _act() -> argparse.ArgumentParser:
+    """Options of commands that change something."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    return parser
+
+
+def _what() -> argparse.ArgumentParser:
+    """Options that say what is wanted."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[_tags()])
+    add = parser.add_argument
+    add("--image", metavar="URI", help="container image of the runner (default: one is built and pushed to ECR)")
+    add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
+    add(
+        "--memory",
+        type=int,
+        default=2048,
+        metavar="MB",
+        help="memory per job in MB, rounded to the nearest multiple of 2048, of which 90%% goes to the container "
+        "(default: %(default)s)",
+    )
+    add(
+        "--max-vcpus",
+        type=int,
+        default=256,
+        metavar="N",
+        help="most vCPUs of the compute environment (default: %(default)s)",
+    )
+    add(
+        "--instance-types",
+        type=_comma_separated,
+        default=DEFAULT_INSTANCE_TYPES,
+        metavar="TYPES",
+        help=f"EC2 instance types, comma-separated (default: {','.join(DEFAULT_INSTANCE_TYPES)})",
+    )
+    add(
+        "--job-timeout",
+        type=int,
+        default=60,
+        metavar="MINUTES",
+        help="minutes after which a job is stopped, unless the worker says otherwise (default: %(default)s)",
+    )
+    add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
+    return parser
+
+
+def _tags() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--tags",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="tags that every resource bears beside ours, comma-separated",
+    )
+    return parser
+
+
+def _build() -> argparse.ArgumentParser:
+    """Options for building the image."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add(
+        "--python",
+        default=DEFAULT_PYTHON,
+        metavar="VERSION",
+        help="Python of the image that is built: the one that your clients run (default: %(default)s)",
+    )
+    add(
+        "--wheels",
+        type=Path,
+        metavar="FOLDER",
+        help=f"folder with the wheels of runner and payload (default: {DEFAULT_WHEELS} if it is there, else from "
+        "pip's index)",
+    )
+    return parser
+
+
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Read ``a=1,b=2``; raises where a part has no equals sign."""
+    split = [part.partition("=") for part in _comma_separated(text)]
+    if bad := [key for key, equals, _ in split if not (key and equals)]:
+        raise argparse.ArgumentTypeError(f"not KEY=VALUE: {', '.join(map(repr, bad))}")
+    return {key.strip(): value.strip() for key, _, value in split}

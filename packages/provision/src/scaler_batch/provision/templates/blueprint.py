@@ -1,0 +1,86 @@
+"""What a template is written from: the same description as a plan's, with symbols where a plan has facts.
+
+::
+
+    settings, symbols ─► describe ─► Wanted … ─► cloudformation | terraform
+
+What a tool of the user's makes is the user's: it bears a tag of its own instead of ours, so that ``cleanup`` leaves it
+alone and ``provision`` does not take it over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from scaler_batch.provision.description import describe
+from scaler_batch.provision.naming import Account, Names
+from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from scaler_batch.provision.settings import Settings
+    from scaler_batch.provision.vocabulary import Wanted
+
+TEMPLATE_TAG: Final = "scaler-batch:template"
+"""Has the prefix as its value, on what a template made."""
+
+NO_NETWORK: Final = Network((), ())
+"""Subnets and security groups are parameters of a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a template is written from.
+
+    Attributes:
+        settings: What the user chose.
+        names: What everything is called, the account being a symbol.
+        wanted: Every resource.
+    """
+
+    settings: Settings
+    names: Names
+    wanted: tuple[Wanted[Any], ...]
+
+    def of(self, kind: Kind) -> Wanted[Any] | None:
+        """The resource of this kind; ``None`` where the template has none."""
+        return next((one for one in self.wanted if one.kind is kind), None)
+
+
+def draw(settings: Settings, partition: str, *, account: str) -> Blueprint:
+    """Describe what is wanted, with a symbol for the account."""
+    names = Names(settings.target, Account(account, partition))
+    wanted = describe(settings, names, NO_NETWORK)
+    return Blueprint(settings, names, tuple(_retagged(one) for one in wanted))
+
+
+def _retagged(one: Wanted[Any]) -> Wanted[Any]:
+    specification = one.specification
+    if one.kind is Kind.COMPUTE_ENVIRONMENT:
+        specification = replace(specification, instance_tags=template_tags(specification.instance_tags))
+    return replace(one, specification=specification, tags=template_tags(one.tags))
+
+
+def template_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The same tags, with the one that makes a resource ours exchanged."""
+    return {TEMPLATE_TAG if key == PREFIX_TAG else key: value for key, value in tags.items()}
+
+
+def referring(value: Any, references: Iterable[tuple[str, str]]) -> Any:
+    """Put references in the place of ARNs, in all texts of a document.
+
+    Args:
+        value: The document.
+        references: An ARN and what stands for it, each. Whole ARNs only: none begins like another.
+    """
+    if isinstance(value, dict):
+        return {key: referring(one, references) for key, one in value.items()}
+    if isinstance(value, list):
+        return [referring(one, references) for one in value]
+    if isinstance(value, str):
+        for arn, reference in references:
+            value = value.replace(arn, reference)
+    return value

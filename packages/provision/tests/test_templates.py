@@ -1,0 +1,448 @@
+"""Templates say what a plan says: each is read back, its symbols filled in, and compared resource by resource."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cfnlint.api import lint
+
+from scaler_batch.provision import Kind, Settings, cli
+from scaler_batch.provision.description import describe
+from scaler_batch.provision.naming import Account, Names
+from scaler_batch.provision.policies import canonical
+from scaler_batch.provision.resources.bucket import BucketSpecification, Expiry
+from scaler_batch.provision.resources.compute_environment import ComputeEnvironmentSpecification
+from scaler_batch.provision.resources.instance_profile import InstanceProfileSpecification
+from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
+from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
+from scaler_batch.provision.resources.log_group import LogGroupSpecification
+from scaler_batch.provision.resources.repository import RepositorySpecification
+from scaler_batch.provision.resources.role import RoleSpecification
+from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.templates import cloudformation, terraform
+from scaler_batch.provision.templates.blueprint import template_tags
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NUMBER = "123456789012"
+NETWORK = Network(("subnet-1", "subnet-2"), ("sg-1",))
+IMAGE = "registry.test/runner:1"
+
+CASES = {
+    "defaults": Settings(image=IMAGE),
+    "image of our own": Settings(),
+    "all chosen": Settings(
+        image=IMAGE,
+        prefix="mine",
+        region="eu-west-1",
+        vcpus=4,
+        memory_mb=4000,
+        max_vcpus=64,
+        instance_types=("c6i", "m5.large"),
+        job_timeout_minutes=5,
+        spot=True,
+        tags={"team": "blue"},
+    ),
+    "China": Settings(image=IMAGE, region="cn-north-1"),
+    "GovCloud": Settings(image=IMAGE, region="us-gov-west-1"),
+}
+PARTITIONS = {"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"}
+
+
+@pytest.fixture(params=CASES)
+def chosen(request: pytest.FixtureRequest) -> Settings:
+    return CASES[request.param]
+
+
+def partition(settings: Settings) -> str:
+    return PARTITIONS.get(settings.region, "aws")
+
+
+def named(settings: Settings) -> Names:
+    return Names(settings.target, Account(NUMBER, partition(settings)))
+
+
+def planned(settings: Settings) -> dict[Kind, tuple[str, Any, dict[str, str]]]:
+    """What a plan would make: name, specification and tags of each."""
+    wanted = describe(settings, named(settings), NETWORK, image_tag=None if settings.image else "1")
+    return {one.kind: (one.name, one.specification, template_tags(one.tags)) for one in wanted}
+
+
+def compared(found: dict[Kind, tuple[str, Any, dict[str, str]]], settings: Settings) -> None:
+    """Compare what a template makes with what a plan would."""
+    expected = planned(settings)
+    assert found.keys() == expected.keys()
+    for kind, (name, specification, tags) in expected.items():
+        if kind is Kind.REPOSITORY:
+            specification = RepositorySpecification()
+        if kind is Kind.COMPUTE_ENVIRONMENT:
+            specification = with_template_tags(specification)
+        assert found[kind][:2] == (name, specification), kind
+        assert found[kind][2] in (tags, {}), kind
+    untagged = {kind for kind, (_, _, tags) in found.items() if not tags}
+    assert untagged <= {Kind.INSTANCE_PROFILE}, "CloudFormation tags no instance profiles"
+
+
+def with_template_tags(one: Any) -> Any:
+    return replace(one, instance_tags=template_tags(one.instance_tags))
+
+
+def uri(settings: Settings) -> str:
+    return settings.image or named(settings).image("1")
+
+
+# CloudFormation
+
+
+def test_cloudformation_finds_no_fault_with_the_template(chosen: Settings) -> None:
+    text = json.dumps(cloudformation.template(chosen, partition(chosen)))
+    assert [str(match) for match in lint(text, regions=[chosen.region])] == []
+
+
+def test_a_fault_in_a_template_would_be_found() -> None:
+    document = cloudformation.template(Settings(), "aws")
+    document["Resources"]["JobQueue"]["Properties"]["Priority"] = "high"
+    assert lint(json.dumps(document), regions=["us-east-1"])
+
+
+def test_cloudformation_makes_what_a_plan_makes(chosen: Settings) -> None:
+    document = cloudformation.template(chosen, partition(chosen))
+    resources = {name: Resource(one["Properties"]) for name, one in filled(document, chosen).items()}
+    found = {
+        Kind(snake(name)): read_cloudformation(Kind(snake(name)), resources) for name in resources if name in KINDS
+    }
+    compared(found, chosen)
+
+
+KINDS = {cloudformation.logical_id(kind) for kind in Kind}
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Resource(dict[str, Any]):
+    """Properties of a resource; those that are left out are empty."""
+
+    def __missing__(self, key: str) -> Any:
+        return []
+
+
+def filled(document: Any, settings: Settings) -> Any:
+    """The resources, with references and parameters filled in as CloudFormation would."""
+    names = named(settings)
+    symbols = {
+        "AWS::AccountId": NUMBER,
+        "Image": uri(settings),
+        "Subnets": list(NETWORK.subnets),
+        "SecurityGroups": list(NETWORK.security_groups),
+        "ComputeEnvironment": names.arn(Kind.COMPUTE_ENVIRONMENT),
+        **{name: names.of(Kind(snake(name))) for name in ("LogGroup", "Bucket", "InstanceRole")},
+        **{
+            f"{name}.Arn": names.arn(Kind(snake(name)))
+            for name in ("Bucket", "JobRole", "ExecutionRole", "InstanceProfile")
+        },
+    }
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "Ref" in value:
+            return symbols[value["Ref"]]
+        if "Fn::GetAtt" in value:
+            return symbols[".".join(value["Fn::GetAtt"])]
+        if "Fn::Sub" in value:
+            return re.sub(r"\$\{([^}]+)\}", lambda match: symbols[match[1]], value["Fn::Sub"])
+        return {key: fill(one) for key, one in value.items()}
+
+    return fill(document["Resources"])
+
+
+def read_cloudformation(kind: Kind, resources: dict[str, Resource]) -> tuple[str, Any, dict[str, str]]:
+    one = resources[cloudformation.logical_id(kind)]
+    name = next(value for key, value in one.items() if key.endswith("Name"))
+    tags = one["Tags"] if isinstance(one["Tags"], dict) else {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+    return name, READERS[kind](one, resources), tags
+
+
+def read_repository(one: Resource, _: Any) -> RepositorySpecification:
+    (rule,) = json.loads(one["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    return RepositorySpecification(
+        None, one["ImageScanningConfiguration"]["ScanOnPush"], rule["selection"]["countNumber"]
+    )
+
+
+def read_bucket(one: Resource, resources: dict[str, Resource]) -> BucketSpecification:
+    (encryption,) = one["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    rules = one["LifecycleConfiguration"]["Rules"]
+    assert all(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1 for rule in rules)
+    policy = resources["BucketPolicy"]
+    assert policy["Bucket"] == one["BucketName"]
+    return BucketSpecification(
+        public_access_blocked=list(one["PublicAccessBlockConfiguration"].values()) == [True] * 4,
+        encryption=encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"],
+        policy=canonical(policy["PolicyDocument"]),
+        expiry=tuple(Expiry(rule["Prefix"], rule["ExpirationInDays"]) for rule in rules),
+    )
+
+
+def read_role(one: Resource, _: Any) -> RoleSpecification:
+    return RoleSpecification(
+        trust=canonical(one["AssumeRolePolicyDocument"]),
+        policies={policy["PolicyName"]: canonical(policy["PolicyDocument"]) for policy in one["Policies"]},
+        managed=frozenset(one["ManagedPolicyArns"]),
+    )
+
+
+def read_definition(one: Resource, _: Any) -> JobDefinitionSpecification:
+    assert (one["Type"], one["PlatformCapabilities"]) == ("container", ["EC2"])
+    return definition(
+        json.loads(
+            json.dumps(one["ContainerProperties"]),
+            object_hook=lambda found: {key[:1].lower() + key[1:]: value for key, value in found.items()},
+        ),
+        one["Parameters"],
+        one["Timeout"]["AttemptDurationSeconds"],
+    )
+
+
+def definition(container: dict[str, Any], parameters: dict[str, str], timeout: int) -> JobDefinitionSpecification:
+    sizes = {one["type"]: int(one["value"]) for one in container["resourceRequirements"]}
+    log = container["logConfiguration"]
+    assert log["logDriver"] == "awslogs"
+    return JobDefinitionSpecification(
+        image=container["image"],
+        command=tuple(container["command"]),
+        parameters=parameters,
+        environment={one["name"]: one["value"] for one in container["environment"]},
+        vcpus=sizes["VCPU"],
+        memory_mb=sizes["MEMORY"],
+        timeout_seconds=timeout,
+        job_role=container["jobRoleArn"],
+        execution_role=container["executionRoleArn"],
+        log_group=log["options"]["awslogs-group"],
+        log_region=log["options"]["awslogs-region"],
+    )
+
+
+def read_environment(one: Resource, _: Any) -> ComputeEnvironmentSpecification:
+    resources = one["ComputeResources"]
+    assert (one["Type"], resources["MinvCpus"]) == ("MANAGED", 0)
+    return ComputeEnvironmentSpecification(
+        state=one["State"],
+        max_vcpus=resources["MaxvCpus"],
+        instance_types=tuple(resources["InstanceTypes"]),
+        instance_profile=resources["InstanceRole"],
+        subnets=tuple(resources["Subnets"]),
+        security_groups=tuple(resources["SecurityGroupIds"]),
+        capacity=resources["Type"],
+        allocation=resources["AllocationStrategy"],
+        instance_tags=resources["Tags"],
+    )
+
+
+def read_queue(one: Resource, _: Any) -> JobQueueSpecification:
+    limits = one["JobStateTimeLimitActions"]
+    assert {(limit["State"], limit["Action"]) for limit in limits} == {("RUNNABLE", "CANCEL")}
+    return JobQueueSpecification(
+        state=one["State"],
+        priority=one["Priority"],
+        compute_environments=tuple(order["ComputeEnvironment"] for order in one["ComputeEnvironmentOrder"]),
+        time_limits=tuple(TimeLimit(limit["Reason"], limit["MaxTimeSeconds"]) for limit in limits),
+    )
+
+
+READERS: Any = {
+    Kind.REPOSITORY: read_repository,
+    Kind.LOG_GROUP: lambda one, _: LogGroupSpecification(one["RetentionInDays"]),
+    Kind.BUCKET: read_bucket,
+    Kind.JOB_ROLE: read_role,
+    Kind.EXECUTION_ROLE: read_role,
+    Kind.INSTANCE_ROLE: read_role,
+    Kind.INSTANCE_PROFILE: lambda one, _: InstanceProfileSpecification(*one["Roles"]),
+    Kind.JOB_DEFINITION: read_definition,
+    Kind.COMPUTE_ENVIRONMENT: read_environment,
+    Kind.JOB_QUEUE: read_queue,
+}
+
+
+# Terraform
+
+
+def test_terraform_makes_what_a_plan_makes(chosen: Settings) -> None:
+    resources = evaluated(terraform.configuration(chosen, partition(chosen)), chosen)["resource"]
+    known = {kind for _, kind in TERRAFORM.values()} | BESIDE
+    assert {(kind, name) for kind, named in resources.items() for name in named} <= known
+    found = {}
+    for kind, place in ((kind, place) for kind, (_, place) in TERRAFORM.items()):
+        one = resources.get(place[0], {}).get(place[1])
+        if one:
+            found[kind] = (one.get("name") or one["bucket"], TERRAFORM[kind][0](one, resources), one["tags"])
+    compared(found, chosen)
+
+
+def test_every_reference_of_the_configuration_leads_somewhere(chosen: Settings) -> None:
+    document = terraform.configuration(chosen, partition(chosen))
+    for reference in re.findall(r"\$\{([a-z0-9_.]+)\}", json.dumps(document)):
+        first, second, *rest = reference.split(".")
+        place = {"var": document["variable"], "data": document["data"]}.get(first, document["resource"].get(first))
+        assert second in place, reference
+        assert rest or first == "var", reference
+    for depending in document["resource"]["aws_batch_compute_environment"]["compute"]["depends_on"]:
+        kind, name = depending.split(".")
+        assert name in document["resource"][kind]
+
+
+def evaluated(document: Any, settings: Settings) -> Any:
+    """The configuration, with its expressions evaluated as Terraform would."""
+    names = named(settings)
+    values = {
+        "data.aws_caller_identity.current.account_id": NUMBER,
+        "var.image": uri(settings),
+        "aws_ecr_repository.runner.name": names.of(Kind.REPOSITORY),
+        "aws_cloudwatch_log_group.jobs.name": names.of(Kind.LOG_GROUP),
+        "aws_cloudwatch_log_group.jobs.arn": names.arn(Kind.LOG_GROUP),
+        "aws_s3_bucket.tasks.id": names.of(Kind.BUCKET),
+        "aws_s3_bucket.tasks.arn": names.arn(Kind.BUCKET),
+        "aws_iam_instance_profile.instance.arn": names.arn(Kind.INSTANCE_PROFILE),
+        "aws_batch_compute_environment.compute.arn": names.arn(Kind.COMPUTE_ENVIRONMENT),
+        "aws_batch_job_queue.queue.name": names.of(Kind.JOB_QUEUE),
+        "aws_batch_job_definition.job.name": names.of(Kind.JOB_DEFINITION),
+    }
+    for role in (Kind.JOB_ROLE, Kind.EXECUTION_ROLE, Kind.INSTANCE_ROLE):
+        values[f"aws_iam_role.{role}.name"] = names.of(role)
+        values[f"aws_iam_role.{role}.arn"] = names.arn(role)
+    lists = {"${var.subnets}": list(NETWORK.subnets), "${var.security_groups}": list(NETWORK.security_groups)}
+
+    def evaluate(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: evaluate(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [evaluate(one) for one in value]
+        if isinstance(value, str):
+            return lists.get(value) or re.sub(r"\$\{([^}]+)\}", lambda match: values[match[1]], value)
+        return value
+
+    return evaluate(document)
+
+
+def terraform_repository(one: Any, all_: Any) -> RepositorySpecification:
+    policy = all_["aws_ecr_lifecycle_policy"]["runner"]
+    assert policy["repository"] == one["name"]
+    (rule,) = json.loads(policy["policy"])["rules"]
+    scanned = one["image_scanning_configuration"]["scan_on_push"]
+    return RepositorySpecification(None, scanned, rule["selection"]["countNumber"])
+
+
+def terraform_bucket(one: Any, all_: Any) -> BucketSpecification:
+    beside = {kind: all_[kind]["tasks"] for kind, name in BESIDE if name == "tasks"}
+    assert {other["bucket"] for other in beside.values()} == {one["bucket"]}
+    doors = [value for key, value in beside["aws_s3_bucket_public_access_block"].items() if key != "bucket"]
+    encryption = beside["aws_s3_bucket_server_side_encryption_configuration"]["rule"]
+    rules = beside["aws_s3_bucket_lifecycle_configuration"]["rule"]
+    assert all(rule["abort_incomplete_multipart_upload"]["days_after_initiation"] == 1 for rule in rules)
+    return BucketSpecification(
+        public_access_blocked=doors == [True] * 4,
+        encryption=encryption["apply_server_side_encryption_by_default"]["sse_algorithm"],
+        policy=canonical(json.loads(beside["aws_s3_bucket_policy"]["policy"])),
+        expiry=tuple(Expiry(rule["filter"]["prefix"], rule["expiration"]["days"]) for rule in rules),
+    )
+
+
+def terraform_role(one: Any, all_: Any) -> RoleSpecification:
+    policies = [policy for policy in all_["aws_iam_role_policy"].values() if policy["role"] == one["name"]]
+    attached = [each for each in all_["aws_iam_role_policy_attachment"].values() if each["role"] == one["name"]]
+    return RoleSpecification(
+        trust=canonical(json.loads(one["assume_role_policy"])),
+        policies={policy["name"]: canonical(json.loads(policy["policy"])) for policy in policies},
+        managed=frozenset(each["policy_arn"] for each in attached),
+    )
+
+
+def terraform_definition(one: Any, _: Any) -> JobDefinitionSpecification:
+    assert (one["type"], one["platform_capabilities"]) == ("container", ["EC2"])
+    container = json.loads(one["container_properties"])
+    return definition(container, one["parameters"], one["timeout"]["attempt_duration_seconds"])
+
+
+def terraform_environment(one: Any, _: Any) -> ComputeEnvironmentSpecification:
+    resources = one["compute_resources"]
+    assert (one["type"], resources["min_vcpus"]) == ("MANAGED", 0)
+    return ComputeEnvironmentSpecification(
+        state=one["state"],
+        max_vcpus=resources["max_vcpus"],
+        instance_types=tuple(resources["instance_type"]),
+        instance_profile=resources["instance_role"],
+        subnets=tuple(resources["subnets"]),
+        security_groups=tuple(resources["security_group_ids"]),
+        capacity=resources["type"],
+        allocation=resources["allocation_strategy"],
+        instance_tags=resources["tags"],
+    )
+
+
+def terraform_queue(one: Any, _: Any) -> JobQueueSpecification:
+    limits = one["job_state_time_limit_action"]
+    assert {(limit["state"], limit["action"]) for limit in limits} == {("RUNNABLE", "CANCEL")}
+    return JobQueueSpecification(
+        state=one["state"],
+        priority=one["priority"],
+        compute_environments=tuple(order["compute_environment"] for order in one["compute_environment_order"]),
+        time_limits=tuple(TimeLimit(limit["reason"], limit["max_time_seconds"]) for limit in limits),
+    )
+
+
+TERRAFORM: Any = {
+    Kind.REPOSITORY: (terraform_repository, ("aws_ecr_repository", "runner")),
+    Kind.LOG_GROUP: (
+        lambda one, _: LogGroupSpecification(one["retention_in_days"]),
+        ("aws_cloudwatch_log_group", "jobs"),
+    ),
+    Kind.BUCKET: (terraform_bucket, ("aws_s3_bucket", "tasks")),
+    Kind.JOB_ROLE: (terraform_role, ("aws_iam_role", "job_role")),
+    Kind.EXECUTION_ROLE: (terraform_role, ("aws_iam_role", "execution_role")),
+    Kind.INSTANCE_ROLE: (terraform_role, ("aws_iam_role", "instance_role")),
+    Kind.INSTANCE_PROFILE: (
+        lambda one, _: InstanceProfileSpecification(one["role"]),
+        ("aws_iam_instance_profile", "instance"),
+    ),
+    Kind.JOB_DEFINITION: (terraform_definition, ("aws_batch_job_definition", "job")),
+    Kind.COMPUTE_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "compute")),
+    Kind.JOB_QUEUE: (terraform_queue, ("aws_batch_job_queue", "queue")),
+}
+BESIDE = {
+    ("aws_ecr_lifecycle_policy", "runner"),
+    ("aws_s3_bucket_public_access_block", "tasks"),
+    ("aws_s3_bucket_server_side_encryption_configuration", "tasks"),
+    ("aws_s3_bucket_policy", "tasks"),
+    ("aws_s3_bucket_lifecycle_configuration", "tasks"),
+    ("aws_iam_role_policy", "job_role"),
+    ("aws_iam_role_policy", "execution_role"),
+    ("aws_iam_role_policy_attachment", "instance_role"),
+}
+
+
+# The command line
+
+
+def test_the_command_line_asks_aws_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(_: Any) -> None:
+        raise AssertionError("AWS was asked")
+
+    monkeypatch.setattr(cli, "open_session", refuse)
+    assert cli.main(["template", "--format", "cloudformation", "--region", "cn-north-1"]) == 0
+    assert "arn:aws-cn:iam::aws:policy" in capsys.readouterr().out
+    file = tmp_path / "main.tf.json"
+    assert cli.main(["template", "--format", "terraform", "--spot", "--output", str(file)]) == 0
+    assert capsys.readouterr().out == ""
+    assert json.loads(file.read_text()) == terraform.configuration(Settings(spot=True), "aws")
+    assert cli.main(["template", "--format", "terraform", "--region", "zz-north-7"]) == 0
