@@ -131,6 +131,7 @@ class Options:
         worker: Further options of the adapter.
         scheduler: Further options of the scheduler.
         local: Further options of the local AWS.
+        image: What the job definition names; only containers look at it.
     """
 
     slots: int | None = None
@@ -138,6 +139,7 @@ class Options:
     worker: tuple[str, ...] = ()
     scheduler: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
+    image: str = "local/scaler-batch"
 
 
 @dataclass
@@ -197,7 +199,7 @@ class Stack:
 
     def provision(self) -> dict[str, str]:
         """Make bucket, queue and definition, and return their names."""
-        self.run("provisioner", "-m", "scaler_batch.provision", "provision", "--image", "local/scaler-batch", "--yes")
+        self.run("provisioner", "-m", "scaler_batch.provision", "provision", "--image", self.options.image, "--yes")
         self.provisioned = read_exports(self.directory / ".scaler_aws_hpc.env")
         return self.provisioned
 
@@ -224,19 +226,28 @@ class Stack:
 
     def start_adapter(self, name: str = "adapter") -> Part:
         """Start our worker."""
-        part = self._start(
+        return self.start_worker(
             name,
-            [
-                *(sys.executable, "-m", "scaler_batch.adapter"),
-                *("--scheduler-address", self.scheduler_address),
-                *("--job-queue", self.provisioned["SCALER_JOB_QUEUE"]),
-                *("--job-definition", self.provisioned["SCALER_JOB_DEFINITION"]),
-                *("--s3-bucket", self.provisioned["SCALER_S3_BUCKET"]),
-                *("--aws-region", self.provisioned["SCALER_AWS_REGION"]),
-                *self.options.worker,
-            ],
+            *("--scheduler-address", self.scheduler_address),
+            *("--job-queue", self.provisioned["SCALER_JOB_QUEUE"]),
+            *("--job-definition", self.provisioned["SCALER_JOB_DEFINITION"]),
+            *("--s3-bucket", self.provisioned["SCALER_S3_BUCKET"]),
+            *("--aws-region", self.provisioned["SCALER_AWS_REGION"]),
+            *self.options.worker,
         )
-        return part.wait_until(lambda: part.says("registered with the scheduler"))
+
+    def start_worker(self, name: str, *options: str, ready: str = "registered with the scheduler") -> Part:
+        """Start our worker with these options and no others."""
+        part = self._start(name, [sys.executable, "-m", "scaler_batch.adapter", *options])
+        return part.wait_until(lambda: part.says(ready))
+
+    def start_client(self, program: str, *arguments: str, name: str = "client") -> Part:
+        """Start a program of a user's, which finds the scheduler's address in ``sys.argv[1]``."""
+        return self._start(name, [sys.executable, "-c", program, self.scheduler_address, *arguments])
+
+    def start_program(self, name: str, *command: str) -> Part:
+        """Start anything else that is to stop with the others."""
+        return self._start(name, command)
 
     def aws(self, service: str) -> Any:
         """A client of the local AWS."""
@@ -270,6 +281,11 @@ class Stack:
     def part(self, name: str) -> Part:
         """The running part of this name."""
         return next(part for part in self._parts if part.name == name)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All running parts, in the order in which they were started."""
+        return tuple(self._parts)
 
     def tails(self) -> Iterator[tuple[str, str]]:
         """The end of every part's log."""

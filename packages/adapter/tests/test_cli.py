@@ -1,119 +1,80 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from scaler_batch.adapter.cli import main, parse, settings_of
-from scaler_batch.adapter.errors import SettingsError
-from scaler_batch.adapter.settings import WorkerSettings
-from scaler_batch.tasks.errors import SettingsError as TaskSettingsError
-from scaler_batch.wire import TransportKind
+from scaler_batch.adapter import cli
+from scaler_batch.adapter.cli import main
+from scaler_batch.adapter.errors import ResourceError
+from scaler_batch.adapter.options import OPTIONS
+from scaler_batch.adapter.settings import ProgramSettings
+from scaler_batch.wire import ConnectionLostError
 
-REQUIRED = ["--scheduler-address", "tcp://h:1", "--job-queue", "q", "--job-definition", "d", "--s3-bucket", "b"]
-
-
-def settings(*arguments: str) -> WorkerSettings:
-    return settings_of(parse(arguments))
+REQUIRED = ["--scheduler-address", "tcp://h:1", "--job-queue", "q", "--job-definition", "d", "--s3-bucket", "bucket"]
 
 
-def test_the_defaults_are_those_of_the_guide() -> None:
-    chosen = settings(*REQUIRED)
-    assert chosen.scheduler_address == "tcp://h:1"
-    assert (chosen.s3_bucket, chosen.s3_prefix, chosen.aws_region) == ("b", "scaler-tasks", "us-east-1")
-    assert (chosen.tasks.job_queue, chosen.tasks.job_definition) == ("q", "d")
-    assert (chosen.tasks.max_concurrent_jobs, chosen.tasks.job_timeout) == (100, 3600)
-    assert chosen.link.transport is TransportKind.AUTO
-
-
-@pytest.mark.parametrize(
-    ("arguments", "field", "value"),
-    [
-        (["-mcj", "7"], "max_concurrent_jobs", 7),
-        (["--max-concurrent-jobs", "8"], "max_concurrent_jobs", 8),
-        (["--job-timeout", "10"], "job_timeout", 600),
-        (["--job-timeout-minutes", "10"], "job_timeout", 600),
-        (["--inline-limit", "0"], "inline_limit", 0),
-        (["-q", "other"], "job_queue", "other"),
-        (["-d", "other:3"], "job_definition", "other:3"),
-    ],
-)
-def test_an_option_of_the_task_manager_arrives(arguments: list[str], field: str, value: object) -> None:
-    assert getattr(settings(*REQUIRED, *arguments).tasks, field) == value
-
-
-@pytest.mark.parametrize(
-    ("arguments", "field", "value"),
-    [
-        (["-n", "mine"], "name", "mine"),
-        (["--s3-prefix", "p"], "s3_prefix", "p"),
-        (["--aws-region", "eu-west-1"], "aws_region", "eu-west-1"),
-        (["--task-queue-size", "5"], "queue_size", 5),
-    ],
-)
-def test_an_option_of_the_worker_arrives(arguments: list[str], field: str, value: object) -> None:
-    assert getattr(settings(*REQUIRED, *arguments), field) == value
-
-
-def test_missing_options_are_all_named() -> None:
-    with pytest.raises(SettingsError, match="--scheduler-address, --job-definition, --s3-bucket"):
-        settings("--job-queue", "q")
-
-
-def test_a_timeout_that_batch_would_refuse_is_refused_here() -> None:
-    with pytest.raises(TaskSettingsError, match="60 s"):
-        settings(*REQUIRED, "--job-timeout", "0")
-
-
-def written(directory: Path, text: str) -> str:
-    path = directory / "config.toml"
-    path.write_text(text)
-    return str(path)
-
-
-def test_a_toml_file_gives_options_and_the_command_line_goes_first(tmp_path: Path) -> None:
-    path = written(
-        tmp_path,
-        """
-        [aws_hpc_worker_adapter]
-        scheduler_address = "tcp://h:2"
-        job_queue = "my-scaler-queue"
-        job_definition = "my-scaler-job-def"
-        s3_bucket = "my-scaler-tasks-bucket"
-        aws_region = "us-west-2"
-        max_concurrent_jobs = 50
-        job_timeout = 5
-        """,
-    )
-    chosen = settings("--config", path, "--max-concurrent-jobs", "60")
-    assert chosen.s3_bucket == "my-scaler-tasks-bucket"
-    assert chosen.aws_region == "us-west-2"
-    assert (chosen.tasks.max_concurrent_jobs, chosen.tasks.job_timeout) == (60, 300)
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("[aws_hpc_worker_adapter]\njob_que = 'q'", "no option 'job_que'"),
-        ("[aws_hpc_worker_adapter]\nmax_concurrent_jobs = 'many'", "has to be of type int"),
-        ("[aws_hpc_worker_adapter]\ntransport = 'pigeon'", "has to be one of auto, zmq, ymq"),
-        ("[aws_hpc_worker_adapter", "is not TOML"),
-    ],
-)
-def test_a_wrong_toml_file_is_refused_with_a_reason(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(SettingsError, match=complaint):
-        settings("--config", written(tmp_path, text), *REQUIRED)
-
-
-def test_a_toml_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--config", "/nowhere/c.toml"]) == 2
-    assert "/nowhere/c.toml cannot be read" in capsys.readouterr().err
-
-
-def test_the_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_names_every_option_by_each_of_its_names(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    text = capsys.readouterr().out
-    for option in ("--scheduler-address", "-mcj", "--job-timeout", "--backend", "--inline-limit", "--log-level"):
-        assert option in text
+    words = capsys.readouterr().out.replace(",", " ").split()
+    assert {flag for option in OPTIONS for flag in option.flags} - set(words) == set()
+
+
+def test_no_two_options_share_a_name() -> None:
+    flags = [flag for option in OPTIONS for flag in option.flags]
+    assert len(flags) == len(set(flags))
+
+
+def test_a_wrong_value_ends_with_2_and_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*REQUIRED, "-mcj", "many"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "scaler-batch-worker: --max-concurrent-jobs is 'many' (command line); allowed: a whole number of at least 1\n"
+    )
+
+
+def test_an_option_that_does_not_exist_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*REQUIRED, "--max-concurrent", "5"])
+    assert ended.value.code == 2
+    assert "--max-concurrent" in capsys.readouterr().err
+
+
+def test_what_is_in_force_can_be_shown_with_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[aws_hpc_worker_adapter]\naws_region = "eu-west-1"\n')
+    monkeypatch.setenv("SCALER_BATCH_MAX_CONCURRENT_JOBS", "7")
+    assert main([*REQUIRED, "--config", str(config), "--show-settings"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "job_queue = q  (--job-queue, command line)" in shown
+    assert "max_concurrent_jobs = 7  (SCALER_BATCH_MAX_CONCURRENT_JOBS, environment)" in shown
+    assert f"aws_region = eu-west-1  (aws_region, {config}, section [aws_hpc_worker_adapter])" in shown
+    assert "tasks_per_job = 1  (default)" in shown
+
+
+@pytest.mark.parametrize(
+    "error", [ResourceError("no bucket"), ExceptionGroup("both", [ConnectionLostError("no bucket")])]
+)
+def test_a_worker_that_cannot_work_ends_with_1_and_says_why(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_: ProgramSettings) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "run_program", fail)
+    assert main([*REQUIRED, "--logging-paths", os.devnull]) == 1
+    assert capsys.readouterr().err == "scaler-batch-worker: no bucket\n"
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scaler_batch.adapter", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == cli.__version__

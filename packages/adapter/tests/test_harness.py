@@ -72,6 +72,11 @@ def test_all_tests_pass_with_exit_code_0(run: Callable[..., int], capsys: pytest
     assert text.endswith("Results: 4/4 passed\n")
 
 
+def test_a_larger_map_runs_when_it_is_named(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Client, "--test", "map_100") == 0
+    assert "  Results: 100, the last is 198\n  PASSED\n" in capsys.readouterr().out
+
+
 def test_a_wrong_result_fails_and_names_what_was_expected(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,11 +8,13 @@ import socket
 import pytest
 
 from scaler_batch.adapter.errors import SchedulerLostError
-from scaler_batch.adapter.process import _connected, _new_run, _signalled
+from scaler_batch.adapter.link import SchedulerLink
+from scaler_batch.adapter.member import _connected, new_run
+from scaler_batch.adapter.process import signalled
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.payload import RunLocation
 from scaler_batch.tasks import TaskManagerSettings
-from scaler_batch.wire import LinkSettings, WorkerConnection, WorkerHeartbeat
+from scaler_batch.wire import LinkSettings, WorkerHeartbeat
 
 
 def settings(address: str) -> WorkerSettings:
@@ -25,7 +27,7 @@ async def test_a_scheduler_that_is_not_there_is_said_with_what_to_check() -> Non
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         chosen = settings(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
-        link = WorkerConnection(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
+        link = SchedulerLink(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
         with pytest.raises(
             SchedulerLostError, match=r"Failed to connect to scheduler at tcp://127\..*the address is right"
         ):
@@ -36,16 +38,16 @@ async def test_a_scheduler_that_is_not_there_is_said_with_what_to_check() -> Non
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_first_signal_stops_in_order_and_the_second_is_the_systems(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with _signalled() as stop:
+    with signalled() as stop:
         os.kill(os.getpid(), number)
         async with asyncio.timeout(10):
             await stop.wait()
-        assert signal.getsignal(number) is (signal.SIG_DFL if number is signal.SIGTERM else signal.default_int_handler)
-    signal.signal(number, before)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) is before
 
 
 def test_every_run_lies_apart_from_all_others() -> None:
-    first, second = (_new_run(settings("tcp://h:1")) for _ in range(2))
+    first, second = (new_run(settings("tcp://h:1")) for _ in range(2))
     assert first.run_id != second.run_id
     assert RunLocation.parse(str(first)) == first
     assert (first.bucket, first.prefix, first.region) == ("bucket", "scaler-tasks", "us-east-1")

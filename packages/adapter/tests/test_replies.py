@@ -8,15 +8,14 @@ import pytest
 
 from scaler_batch.adapter.replies import SchedulerReplies, Stored
 from scaler_batch.adapter.storage import StorageLink
-from scaler_batch.adapter.translate import Answer
+from scaler_batch.adapter.translate import Answer, Errand
 from scaler_batch.payload import Outcome, Status
 from scaler_batch.tasks import TaskRequest
 from scaler_batch.wire import ConnectionLostError, ResultKind, Task
 from scaler_batch.wire.testing import MemoryObjectStorage
 
 TASK = Task(b"t" * 16, b"Client|c", b"", b"f" * 32, (), ())
-REQUEST = TaskRequest(b"t" * 16, b"s" * 32, b"f" * 32, context=TASK)
-RESULT = Outcome(b"t" * 16, Status.SUCCESS, b"result")
+RESULT = Outcome(0, Status.SUCCESS, b"result")
 
 
 class Link:
@@ -27,6 +26,10 @@ class Link:
 
     def send_result(self, *what: Any, profile: object) -> None:
         self.sent.append(what)
+
+
+def request(link: Any) -> TaskRequest:
+    return TaskRequest(b"t" * 16, b"s" * 32, b"f" * 32, context=Errand(TASK, link))
 
 
 class BrokenClient:
@@ -48,9 +51,9 @@ class BrokenStorage(StorageLink):
 
 async def test_a_result_that_cannot_be_stored_is_announced_without_an_object() -> None:
     link: Any = Link()
-    async with SchedulerReplies(link, BrokenStorage()) as replies:
-        prepared = await replies.prepare(REQUEST, RESULT)
-        replies.announce(REQUEST, prepared)
+    async with SchedulerReplies(BrokenStorage()) as replies:
+        prepared = await replies.prepare(request(link), RESULT)
+        replies.announce(request(link), prepared)
     assert link.sent == [(b"t" * 16, ResultKind.FAILED_WORKER_DIED, None, 0)]
 
 
@@ -59,10 +62,10 @@ async def test_an_abandoned_result_is_removed_from_the_storage() -> None:
     async with MemoryObjectStorage() as objects:
         storage = StorageLink()
         await storage.open(objects.address)
-        async with SchedulerReplies(link, storage) as replies:
-            prepared = await replies.prepare(REQUEST, RESULT)
+        async with SchedulerReplies(storage) as replies:
+            prepared = await replies.prepare(request(link), RESULT)
             assert list(objects.objects.values()) == [b"result"]
-            replies.discard(REQUEST, prepared)
+            replies.discard(request(link), prepared)
         assert objects.objects == {}
         await storage.aclose()
     assert link.sent == []
@@ -70,7 +73,7 @@ async def test_an_abandoned_result_is_removed_from_the_storage() -> None:
 
 async def test_an_abandoned_result_that_cannot_be_removed_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     link: Any = Link()
-    async with SchedulerReplies(link, BrokenStorage()) as replies:
-        replies.discard(REQUEST, Stored(Answer(ResultKind.SUCCESS, b""), b"o" * 32))
-        replies.discard(REQUEST, Stored(Answer(ResultKind.FAILED_WORKER_DIED, b""), None))
+    async with SchedulerReplies(BrokenStorage()) as replies:
+        replies.discard(request(link), Stored(Answer(ResultKind.SUCCESS, b""), b"o" * 32))
+        replies.discard(request(link), Stored(Answer(ResultKind.FAILED_WORKER_DIED, b""), None))
     assert caplog.text.count("stays in the object storage") == 1

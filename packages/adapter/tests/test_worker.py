@@ -7,7 +7,7 @@ import math
 import pickle
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,17 +16,21 @@ from scaler_batch.adapter.errors import SchedulerLostError
 from scaler_batch.adapter.heartbeat import HeartbeatManager
 from scaler_batch.adapter.inputs import CachedInputs
 from scaler_batch.adapter.replies import SchedulerReplies
+from scaler_batch.adapter.routes import Routes
+from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.adapter.storage import StorageLink
-from scaler_batch.adapter.worker import AWSBatchWorker
+from scaler_batch.adapter.worker import AWSBatchWorker, End
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.calls import make_call, open_call
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings
 from scaler_batch.tasks.testing import FakeJobService, Reject, Stall
+from scaler_batch.tasks.vocabulary import JobShape
 from scaler_batch.wire import (
     Argument,
     ArgumentKind,
     CancelOutcome,
+    Capability,
     ResultKind,
     SchedulerSilent,
     Task,
@@ -48,10 +52,16 @@ from scaler_batch.wire.messages import (
 from scaler_batch.wire.testing import MemoryObjectStorage, ScriptedScheduler
 
 CLIENT = b"Client|" + b"c" * 32
+GPU = JobShape("gpu queue", "definition", 3600, gpus=1)
 
 
 class Office:
     """A running worker and the means to talk to it as scheduler and client do."""
+
+    incarnation = b"one"
+
+    async def identify(self) -> bytes:
+        return self.incarnation
 
     async def open(self, stack: AsyncExitStack) -> None:
         self.objects = await stack.enter_async_context(MemoryObjectStorage())
@@ -60,9 +70,18 @@ class Office:
         self.jobs = FakeJobService(self.store, run=lambda call: open_call(call).run())
         self.storage = StorageLink()
         self.inputs = CachedInputs(self.storage)
-        heartbeat = HeartbeatManager(7, lambda: self.manager.snapshot())
+        settings = WorkerSettings(
+            self.scheduler.address,
+            "bucket",
+            TaskManagerSettings("queue", "definition"),
+            queue_size=7,
+            capabilities=(Capability("linux"), Capability("cpu", 4)),
+            routes=Routes({"gpu": GPU}),
+            manager_id=b"manager",
+        )
+        heartbeat = HeartbeatManager(settings, lambda: self.manager.snapshot())
         link = WorkerConnection(self.scheduler.address, heartbeat)
-        replies = SchedulerReplies(link, self.storage)
+        replies = SchedulerReplies(self.storage)
         self.manager = AWSHPCTaskManager(
             TaskManagerSettings("queue", "definition"),
             RunLocation("bucket", "prefix", "run", "us-east-1"),
@@ -75,14 +94,16 @@ class Office:
         stack.push_async_callback(self.storage.aclose)
         await stack.enter_async_context(replies)
         await stack.enter_async_context(self.manager)
-        worker = AWSBatchWorker(link, self.storage, self.inputs, self.manager)
+        worker = AWSBatchWorker(
+            link, self.storage, self.inputs, self.manager, settings.routes, identify=lambda: self.identify()
+        )
         self.working = (await stack.enter_async_context(asyncio.TaskGroup())).create_task(worker.run())
         stack.callback(self.working.cancel)
         await self.scheduler.worker()
 
     def task(self, number: int, function: Any, *arguments: Any) -> Task:
         """Put a call's objects into the storage, and write the scheduler's message about it."""
-        call = make_call(b"", function, *arguments)
+        call = make_call(function, *arguments)
         names = [bytes([number, position]) * 16 for position in range(1 + len(arguments))]
         for name, content in zip(names, (call.function, *call.arguments), strict=True):
             self.objects.set(name, bytes(content))
@@ -192,6 +213,8 @@ async def test_a_task_that_names_another_task_is_refused_and_the_worker_lives(of
 async def test_the_heartbeat_tells_queue_size_and_memory(office: Office) -> None:
     heartbeat = await office.scheduler.heartbeat()
     assert heartbeat.queue_size == 7
+    assert set(heartbeat.capabilities) == {Capability("linux"), Capability("cpu", 4)}
+    assert heartbeat.manager_id == b"manager"
     assert heartbeat.agent.rss > 0
     assert 0 < heartbeat.rss_free <= heartbeat.memory_limit
 
@@ -199,7 +222,37 @@ async def test_the_heartbeat_tells_queue_size_and_memory(office: Office) -> None
 async def test_a_shutdown_of_the_scheduler_ends_the_work(office: Office) -> None:
     office.scheduler.send(ClientDisconnect(DisconnectKind.SHUTDOWN))
     async with asyncio.timeout(30):
-        await office.working
+        assert await office.working is End.DISMISSED
+
+
+async def test_a_task_goes_where_its_capability_says(office: Office) -> None:
+    plain, routed = office.task(1, math.sqrt, 16), office.task(2, math.sqrt, 25)
+    for task in (plain, replace(routed, capabilities=(Capability("gpu", 1),))):
+        office.scheduler.send(task)
+        await office.scheduler.receive(TaskResult)
+    assert [each.spec.shape.queue for each in office.jobs.submissions.values()] == ["queue", "gpu queue"]
+
+
+@pytest.mark.parametrize(("now", "expected"), [(b"one", None), (b"two", End.REPLACED)])
+async def test_a_scheduler_is_known_again_after_the_link_was_lost(
+    office: Office, now: bytes, expected: End | None
+) -> None:
+    office.incarnation = now
+    await office.scheduler.stop()
+    await office.scheduler.start()
+    if expected is None:
+        office.scheduler.send(office.task(1, math.sqrt, 16), await office.scheduler.worker())
+        assert (await office.scheduler.receive(TaskResult)).kind is ResultKind.SUCCESS
+    else:
+        async with asyncio.timeout(30):
+            assert await office.working is expected
+
+
+async def test_a_task_that_comes_while_stopping_is_left_unanswered(office: Office) -> None:
+    await office.manager.drain()
+    office.scheduler.send(office.task(1, math.sqrt, 16))
+    office.scheduler.send(TaskCancel(bytes([1]) * 16, TaskCancelFlags(True)))
+    assert (await office.scheduler.receive(TaskCancelConfirm)).outcome is CancelOutcome.NOT_FOUND
 
 
 async def test_a_silent_scheduler_is_an_error_that_says_so() -> None:

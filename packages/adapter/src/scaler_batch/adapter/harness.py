@@ -1,4 +1,4 @@
-"""``scaler-batch-harness``: four small tasks through a real Scaler client, to see that everything works.
+"""``scaler-batch-harness``: some small tasks through a real Scaler client, to see that everything works.
 
 This is the one module of scaler-batch that imports ``scaler``, and only when a test runs; install it with the extra
 ``[harness]``.
@@ -77,6 +77,17 @@ CHECKS: Final = {
         compute_task(1000),
     ),
 }
+"""Those of ``--test all``."""
+
+LARGER: Final = {
+    "map_100": Check(
+        "client.map(simple_task, range(100))",
+        lambda client: client.map(simple_task, range(100)),
+        lambda results: f"Results: {len(results)}, the last is {results[-1]}",
+        [2 * number for number in range(100)],
+    ),
+}
+"""Those that run only when they are named."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,7 +122,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="scaler-batch-harness", description="Run a few tasks through a Scaler scheduler and check the results."
     )
     command.add_argument("--scheduler", required=True, metavar="tcp://HOST:PORT", help="address of the scheduler")
-    command.add_argument("--test", choices=["all", *CHECKS], default="all", help="which test to run (default: all)")
+    command.add_argument(
+        "--test",
+        choices=["all", *CHECKS, *LARGER],
+        default="all",
+        help="which test to run; all: the first four (default: all)",
+    )
     command.add_argument(
         "--timeout", type=float, default=300.0, metavar="S", help="seconds to wait for one test (default: 300)"
     )
@@ -119,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _passes(name: str, client: Client, deadline: _Deadline) -> bool:
-    check = CHECKS[name]
+    check = (CHECKS | LARGER)[name]
     _say(f"\n--- Test: {name} ---\n  Submitting: {check.submitting}")
     try:
         result = deadline.call(lambda: check.run(client))

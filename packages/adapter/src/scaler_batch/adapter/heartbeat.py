@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
+from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.tasks import Snapshot
 from scaler_batch.wire import Resource, WorkerHeartbeat
 
@@ -15,12 +16,14 @@ class HeartbeatManager:
     """Composes heartbeats; the connection sends them when they are due.
 
     Args:
-        queue_size: How many tasks the scheduler may keep at this worker. It fixes this with the first heartbeat.
+        settings: Queue size and capabilities, which the first heartbeat fixes, and whose worker it is.
         snapshot: Looks at the task manager.
+        table: The capability whose link it is; ``None`` for the link of all tasks.
     """
 
-    def __init__(self, queue_size: int, snapshot: Callable[[], Snapshot]) -> None:
-        self._queue_size = queue_size
+    def __init__(self, settings: WorkerSettings, snapshot: Callable[[], Snapshot], table: str | None = None) -> None:
+        self._settings = settings
+        self._capabilities = settings.announced(table)
         self._snapshot = snapshot
         self._process = psutil.Process()
         self._process.cpu_percent()
@@ -34,8 +37,10 @@ class HeartbeatManager:
         return WorkerHeartbeat(
             agent=Resource(cpu=round(cpu * 10), rss=rss),
             rss_free=memory.available,
-            queue_size=self._queue_size,
+            queue_size=self._settings.queue_size,
             queued_tasks=self._snapshot().tasks,
+            capabilities=self._capabilities,
+            manager_id=self._settings.manager_id,
             memory_limit=memory.total,
             hostname=self._hostname,
         )

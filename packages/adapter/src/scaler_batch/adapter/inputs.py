@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from scaler_batch.adapter.storage import StorageLink
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.payload.buffers import Buffer
+from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.tasks.errors import InputError
 from scaler_batch.wire import WireError
 
@@ -27,7 +28,8 @@ class CachedInputs:
 
     Args:
         storage: Where they lie.
-        room: Bytes to keep at most; an object larger than that is fetched each time.
+        room: Bytes to keep at most. Objects that the task manager puts into S3 by themselves are not kept: it does not
+            ask for them again.
     """
 
     def __init__(self, storage: StorageLink, room: int = ROOM) -> None:
@@ -61,7 +63,7 @@ class CachedInputs:
 
     def _keep(self, object_id: bytes, content: Buffer) -> None:
         self.drop([object_id])
-        if len(content) > self._room:
+        if len(content) > min(THRESHOLD, self._room):
             return
         self._kept[object_id] = content
         self._size += len(content)

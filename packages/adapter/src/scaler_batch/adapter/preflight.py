@@ -6,44 +6,70 @@ A wrong name found here is a sentence on the terminal; found later it is a failu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.settings import WorkerSettings
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_batch.type_defs import JobDefinitionTypeDef
 
 _IMPATIENT: Final = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 """A check that hangs tells nobody anything."""
 
 
-async def check_resources(settings: WorkerSettings, session: boto3.Session) -> None:
-    """Check that bucket, queue and definition are there and usable.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the check has learned.
+
+    Attributes:
+        vcpus: vCPUs of a job of the definition, rounded down, at least 1.
+    """
+
+    vcpus: int
+
+
+async def check_resources(settings: WorkerSettings, session: boto3.Session) -> Found:
+    """Check that bucket, queues and definitions are there and usable.
 
     Raises:
         ResourceError: One is not; says which, and what to do.
     """
-    checks: list[Callable[[WorkerSettings, boto3.Session], None]] = [_check_queue, _check_definition, _check_bucket]
-    for check in checks:
-        try:
-            await asyncio.to_thread(check, settings, session)
-        except NoCredentialsError as error:
-            raise ResourceError(
-                "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
-                "in a container see `env | grep AWS`"
-            ) from error
-        except (ClientError, BotoCoreError) as error:
-            raise ResourceError(f"AWS does not answer as it should in {settings.aws_region}: {error}") from error
+    return await asyncio.to_thread(_check, settings, session)
 
 
-def _check_queue(settings: WorkerSettings, session: boto3.Session) -> None:
-    name = settings.tasks.job_queue
-    batch = session.client("batch", region_name=settings.aws_region, config=_IMPATIENT)
+def _check(settings: WorkerSettings, session: boto3.Session) -> Found:
+    try:
+        batch = session.client("batch", region_name=settings.aws_region, config=_IMPATIENT)
+        shapes = [settings.tasks.shape, *settings.routes.shapes.values()]
+        for queue in dict.fromkeys(shape.queue for shape in shapes):
+            _check_queue(queue, settings, batch)
+        definitions = {name: _definition(name, settings, batch) for name in {shape.definition for shape in shapes}}
+        _check_bucket(settings, session)
+    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, CredentialRetrievalError) as error:
+        raise ResourceError(
+            f"no AWS credentials ({error}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
+            "in a container see `env | grep AWS`"
+        ) from error
+    except (ClientError, BotoCoreError) as error:
+        raise ResourceError(f"AWS does not answer as it should in {settings.aws_region}: {error}") from error
+    return Found(vcpus_of(definitions[settings.tasks.job_definition]))
+
+
+def _check_queue(name: str, settings: WorkerSettings, batch: BatchClient) -> None:
     queues = batch.describe_job_queues(jobQueues=[name])["jobQueues"]
     if not queues:
         raise ResourceError(
@@ -54,16 +80,27 @@ def _check_queue(settings: WorkerSettings, session: boto3.Session) -> None:
         raise ResourceError(f"job queue {name!r} is {queues[0]['state']}: enable it, or use another")
 
 
-def _check_definition(settings: WorkerSettings, session: boto3.Session) -> None:
-    name = settings.tasks.job_definition
-    batch = session.client("batch", region_name=settings.aws_region, config=_IMPATIENT)
-    exact = {"jobDefinitions": [name]} if ":" in name else {"jobDefinitionName": name, "status": "ACTIVE"}
-    definitions = batch.describe_job_definitions(**exact)["jobDefinitions"]
-    if not any(definition.get("status") == "ACTIVE" for definition in definitions):
+def _definition(name: str, settings: WorkerSettings, batch: BatchClient) -> JobDefinitionTypeDef:
+    """The revision that jobs will have: the one that is named, or the newest."""
+    if ":" in name:
+        found = batch.describe_job_definitions(jobDefinitions=[name])["jobDefinitions"]
+    else:
+        pages = batch.get_paginator("describe_job_definitions").paginate(jobDefinitionName=name, status="ACTIVE")
+        found = [definition for page in pages for definition in page["jobDefinitions"]]
+    active = [definition for definition in found if definition.get("status") == "ACTIVE"]
+    if not active:
         raise ResourceError(
             f"there is no active job definition {name!r} in {settings.aws_region}. "
             "Run scaler-batch-provision, or check --job-definition and --aws-region"
         )
+    return max(active, key=lambda definition: definition["revision"])
+
+
+def vcpus_of(definition: JobDefinitionTypeDef) -> int:
+    """How many vCPUs a job of a definition has, rounded down, at least 1."""
+    container = definition.get("containerProperties", {})
+    required = {each["type"]: each["value"] for each in container.get("resourceRequirements", [])}
+    return max(1, int(float(required.get("VCPU", container.get("vcpus", 1)))))
 
 
 def _check_bucket(settings: WorkerSettings, session: boto3.Session) -> None:

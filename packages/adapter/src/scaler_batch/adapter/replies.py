@@ -10,33 +10,42 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
+from scaler_batch.adapter.output import Output
 from scaler_batch.adapter.storage import StorageLink
-from scaler_batch.adapter.translate import Answer, answer_of
+from scaler_batch.adapter.translate import Answer, Errand, answer_of
+from scaler_batch.payload import Outcome
 from scaler_batch.tasks import Result, TaskRequest
-from scaler_batch.wire import ResultKind, Task, WireError, WorkerConnection, new_result_id
+from scaler_batch.wire import ResultKind, WireError, new_result_id
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An answer whose object lies in the storage; without an object where it could not be stored."""
+    """An answer whose object lies in the storage.
+
+    Attributes:
+        answer: What the client gets.
+        object_id: Where it lies; ``None`` where it could not be stored.
+        job_id: The job that left no outcome, if that is why the task failed.
+    """
 
     answer: Answer
     object_id: bytes | None
+    job_id: str = ""
 
 
 class SchedulerReplies:
     """Answers tasks through object storage and scheduler. An async context manager, for what it does behind the scenes.
 
     Args:
-        link: The scheduler.
         storage: The object storage.
+        output: What tasks have printed; the result of one waits for the end of it.
     """
 
-    def __init__(self, link: WorkerConnection, storage: StorageLink) -> None:
-        self._link = link
+    def __init__(self, storage: StorageLink, output: Output | None = None) -> None:
         self._storage = storage
+        self._output = output
         self._removals = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
@@ -50,24 +59,29 @@ class SchedulerReplies:
 
     async def prepare(self, request: TaskRequest, result: Result) -> Stored:
         """Store what the client is to read."""
+        if self._output is not None:
+            await self._output.finish(request.task_id)
         answer = answer_of(result)
-        object_id = new_result_id(_task(request).source)
+        object_id = new_result_id(_errand(request).task.source)
         try:
             client = await self._storage.client()
             await client.set(object_id, answer.content)
         except WireError as error:
             # The client raises WorkerDiedError, which needs no object.
-            logger.error("the result of task %s could not be stored: %s", request.task_id.hex(), error)
+            task = request.task_id.hex()
+            logger.error("the result of task %s could not be stored: %s", task, error, extra={"task": task})
             return Stored(Answer(ResultKind.FAILED_WORKER_DIED, b""), None)
-        return Stored(answer, object_id)
+        return Stored(answer, object_id, "" if isinstance(result, Outcome) else result.job_id)
 
     def announce(self, request: TaskRequest, prepared: Stored) -> None:
         """Tell the scheduler."""
         answer = prepared.answer
-        self._link.send_result(
+        _errand(request).link.send_result(
             request.task_id, answer.kind, prepared.object_id, len(answer.content), profile=answer.profile
         )
-        logger.info("task %s: %s", request.task_id.hex(), answer.kind.name.lower())
+        task = request.task_id.hex()
+        ids = {"task": task, "job": prepared.job_id}
+        logger.info("task %s: %s", task, answer.kind.name.lower(), extra=ids)
 
     def discard(self, request: TaskRequest, prepared: Stored) -> None:
         """Remove what was stored for a task that was cancelled meanwhile: nobody else knows of it."""
@@ -81,5 +95,5 @@ class SchedulerReplies:
             logger.warning("an abandoned result stays in the object storage: %s", error)
 
 
-def _task(request: TaskRequest) -> Task:
-    return cast("Task", request.context)
+def _errand(request: TaskRequest) -> Errand:
+    return cast("Errand", request.context)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from scaler_batch.adapter.routes import Routes
 from scaler_batch.tasks import TaskManagerSettings
-from scaler_batch.wire import LinkSettings
+from scaler_batch.wire import Capability, LinkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +20,19 @@ class WorkerSettings:
         tasks: How the task manager behaves; holds queue and definition.
         s3_prefix: Key prefix of everything the worker writes.
         aws_region: Region of bucket, queue and definition.
-        name: Shown in the scheduler's monitor; part of the worker's id.
+        name: Shown in the scheduler's monitor; part of the worker's id. A worker of the same name ends the jobs that
+            this one may leave behind.
         queue_size: How many tasks the scheduler may keep here. Scaler's own workers say 1000, and its default policy
             spreads evenly only between workers that say the same.
-        shutdown_deadline: Seconds for ending jobs when told to stop. Below the 30 s that container platforms wait
+        shutdown_deadline: Seconds that stopping may take. The default is below the 30 s that container platforms wait
             between SIGTERM and SIGKILL.
+        on_shutdown: Whether stopping lets the tasks at hand be answered first, or ends their jobs at once.
+        match_vcpus: Whether as many tasks of a job run side by side as its definition has vCPUs; goes over
+            ``tasks.processes``.
+        object_storage: ``tcp://host:port`` of the object storage, in place of what the scheduler says.
+        capabilities: Announced to the scheduler, besides those that have routes.
+        routes: Where tasks with certain capabilities go.
+        manager_id: The worker manager that the worker belongs to; empty for none.
         link: The scheduler link.
     """
 
@@ -34,4 +44,89 @@ class WorkerSettings:
     name: str = "aws-batch"
     queue_size: int = 1000
     shutdown_deadline: float = 25.0
+    on_shutdown: Literal["drain", "terminate"] = "terminate"
+    match_vcpus: bool = False
+    object_storage: str | None = None
+    capabilities: tuple[Capability, ...] = ()
+    routes: Routes = field(default_factory=Routes)
+    manager_id: bytes = b""
     link: LinkSettings = field(default_factory=LinkSettings)
+
+    def announced(self, table: str | None = None) -> tuple[Capability, ...]:
+        """What the scheduler is told of, each name once.
+
+        Args:
+            table: The capability whose link it is; ``None`` for the link of all tasks.
+        """
+        named = {} if table is None else {table: Capability(table)}
+        for capability in self.capabilities:
+            if table == capability.name or capability.name not in self.routes.shapes:
+                named[capability.name] = capability
+        return tuple(named.values())
+
+    def announced_at_most(self) -> tuple[Capability, ...]:
+        """What all links together tell of."""
+        told = {capability for table in (None, *self.routes.shapes) for capability in self.announced(table)}
+        return tuple(sorted(told, key=lambda capability: capability.name))
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """How many workers a process runs.
+
+    Attributes:
+        mode: Whether all workers are there from start to end, or as many as the scheduler's policy asks for.
+        workers: How many there are, or how many at most.
+        cooldown: Seconds for which fewer workers have to be asked for before one is stopped.
+    """
+
+    mode: Literal["fixed", "dynamic"] = "fixed"
+    workers: int = 1
+    cooldown: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where figures are served.
+
+    Attributes:
+        port: TCP port; 0 for any free one.
+        host: Address to listen at.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, how, and where.
+
+    Attributes:
+        level: Least severe messages that are shown.
+        format: Lines for people, or an object of JSON a line.
+        paths: Files; ``/dev/stdout`` and ``/dev/stderr`` are what they say.
+    """
+
+    level: str = "INFO"
+    format: Literal["text", "json"] = "text"
+    paths: tuple[str, ...] = ("/dev/stderr",)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSettings:
+    """Settings of the whole process.
+
+    Attributes:
+        worker: What each worker is told.
+        fleet: How many there are.
+        metrics: Where figures are served; ``None`` for nowhere.
+        logs: What is logged.
+        event_loop: Which event loop runs all of it.
+    """
+
+    worker: WorkerSettings
+    fleet: FleetSettings = field(default_factory=FleetSettings)
+    metrics: MetricsSettings | None = None
+    logs: LogSettings = field(default_factory=LogSettings)
+    event_loop: Literal["builtin", "uvloop"] = "builtin"

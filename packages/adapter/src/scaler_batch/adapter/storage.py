@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 
 from scaler_batch.wire import ObjectStorageAddress, ObjectStorageClient
 
-Connect = Callable[[ObjectStorageAddress], ObjectStorageClient]
+Connect = Callable[[ObjectStorageAddress | str], ObjectStorageClient]
 """Makes a client for an address; it connects when it is entered."""
 
 
@@ -20,21 +20,28 @@ class StorageLink:
     """The current client of the object storage.
 
     Args:
+        instead: Address to use in place of what the scheduler says.
         connect: Makes a client.
     """
 
-    def __init__(self, connect: Connect = ObjectStorageClient) -> None:
+    def __init__(self, instead: str | None = None, connect: Connect = ObjectStorageClient) -> None:
+        self._instead = instead
         self._connect = connect
         self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._address: ObjectStorageAddress | None = None
         self._known = asyncio.Event()
         self._client: ObjectStorageClient | None = None
 
     async def open(self, address: ObjectStorageAddress) -> ObjectStorageClient:
-        """Connect to the storage at this address and use it from now on."""
-        await self.aclose()
-        self._client = await self._stack.enter_async_context(self._connect(address))
-        self._known.set()
-        return self._client
+        """Connect to the storage at this address, unless that is so already, and use it from now on."""
+        async with self._opening:
+            if self._client is None or address != self._address:
+                await self.aclose()
+                self._client = await self._stack.enter_async_context(self._connect(self._instead or address))
+                self._address = address
+                self._known.set()
+            return self._client
 
     async def client(self) -> ObjectStorageClient:
         """Return the client, as soon as there is one."""

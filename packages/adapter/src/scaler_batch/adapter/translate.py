@@ -6,8 +6,9 @@ import pickle
 from dataclasses import dataclass
 from typing import Final
 
-from scaler_batch.payload import Outcome, Status, Usage
-from scaler_batch.payload.sections import Buffer
+from scaler_batch.adapter.routes import Routes
+from scaler_batch.payload import Failure, Outcome, Status, Usage
+from scaler_batch.payload.buffers import Buffer
 from scaler_batch.tasks import Result, TaskRequest, Verdict
 from scaler_batch.wire import (
     ArgumentKind,
@@ -17,6 +18,7 @@ from scaler_batch.wire import (
     ResultKind,
     Task,
     TaskFlags,
+    WorkerConnection,
     serializer_id,
 )
 from scaler_batch.wire.exceptions import ScalerException, pickle_scaler_exception
@@ -27,6 +29,23 @@ CONFIRMS: Final = {
     Verdict.UNKNOWN: CancelOutcome.NOT_FOUND,
 }
 """What the scheduler is told of each verdict."""
+
+
+DIRECT: Final = Routes()
+"""All tasks go the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a task came as.
+
+    Attributes:
+        task: The scheduler's message.
+        link: The link it came by, and its answer leaves by.
+    """
+
+    task: Task
+    link: WorkerConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +63,14 @@ class Answer:
     profile: Profile | None = None
 
 
-def request_of(task: Task) -> TaskRequest:
-    """Turn the scheduler's task into a request; the task itself travels along for the reply.
+def request_of(task: Task, link: WorkerConnection, routes: Routes = DIRECT, table: str | None = None) -> TaskRequest:
+    """Turn the scheduler's task into a request; task and link travel along for the reply.
+
+    Args:
+        task: What the scheduler sent.
+        link: How it came.
+        routes: Where tasks with certain capabilities go.
+        table: The capability whose link it is; ``None`` for the link of all tasks.
 
     Raises:
         RemoteProtocolError: It names a task where a worker needs an object, or its flags cannot be read.
@@ -58,7 +83,8 @@ def request_of(task: Task) -> TaskRequest:
         function=task.function_id,
         arguments=tuple(argument.data for argument in task.arguments),
         priority=TaskFlags.decode(task.metadata).priority,
-        context=task,
+        shape=routes.shape_for((capability.name for capability in task.capabilities), table),
+        context=Errand(task, link),
     )
 
 
@@ -75,10 +101,18 @@ def answer_of(result: Result) -> Answer:
             return Answer(ResultKind.FAILED, result.value, profile)
         case Status.UNPICKLABLE:
             exception = ScalerException.TASK_EXCEPTION_NOT_SERIALIZABLE
-        case Status.CRASHED:
+        case Status.CRASHED | Status.OUT_OF_MEMORY:
             exception = ScalerException.PROCESSOR_DIED
-    text = bytes(result.value).decode(errors="replace")
-    return Answer(ResultKind.FAILED, pickle_scaler_exception(exception, text), profile)
+        case Status.MISMATCHED | Status.INTERRUPTED:
+            return Answer(ResultKind.FAILED, pickle.dumps(RuntimeError(_text(result.failure))), profile)
+    return Answer(ResultKind.FAILED, pickle_scaler_exception(exception, _text(result.failure)), profile)
+
+
+def _text(failure: Failure | None) -> str:
+    if failure is None:
+        return "the task failed, and nothing is said of how"
+    said = f"{failure.type}: {failure.message}" if failure.type else failure.message
+    return f"{said}\n\n{failure.traceback}" if failure.traceback else said
 
 
 def _profile(usage: Usage) -> Profile:

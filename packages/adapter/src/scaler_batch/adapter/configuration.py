@@ -1,0 +1,112 @@
+"""From the options in force to the settings of each part; what only shows in combination is checked here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from scaler_batch.adapter.member import new_run
+from scaler_batch.adapter.options import HERE
+from scaler_batch.adapter.routes import Routes
+from scaler_batch.adapter.settings import FleetSettings, LogSettings, MetricsSettings, ProgramSettings, WorkerSettings
+from scaler_batch.adapter.sources import Chosen
+from scaler_batch.payload import Client
+from scaler_batch.payload.errors import ContractError
+from scaler_batch.payload.keys import LONGEST_ADDRESS
+from scaler_batch.tasks import TaskManagerSettings
+from scaler_batch.wire import LinkSettings, TransportKind, new_manager_id
+
+
+def program_of(chosen: Chosen) -> ProgramSettings:
+    """Turn options into settings.
+
+    Raises:
+        SettingsError: Values cannot be used together.
+        TasksError: A value is outside what AWS Batch takes.
+    """
+    _check_together(chosen)
+    port = chosen["metrics_port"]
+    worker = _worker(chosen)
+    _check_prefix(worker, chosen)
+    return ProgramSettings(
+        worker,
+        FleetSettings(chosen["mode"], chosen["max_workers"], chosen["scale_down_cooldown_seconds"]),
+        None if port is None else MetricsSettings(port, chosen["metrics_host"]),
+        LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"]),
+        chosen["event_loop"],
+    )
+
+
+def _check_prefix(worker: WorkerSettings, chosen: Chosen) -> None:
+    """A run's address has to fit into a job's parameters, whatever else is there."""
+    try:
+        new_run(worker)
+    except ContractError as error:
+        room = LONGEST_ADDRESS - len(str(new_run(replace(worker, s3_prefix="")))) - 1
+        raise chosen.wrong("s3_prefix", f"plain characters, {room} at most beside this bucket's name") from error
+
+
+def _check_together(chosen: Chosen) -> None:
+    if chosen["max_workers"] > chosen["max_concurrent_jobs"]:
+        most = chosen["max_concurrent_jobs"]
+        raise chosen.wrong("max_workers", f"up to {most}, which is max_concurrent_jobs: each worker needs a job")
+    if chosen["event_loop"] == "uvloop" and find_spec("uvloop") is None:
+        raise chosen.wrong("event_loop", "builtin, or uvloop after `pip install 'scaler-batch-adapter[uvloop]'`")
+
+
+def _worker(chosen: Chosen) -> WorkerSettings:
+    tasks = _tasks(chosen)
+    return WorkerSettings(
+        scheduler_address=chosen["scheduler_address"],
+        s3_bucket=chosen["s3_bucket"],
+        tasks=tasks,
+        s3_prefix=chosen["s3_prefix"],
+        aws_region=chosen["aws_region"],
+        name=chosen["name"],
+        queue_size=chosen["task_queue_size"],
+        shutdown_deadline=chosen["shutdown_deadline"],
+        on_shutdown=chosen["on_shutdown"],
+        match_vcpus=chosen["processes"] == "auto",
+        object_storage=chosen["object_storage_address"],
+        capabilities=chosen["per_worker_capabilities"] or (),
+        routes=Routes.read(chosen.tables, tasks.shape, chosen.file),
+        manager_id=_manager_id(chosen),
+        link=_link(chosen),
+    )
+
+
+def _tasks(chosen: Chosen) -> TaskManagerSettings:
+    return TaskManagerSettings(
+        client=_client(chosen["client_python"] or HERE),
+        job_queue=chosen["job_queue"],
+        job_definition=chosen["job_definition"],
+        max_concurrent_jobs=chosen["max_concurrent_jobs"] // chosen["max_workers"],
+        tasks_per_job=chosen["tasks_per_job"],
+        processes=0 if chosen["processes"] == "auto" else chosen["processes"],
+        job_attempts=chosen["job_attempts"],
+        job_timeout=chosen["job_timeout_minutes"] * 60,
+        inline_limit=chosen["inline_limit"],
+        transfers=chosen["transfers"],
+    )
+
+
+def _client(python: str) -> Client | None:
+    """What clients write their tasks with: Scaler itself wants one Python on all sides, so probably what runs here."""
+    return None if python == "any" else Client(python, version("cloudpickle"))
+
+
+def _manager_id(chosen: Chosen) -> bytes:
+    given: str | None = chosen["worker_manager_id"]
+    if given is not None:
+        return given.encode()
+    return new_manager_id(chosen["name"]) if chosen["mode"] == "dynamic" else b""
+
+
+def _link(chosen: Chosen) -> LinkSettings:
+    interval, silence = chosen["heartbeat_interval_seconds"], chosen["death_timeout_seconds"]
+    if interval >= silence:
+        raise chosen.wrong("heartbeat_interval_seconds", f"less than death_timeout_seconds, which is {silence:g}")
+    return LinkSettings(
+        transport=TransportKind(chosen["transport"]), heartbeat_interval=interval, silence_limit=silence
+    )

@@ -1,0 +1,283 @@
+"""One worker of this process, from its first word to its last.
+
+::
+
+    Member ─ run ──────────────── one task manager, one lease, one prefix in the bucket
+       └──── scheduler, and the next one where it is started anew ── one link each, under a new worker id
+
+A scheduler that was started anew knows nothing of what the one before it had asked for. Its predecessor's tasks are
+cancelled, so that no job runs for nobody, and the worker registers as a new one; the task manager goes on.
+
+Stopping ends the jobs first and says goodbye then: the scheduler hands our tasks to other workers the moment it hears
+the goodbye, and none of them shall run twice at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any, Final
+
+import boto3
+
+from scaler_batch.adapter.errors import SchedulerLostError
+from scaler_batch.adapter.heartbeat import HeartbeatManager
+from scaler_batch.adapter.incarnation import incarnation_of
+from scaler_batch.adapter.inputs import CachedInputs
+from scaler_batch.adapter.link import SchedulerLink
+from scaler_batch.adapter.locating import LocatingTaskManager, Seat
+from scaler_batch.adapter.logs import RUN
+from scaler_batch.adapter.output import LogReader, Output
+from scaler_batch.adapter.replies import SchedulerReplies
+from scaler_batch.adapter.settings import WorkerSettings
+from scaler_batch.adapter.storage import StorageLink
+from scaler_batch.adapter.worker import AWSBatchWorker, End
+from scaler_batch.payload import RunLocation
+from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
+from scaler_batch.tasks import JobService, Snapshot
+from scaler_batch.tasks.leases import Leases
+from scaler_batch.wire import ConnectionLostError, LogStream, new_worker_id, parse
+
+logger = logging.getLogger(__name__)
+
+LEASES: Final = "leases"
+"""Where the leases of all runs lie, below the prefix that they share."""
+
+ENDING: Final = 0.4
+"""Part of the shutdown deadline that draining leaves for ending jobs, at most :data:`LONGEST_ENDING`."""
+
+LONGEST_ENDING: Final = 25.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """What all workers of a process use of AWS.
+
+    Attributes:
+        session: Where credentials come from.
+        jobs: AWS Batch; all calls of the process keep to its one rate.
+        logs: What jobs have printed.
+    """
+
+    session: boto3.Session
+    jobs: JobService
+    logs: LogReader
+
+    def store(self, run: RunLocation) -> S3RunStore:
+        """The objects of a run."""
+        return S3RunStore(run, credentials=boto3_credentials(self.session))
+
+
+class Member:
+    """One worker.
+
+    Args:
+        settings: What it is told.
+        cloud: AWS.
+    """
+
+    def __init__(self, settings: WorkerSettings, cloud: Cloud) -> None:
+        self._settings = settings
+        self.run_id = ""
+        self.worker_id = ""
+        self._storage = StorageLink(settings.object_storage)
+        self._inputs = CachedInputs(self._storage)
+        self._run = run = new_run(settings)
+        self.run_id = run.run_id
+        self._output = Output(cloud.jobs, cloud.logs, self._seat_of, self._say)
+        self._replies = SchedulerReplies(self._storage, self._output)
+        self._manager = LocatingTaskManager(
+            settings.tasks,
+            run,
+            jobs=cloud.jobs,
+            store=cloud.store(run),
+            inputs=self._inputs,
+            sink=self._replies,
+        )
+        self._leases = Leases(
+            cloud.store(run._replace(run_id=LEASES)),
+            worker=settings.name,
+            run_id=run.run_id,
+            queues=sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
+            jobs=cloud.jobs,
+            objects_of=lambda run_id: cloud.store(run._replace(run_id=run_id)),
+        )
+        self._links: list[SchedulerLink] = []
+
+    def _seat_of(self, task_id: bytes) -> Seat | None:
+        return self._manager.seat_of(task_id)
+
+    def _say(self, task_id: bytes, stream: LogStream, content: str) -> None:
+        for link in self._links:
+            link.send_log(task_id, stream, content)
+
+    def snapshot(self) -> Snapshot:
+        """Look at the worker's tasks and jobs."""
+        return self._manager.snapshot()
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set, or the scheduler wants no more.
+
+        Raises:
+            SchedulerLostError: The scheduler cannot be reached, or has been silent for too long.
+        """
+        RUN.set(self.run_id)
+        tasks = self._settings.tasks
+        logger.info("run %s: queue %s, definition %s", self._run, tasks.job_queue, tasks.job_definition)
+        async with (
+            contextlib.aclosing(self._storage),
+            self._replies,
+            self._manager,
+            _beside(self._leases.run()),
+            _beside(self._output.run()),
+        ):
+            while await self._serve(stop) is End.REPLACED:
+                logger.warning("the scheduler was started anew: what its predecessor had asked for is cancelled")
+
+    async def _serve(self, stop: asyncio.Event) -> End:
+        """Serve one scheduler to its end, or to ours."""
+        settings, end = self._settings, End.STOPPED
+        tables = (None, *settings.routes.shapes)
+        self._links = links = [self._link(table) for table in tables]
+        self.worker_id = links[0].identity.decode()
+        workers = [self._worker(link, table) for link, table in zip(links, tables, strict=True)]
+        async with contextlib.AsyncExitStack() as stack:
+            for link in links:
+                await stack.enter_async_context(_connected(link, settings))
+            try:
+                end = await _until(stop, lambda: _first(workers), self._drain)
+            finally:
+                if end is End.REPLACED:
+                    self._cancel_all()
+                else:
+                    await self._stop()
+        return end
+
+    def _link(self, table: str | None) -> SchedulerLink:
+        settings = self._settings
+        identity = new_worker_id(settings.name if table is None else f"{settings.name}-{table}")
+        heartbeat = HeartbeatManager(settings, self.snapshot, table)
+        return SchedulerLink(settings.scheduler_address, heartbeat, identity=identity, settings=settings.link)
+
+    def _worker(self, link: SchedulerLink, table: str | None) -> AWSBatchWorker:
+        scheduler = parse(self._settings.scheduler_address)
+        return AWSBatchWorker(
+            link,
+            self._storage,
+            self._inputs,
+            self._manager,
+            self._settings.routes,
+            table,
+            self._output,
+            identify=lambda: incarnation_of(scheduler),
+        )
+
+    @property
+    def _open_tasks(self) -> frozenset[bytes]:
+        return frozenset().union(*(link.open_tasks for link in self._links))
+
+    def _cancel_all(self) -> None:
+        for task_id in self._open_tasks:
+            self._manager.cancel(task_id, force=True)
+            self._output.forget(task_id)
+
+    async def _drain(self) -> None:
+        """Give back what has not been started, and wait for the rest."""
+        if self._settings.on_shutdown != "drain":
+            return
+        for task_id in self._open_tasks:
+            self._manager.cancel(task_id, force=False)
+        logger.info("stopping: %d task(s) are to be finished first", self.snapshot().tasks)
+        within = self._settings.shutdown_deadline
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within - min(within * ENDING, LONGEST_ENDING)):
+                await self._manager.drain()
+
+    async def _stop(self) -> None:
+        logger.info("stopping: ending all jobs")
+        within = self._settings.shutdown_deadline
+        if self._settings.on_shutdown == "drain":
+            within = min(within * ENDING, LONGEST_ENDING)
+        if await self._manager.stop(within):
+            await self._leases.give_back()
+
+
+def new_run(settings: WorkerSettings) -> RunLocation:
+    """Where a new run's objects lie.
+
+    Raises:
+        ContractError: The settings make no address.
+    """
+    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return RunLocation(settings.s3_bucket, settings.s3_prefix, f"{started}-{token_hex(4)}", settings.aws_region)
+
+
+@contextlib.asynccontextmanager
+async def _beside(chore: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something that has no end while the worker works."""
+    async with asyncio.TaskGroup() as group:
+        doing = group.create_task(chore)
+        try:
+            yield
+        finally:
+            doing.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _connected(link: SchedulerLink, settings: WorkerSettings) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(link)
+        except ConnectionLostError as error:
+            raise SchedulerLostError(
+                f"Failed to connect to scheduler at {settings.scheduler_address}: {error}. Check that the scheduler "
+                "runs, that the address is right, and that the port can be reached from here"
+            ) from error
+        yield
+
+
+async def _first(workers: Sequence[AWSBatchWorker]) -> End:
+    """Let all work until one is done, and return why."""
+    ends: list[End] = []
+
+    async def work(worker: AWSBatchWorker) -> None:
+        ends.append(await worker.run())
+        for each in working:
+            each.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        working = [group.create_task(work(worker)) for worker in workers]
+    return ends[0]
+
+
+async def _until(
+    stop: asyncio.Event, work: Callable[[], Awaitable[End]], wind_down: Callable[[], Awaitable[None]]
+) -> End:
+    """Work to the end, or until ``stop`` is set; then wind down while the work goes on."""
+    ends: list[End] = []
+    over = asyncio.Event()
+
+    async def go() -> None:
+        try:
+            ends.append(await work())
+        finally:
+            over.set()
+
+    async def heed() -> None:
+        await stop.wait()
+        over.set()
+
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(go()), group.create_task(heed())]
+        await over.wait()
+        if stop.is_set() and not ends:
+            await wind_down()
+        for each in running:
+            each.cancel()
+    return ends[0] if ends else End.STOPPED

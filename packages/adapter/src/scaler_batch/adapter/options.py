@@ -1,0 +1,184 @@
+"""Every option, once: its names, what it takes, what it means, what holds where nobody gives it.
+
+The command line, the variables ``SCALER_BATCH_…``, the keys of the TOML section, the help and the reference page are
+all read from this table. A long flag without dashes is the TOML key, in upper case the variable; further long flags are
+further names of the same option, which is how Scaler's own names for it are understood.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, Kind, number, one_of, parsed, text, whole
+from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
+from scaler_batch.tasks.batching import LARGEST_BUNDLE
+from scaler_batch.tasks.settings import MOST_ATTEMPTS
+from scaler_batch.wire import AddressError, TransportKind, parse
+
+HERE: Final = "{}.{}".format(*sys.version_info)
+"""Minor version of the Python that runs this."""
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_ADDRESS: Final = parsed("tcp://HOST:PORT", parse, AddressError)
+_FILE: Final = text("the path of a file")
+_PREFIX: Final = text(
+    "a/b/c: printable, no slash at its ends, nothing between slashes that is empty, '.' or '..'",
+    r"(?!.*(^|/)\.{0,2}(/|$)).+|",
+)
+_NAME: Final = text("a name without spaces, '/' or '|'", r"[^\s/|]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Attributes:
+        group: Heading in the help.
+        flags: Names on the command line; the first one that begins with two dashes is the option's own.
+        kind: What it takes.
+        help: What it means, in a line.
+        default: What holds without it; ``None`` where ``otherwise`` tells.
+        otherwise: What happens without it, where that is no value.
+        metavar: Stands for the value in the help.
+    """
+
+    group: str
+    flags: tuple[str, ...]
+    kind: Kind
+    help: str
+    default: Any = None
+    otherwise: str = "none"
+    metavar: str = "X"
+
+    @property
+    def name(self) -> str:
+        """The option's own name, as a TOML file has it."""
+        return self.names[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that a TOML file may have."""
+        return tuple(flag[2:].replace("-", "_") for flag in self.flags if flag.startswith("--"))
+
+    @property
+    def flag(self) -> str:
+        """The option's own flag."""
+        return next(flag for flag in self.flags if flag.startswith("--"))
+
+    @property
+    def standard(self) -> str:
+        """What holds without it, in words."""
+        if self.default is None:
+            return self.otherwise
+        if isinstance(self.default, tuple):
+            return ", ".join(self.default)
+        return f"{self.default:g}" if isinstance(self.default, float) else f"{self.default}"
+
+
+SCHEDULER, BATCH, DATA, WORK, STOPPING, LOGS, FILES = (
+    "scheduler",
+    "AWS Batch",
+    "task data",
+    "workers",
+    "stopping",
+    "logs and metrics",
+    "where options come from",
+)
+
+OPTIONS: Final = (
+    Option(SCHEDULER, ("--scheduler-address",), _ADDRESS, "address of the scheduler",
+           otherwise="required", metavar="tcp://HOST:PORT"),
+    Option(SCHEDULER, ("--object-storage-address", "-osa"), _ADDRESS, "address of the object storage",
+           otherwise="what the scheduler says", metavar="tcp://HOST:PORT"),
+    Option(SCHEDULER, ("--name", "-n"), _NAME, "name of this worker, shown in the scheduler's monitor; a worker of the "
+           "same name ends what this one may leave behind", "aws-batch", metavar="NAME"),
+    Option(SCHEDULER, ("--task-queue-size", "--per-worker-task-queue-size", "-wtqs"), whole(1, 2**32 - 1),
+           "tasks the scheduler may keep here at once; give all workers of a scheduler the same", 1000, metavar="N"),
+    Option(SCHEDULER, ("--per-worker-capabilities", "-pwc"), CAPABILITIES,
+           "capabilities to announce, besides those that have a table in the file", metavar="linux,cpu=4"),
+    Option(SCHEDULER, ("--transport",), one_of(*(kind.value for kind in TransportKind)),
+           "how the scheduler link travels; auto: as the scheduler greets", "auto", metavar="auto|zmq|ymq"),
+    Option(SCHEDULER, ("--heartbeat-interval-seconds", "--heartbeat-interval", "-his"), number(0.1),
+           "from one heartbeat to the next", 2.0, metavar="S"),
+    Option(SCHEDULER, ("--death-timeout-seconds", "--death-timeout", "-dts"), number(1),
+           "give up when the scheduler has not answered for so long", 300.0, metavar="S"),
+    Option(BATCH, ("--job-queue", "-q"), text(), "job queue", otherwise="required", metavar="NAME"),
+    Option(BATCH, ("--job-definition", "-d"), text(),
+           "job definition; NAME:REVISION for a certain revision", otherwise="required", metavar="NAME"),
+    Option(BATCH, ("--aws-region",), text("the name of an AWS region", r"[a-z0-9-]{2,32}"),
+           "region of queue, definition and bucket", "us-east-1", metavar="REGION"),
+    Option(BATCH, ("--max-concurrent-jobs", "-mcj"), whole(1),
+           "jobs in flight at once; the child of an array is one", 100, metavar="N"),
+    Option(BATCH, ("--job-timeout-minutes", "--job-timeout"), whole(1, 525600),
+           "minutes one attempt of a job may run; goes over the job definition's", 60, metavar="MIN"),
+    Option(BATCH, ("--job-attempts",), whole(1, MOST_ATTEMPTS),
+           "how often a job may start where its machine is reclaimed or its image cannot be pulled", 3, metavar="N"),
+    Option(BATCH, ("--tasks-per-job",), whole(1, LARGEST_BUNDLE, besides="auto"),
+           "how many tasks share a job; auto: by how many wait and how long they take", 1, metavar="N|auto"),
+    Option(BATCH, ("--processes",), whole(0, 1024, besides="auto"),
+           "how many tasks of a job run side by side; auto: the vCPUs of the job definition; "
+           "0: as the container finds", "auto", metavar="N|auto"),
+    Option(BATCH, ("--backend", "-b"), one_of("batch"), "AWS service that runs the jobs", "batch", metavar="batch"),
+    Option(DATA, ("--s3-bucket",), text("the name of a bucket", r"[A-Za-z0-9._-]{3,255}"),
+           "bucket for the data of tasks", otherwise="required", metavar="NAME"),
+    Option(DATA, ("--s3-prefix",), _PREFIX, "key prefix in the bucket", "scaler-tasks", metavar="PREFIX"),
+    Option(DATA, ("--inline-limit",), whole(0, MAX_INLINE_LIMIT),
+           "bytes of the largest pack that travels in job parameters; 0 sends all through S3", INLINE_LIMIT,
+           metavar="BYTES"),
+    Option(DATA, ("--transfers",), whole(1, 1024),
+           "objects that are fetched, and results that are stored, at the same time", 16, metavar="N"),
+    Option(DATA, ("--client-python",), text("a minor version such as 3.12, or any", r"3\.\d{1,2}|any"), "Python of the "
+           "clients; a container with another one refuses their tasks; any: do not compare",
+           otherwise="that of this worker", metavar="X.Y|any"),
+    Option(WORK, ("--mode",), one_of("fixed", "dynamic"), "fixed: the workers are there from start to end; dynamic: "
+           "as many as the scheduler's policy asks for", "fixed", metavar="fixed|dynamic"),
+    Option(WORK, ("--max-workers", "--max-task-concurrency", "-mtc"), whole(1, 1000),
+           "workers of this process, at most with --mode dynamic; they share --max-concurrent-jobs evenly", 1,
+           metavar="N"),
+    Option(WORK, ("--worker-manager-id", "-wmi"), text("a name of printable characters", r"[!-~]{1,128}"),
+           "names this process as worker manager", otherwise="a new one at each start", metavar="NAME"),
+    Option(WORK, ("--scale-down-cooldown-seconds", "-sdc"), number(),
+           "with --mode dynamic: fewer workers only when so long no more were asked for", 30.0, metavar="S"),
+    Option(WORK, ("--event-loop", "-el"), one_of("builtin", "uvloop"),
+           "event loop; uvloop needs the extra [uvloop]", "builtin", metavar="builtin|uvloop"),
+    Option(WORK, ("--io-threads", "-it"), whole(1, 1),
+           "Scaler's option; a link of this worker has one I/O thread, so there is nothing to choose", 1, metavar="1"),
+    Option(STOPPING, ("--on-shutdown",), one_of("drain", "terminate"),
+           "at SIGTERM or SIGINT: terminate ends the jobs and gives their tasks back; "
+           "drain lets them finish first", "terminate", metavar="drain|terminate"),
+    Option(STOPPING, ("--shutdown-deadline",), number(1),
+           "how long stopping may take; raise it to drain long tasks", 25.0, metavar="S"),
+    Option(LOGS, ("--log-level", "--logging-level", "-ll"), one_of(*LEVELS, fold=str.upper),
+           "least severe messages to show", "INFO", metavar="LEVEL"),
+    Option(LOGS, ("--log-format", "--logging-format"), one_of("text", "json"),
+           "json: an object a line, with run, worker, task and job", "text", metavar="text|json"),
+    Option(LOGS, ("--logging-paths", "--log-paths", "-lp"), PATHS,
+           "files to log to; /dev/stdout and /dev/stderr are what they say", ("/dev/stderr",), metavar="PATH"),
+    Option(LOGS, ("--metrics-port",), whole(0, 65535),
+           "serve /metrics for Prometheus and /status for the command status; "
+           "0 takes a free port and logs it", otherwise="do not", metavar="PORT"),
+    Option(LOGS, ("--metrics-host",), text("an address of this machine", r"[0-9A-Za-z:._-]+"),
+           "where to listen for them; 0.0.0.0 lets other machines see the figures", "127.0.0.1", metavar="HOST"),
+    Option(FILES, ("--config",), _FILE, "TOML file with a section [aws_hpc_worker_adapter]", metavar="FILE"),
+    Option(FILES, ("--from-provisioned",), _FILE,
+           "file that scaler-batch-provision wrote, the lines for a shell or the JSON", metavar="FILE"),
+)  # fmt: skip
+
+REQUIRED: Final = ("scheduler_address", "job_queue", "job_definition", "s3_bucket")
+
+BY_NAME: Final = {option.name: option for option in OPTIONS}
+
+ALIASES: Final = {name: option.name for option in OPTIONS for name in option.names}
+"""From every name that a file may use to the option's own."""
+
+FOREIGN: Final = {
+    "garbage_collect_interval_seconds": "Python's own collector is left to itself",
+    "trim_memory_threshold_bytes": "no code of yours runs in this process",
+    "hard_processor_suspend": "jobs are ended, never suspended",
+    "task_timeout_seconds": "use job_timeout_minutes",
+    "preload": "put what is to be loaded into the container image",
+}
+"""Options of Scaler's own workers that have no meaning here, and why."""

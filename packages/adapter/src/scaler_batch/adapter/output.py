@@ -1,0 +1,244 @@
+"""What tasks print, on its way to clients that want to see it while the task runs.
+
+A container's output goes to its job's log, and from there it is read: a look at the job tells the log's name, and from
+then on new lines are fetched and sent. The log has standard output and error in one, so all of it is sent as output.
+The runner adds lines of its own, which are left out; one of them says that the task has ended: nothing more is to come.
+
+Output is only of use before the result: the scheduler drops what comes after it. So a result waits for the end of its
+task's output, though not for long, since a log may lag or be lost. A job that runs several tasks mixes their lines, and
+nobody could say whose they are: the client is told where to find them instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scaler_batch.adapter.locating import Seat
+from scaler_batch.tasks import JobService
+from scaler_batch.tasks.errors import ServiceError
+from scaler_batch.tasks.vocabulary import JobReport
+from scaler_batch.wire import LogStream
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+logger = logging.getLogger(__name__)
+
+PAUSE: Final = 1.0
+"""Seconds between two rounds of looking."""
+
+PATIENCE: Final = 8.0
+"""Seconds that a result waits for the rest of its task's output; the log driver of ECS sends every five."""
+
+TICK: Final = 0.05
+"""Seconds between two looks for the job of a task; a short job is over soon, and then nobody knows which it was."""
+
+_SPACING: Final = 0.1
+"""Seconds between two requests to CloudWatch Logs, well below its limit, which an account's other programs share."""
+
+_CONFIG: Final = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+class Say(Protocol):
+    """Sends what a task printed; does nothing where nobody wants to see it."""
+
+    def __call__(self, task_id: bytes, stream: LogStream, content: str) -> None:
+        """Send it."""
+
+
+class LogReader(Protocol):
+    """Where lines of logs come from."""
+
+    async def read(self, group: str, stream: str, token: str | None) -> tuple[list[str], str]:
+        """Return the lines after a place in a log, and the place after them; none where the log is not there."""
+
+
+@dataclass(eq=False, slots=True)
+class Followed:
+    """A task whose output is wanted.
+
+    Attributes:
+        task_id: Which task.
+        seat: The job that runs it, once there is one.
+        log: Group and name of the log, once there is one.
+        token: How far it was read.
+        ended: Set when there is no more to come.
+    """
+
+    task_id: bytes
+    seat: Seat | None = None
+    log: tuple[str, str] | None = None
+    token: str | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Output:
+    """Follows the output of tasks.
+
+    Args:
+        jobs: Tells the name of a job's log.
+        logs: Where the lines are.
+        seat_of: Tells which job runs a task.
+        say: Sends lines to the client.
+        pause: Seconds between two rounds.
+        patience: Seconds that a result waits for the rest of the output.
+    """
+
+    def __init__(
+        self,
+        jobs: JobService,
+        logs: LogReader,
+        seat_of: Callable[[bytes], Seat | None],
+        say: Say,
+        *,
+        pause: float = PAUSE,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._jobs = jobs
+        self._logs = logs
+        self._seat_of = seat_of
+        self._say = say
+        self._pause = pause
+        self._patience = patience
+        self._followed: dict[bytes, Followed] = {}
+        self._some = asyncio.Event()
+
+    def follow(self, task_id: bytes) -> None:
+        """Send what a task prints from now on."""
+        self._followed[task_id] = Followed(task_id)
+        self._some.set()
+
+    def forget(self, task_id: bytes) -> None:
+        """Nobody wants a task's output any more."""
+        self._followed.pop(task_id, None)
+
+    async def finish(self, task_id: bytes) -> None:
+        """Wait until the output of a task that has ended is sent, or cannot be had in time."""
+        followed = self._followed.get(task_id)
+        if followed is None:
+            return
+        self._seat(followed)
+        try:
+            async with asyncio.timeout(self._patience if followed.seat else 0):
+                await followed.ended.wait()
+        except TimeoutError:
+            logger.info("the output of task %s is not complete", task_id.hex(), extra={"task": task_id.hex()})
+        self.forget(task_id)
+
+    async def run(self) -> None:
+        """Follow, for as long as there is anything to follow, and wait for the next."""
+        due = 0.0
+        while True:
+            self._some.clear()
+            if not self._followed:
+                await self._some.wait()
+            for followed in self._followed.values():
+                self._seat(followed)
+            if (now := asyncio.get_running_loop().time()) >= due:
+                await self._round()
+                due = now + self._pause
+            await asyncio.sleep(min(TICK, self._pause))
+
+    def _seat(self, followed: Followed) -> None:
+        followed.seat = followed.seat or self._seat_of(followed.task_id)
+
+    async def _round(self) -> None:
+        await self._find_logs([each for each in self._followed.values() if each.seat and not each.log])
+        for followed in list(self._followed.values()):
+            if followed.log and not followed.ended.is_set():
+                await self._read(followed, *followed.log)
+
+    async def _find_logs(self, nameless: Iterable[Followed]) -> None:
+        alone = []
+        for followed in nameless:
+            if followed.seat is not None and followed.seat.tasks > 1:
+                self._decline(followed, followed.seat)
+            else:
+                alone.append(followed)
+        reports = await self._reports([each.seat.job_id for each in alone if each.seat])
+        for followed in alone:
+            report = reports.get(followed.seat.job_id) if followed.seat else None
+            if report is not None and report.log_stream:
+                followed.log = (report.log_group, report.log_stream)
+
+    def _decline(self, followed: Followed, seat: Seat) -> None:
+        if not followed.ended.is_set():
+            text = f"output is in the log of AWS Batch job {seat.job_id}, which {seat.tasks} tasks share\n"
+            self._say(followed.task_id, LogStream.STDERR, text)
+            followed.ended.set()
+
+    async def _reports(self, job_ids: list[str]) -> dict[str, JobReport]:
+        try:
+            return await self._jobs.describe(job_ids) if job_ids else {}
+        except ServiceError as error:
+            logger.info("the logs of %d job(s) cannot be found yet: %s", len(job_ids), error)
+            return {}
+
+    async def _read(self, followed: Followed, group: str, stream: str) -> None:
+        lines, followed.token = await self._logs.read(group, stream, followed.token)
+        text = "".join(f"{line}\n" for line in lines if not is_runners(line))
+        if text:
+            self._say(followed.task_id, LogStream.STDOUT, cleaned(text))
+        if any(says_end(line) for line in lines):
+            followed.ended.set()
+
+
+def cleaned(text: str) -> str:
+    """Replace what no UTF-8 can carry: halves of surrogate pairs, which a program may print and a log may hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def is_runners(line: str) -> bool:
+    """Whether the runner wrote a line, and not the task."""
+    return _event(line) is not None
+
+
+def says_end(line: str) -> bool:
+    """Whether a line is the runner's word that a task has ended."""
+    return _event(line) == "task"
+
+
+def _event(line: str) -> str | None:
+    if not line.startswith('{"event": "'):
+        return None
+    try:
+        event: Any = json.loads(line)["event"]
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, str) else None
+
+
+class CloudWatchLogs:
+    """Lines of logs in CloudWatch Logs.
+
+    Args:
+        session: Where credentials come from.
+        region: The region of the jobs.
+    """
+
+    def __init__(self, session: boto3.Session, region: str) -> None:
+        self._client: CloudWatchLogsClient = session.client("logs", region_name=region, config=_CONFIG)
+        self._turn = asyncio.Lock()
+
+    async def read(self, group: str, stream: str, token: str | None) -> tuple[list[str], str]:
+        """Return the lines after a place, and the place after them; none where the log cannot be read."""
+        request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
+        if token:
+            request["nextToken"] = token
+        async with self._turn:
+            await asyncio.sleep(_SPACING)
+            try:
+                answer = await asyncio.to_thread(self._client.get_log_events, **request)
+            except (ClientError, BotoCoreError) as error:
+                logger.info("log %s cannot be read: %s", stream, error)
+                return [], token or ""
+        return [event["message"].rstrip("\n") for event in answer["events"]], answer["nextForwardToken"]

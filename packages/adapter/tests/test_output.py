@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from scaler_batch.adapter.locating import Seat
+from scaler_batch.adapter.output import Output, cleaned, is_runners, says_end
+from scaler_batch.tasks.errors import ServiceError
+from scaler_batch.tasks.vocabulary import JobReport, JobStatus
+from scaler_batch.wire import LogStream
+
+TASK = b"t" * 16
+END = '{"event": "task", "task": "1/0"}'
+
+
+class Jobs:
+    """Tells the name of a job's log, the second time it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def describe(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
+        self.asked += 1
+        if self.asked == 1:
+            raise ServiceError("not now", retryable=True)
+        if self.asked == 2:
+            return {job_id: JobReport(job_id, JobStatus.STARTING) for job_id in job_ids}
+        return {job_id: JobReport(job_id, JobStatus.RUNNING, log_stream=f"log of {job_id}") for job_id in job_ids}
+
+
+class Logs:
+    """A log that grows by one piece a look."""
+
+    def __init__(self, *pieces: list[str]) -> None:
+        self.pieces = pieces
+        self.read_from: list[str | None] = []
+
+    async def read(self, group: str, stream: str, token: str | None) -> tuple[list[str], str]:
+        assert (group, stream) == ("/aws/batch/job", "log of job-1")
+        self.read_from.append(token)
+        place = int(token or 0)
+        return (self.pieces[place], f"{place + 1}") if place < len(self.pieces) else ([], f"{place}")
+
+
+class Scene:
+    """Follows one task, which has a seat."""
+
+    def __init__(self, seat: Seat | None, *pieces: list[str], patience: float = 30) -> None:
+        self.said: list[tuple[LogStream, str]] = []
+        self.heard = asyncio.Event()
+        self.jobs, self.logs = Jobs(), Logs(*pieces)
+        jobs: Any = self.jobs
+        self.output = Output(jobs, self.logs, lambda _: seat, self._say, pause=0.001, patience=patience)
+
+    def _say(self, task_id: bytes, stream: LogStream, content: str) -> None:
+        assert task_id == TASK
+        self.said.append((stream, content))
+        self.heard.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            task = group.create_task(self.output.run())
+            yield
+            task.cancel()
+
+
+async def test_lines_are_sent_as_they_come_and_the_result_waits_for_the_last() -> None:
+    scene = Scene(Seat("job-1", 1), ["one", "two"], [], ["three", END])
+    async with scene.running():
+        scene.output.follow(TASK)
+        await scene.output.finish(TASK)
+    assert scene.said == [(LogStream.STDOUT, "one\ntwo\n"), (LogStream.STDOUT, "three\n")]
+    assert scene.logs.read_from == [None, "1", "2"]
+
+
+async def test_a_job_of_several_tasks_is_named_in_place_of_its_output() -> None:
+    scene = Scene(Seat("job-1", 3), ["whose?"])
+    async with scene.running():
+        scene.output.follow(TASK)
+        await scene.heard.wait()
+        await scene.output.finish(TASK)
+    assert scene.said == [(LogStream.STDERR, "output is in the log of AWS Batch job job-1, which 3 tasks share\n")]
+
+
+async def test_a_result_does_not_wait_for_output_that_never_comes() -> None:
+    scene = Scene(Seat("job-1", 1), ["one"], patience=0.2)
+    async with scene.running():
+        scene.output.follow(TASK)
+        await scene.heard.wait()
+        await scene.output.finish(TASK)
+    assert scene.said == [(LogStream.STDOUT, "one\n")]
+
+
+async def test_a_task_without_a_job_has_no_output_to_wait_for() -> None:
+    scene = Scene(None)
+    async with scene.running():
+        scene.output.follow(TASK)
+        await scene.output.finish(TASK)
+        await scene.output.finish(b"another task")
+    assert scene.said == []
+
+
+async def test_a_cancelled_task_is_followed_no_more() -> None:
+    scene = Scene(Seat("job-1", 1), ["one"])
+    async with scene.running():
+        scene.output.follow(TASK)
+        scene.output.forget(TASK)
+        scene.output.forget(TASK)
+        await asyncio.sleep(0.01)
+    assert scene.said == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("plain ü 😀", "plain ü 😀"), ("half \ud800 pair", "half ? pair"), ("", "")]
+)
+def test_what_no_utf8_can_carry_is_replaced(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "runners", "end"),
+    [
+        (END, True, True),
+        ('{"event": "runner_failed"}', True, False),
+        ('{"event": "half', False, False),
+        ('{"event": 5}', False, False),
+        ('{"other": "task"}', False, False),
+        ("task", False, False),
+        ("", False, False),
+    ],
+)
+def test_the_runners_lines_are_told_from_the_tasks(line: str, runners: bool, end: bool) -> None:
+    assert (is_runners(line), says_end(line)) == (runners, end)

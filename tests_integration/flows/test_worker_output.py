@@ -1,0 +1,95 @@
+"""What tasks print, and what the worker's figures say, through the real client."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+from scaler import Client
+
+from stack import Options, Stack
+
+STREAMED = """
+import sys, time
+from scaler import Client
+
+def speak(words):
+    for word in words:
+        print(word, flush=True)
+        time.sleep(0.4)
+    print("half of a pair: \\\\ud800", file=sys.stderr)
+    return len(words)
+
+with Client(address=sys.argv[1], stream_output=True) as client:
+    assert client.submit(speak, ["first", "second", "third"]).result() == 3
+    print("result")
+    assert client.submit(speak, []).result() == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(cloud: Stack) -> Iterator[Stack]:
+    options = ("--metrics-port", "0", "--log-format", "json", "--name", "observed")
+    with Stack(Options(worker=options)) as running:
+        running.join(cloud).start_adapter()
+        yield running
+
+
+def test_what_a_task_prints_comes_before_its_result(stack: Stack) -> None:
+    printed = stack.run("client", "-c", STREAMED, stack.scheduler_address)
+    assert [printed.index(word) for word in ("first", "second", "third", "result")] == sorted(
+        printed.index(word) for word in ("first", "second", "third", "result")
+    )
+    assert '{"event"' not in printed
+
+
+def port(stack: Stack) -> int:
+    found = re.search(r"metrics at http://127\.0\.0\.1:(\d+)", stack.part("adapter").log.read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def test_the_figures_agree_with_what_was_done(stack: Stack, client: Client) -> None:
+    assert client.map(abs, range(-7, 0)) == [7, 6, 5, 4, 3, 2, 1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(stack)}/status") as answer:
+        (worker,) = json.load(answer)["workers"]
+    assert worker["answers"]["success"] >= 7
+    assert worker["stages"] == dict.fromkeys(("queued", "submitting", "running", "collecting", "replying"), 0)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(stack)}/metrics") as answer:
+        text = answer.read().decode()
+    successes = re.search(r'scaler_batch_answers_total\{run="[^"]+",status="success"\} (\d+)', text)
+    assert successes is not None
+    assert int(successes[1]) == worker["answers"]["success"]
+
+
+def test_the_status_command_shows_a_running_worker(stack: Stack) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(port(stack)), "--once"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("observed ")
+    assert "jobs in flight" in done.stdout
+
+
+def test_the_log_has_run_and_task_ids_and_nothing_of_the_users(stack: Stack, client: Client) -> None:
+    secret = "rosebud"
+    assert client.submit(str.upper, secret).result() == "ROSEBUD"
+    lines = [json.loads(line) for line in stack.part("adapter").log.read_text().splitlines()]
+    answered = [line for line in lines if line["message"].endswith(": success")]
+    assert answered
+    assert all(re.fullmatch("[0-9a-f]{32}", line["task"]) and line["run"] for line in answered)
+    assert secret not in json.dumps(lines).lower()
+
+
+def test_without_being_asked_nothing_is_streamed(
+    stack: Stack, connect: Callable[[Stack], Client], capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(stack).submit(print, "quiet").result()
+    assert "quiet" not in capfd.readouterr().out

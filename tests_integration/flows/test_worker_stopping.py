@@ -1,0 +1,140 @@
+"""How a worker ends: it drains or terminates as it was told, at once when told twice, and never without a reason."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scaler import Client
+
+from stack import Options, PartFailedError, Stack, free_port
+
+cloudpickle = pytest.importorskip("cloudpickle")
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+
+
+def active(stack: Stack) -> int:
+    batch, queue = stack.aws("batch"), stack.provisioned["SCALER_JOB_QUEUE"]
+    return sum(len(batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]) for status in ACTIVE)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def hold(folder: str, name: str) -> str:
+    import pathlib
+    import time
+
+    place = pathlib.Path(folder)
+    (place / f"{name} started").touch()
+    while not (place / "open").exists():
+        time.sleep(0.02)
+    return name
+
+
+def test_draining_answers_what_runs_and_gives_back_what_waits(
+    cloud: Stack, connect: Callable[[Stack], Client], tmp_path: Path
+) -> None:
+    options = ("--on-shutdown", "drain", "--shutdown-deadline", "60", "--max-concurrent-jobs", "1")
+    with Stack(Options(worker=options)) as stack:
+        first = stack.join(cloud).start_adapter("first adapter")
+        client = connect(stack)
+        futures = [client.submit(hold, str(tmp_path), name) for name in ("one", "two")]
+        wait_until((tmp_path / "one started").exists)
+
+        first.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: first.says("1 task(s) are to be finished first"))
+        assert first.process.poll() is None
+        (tmp_path / "open").touch()
+        assert stack.stop(first, signal.SIGCONT) == 0
+        assert futures[0].result() == "one"
+        assert not (tmp_path / "two started").exists()
+        assert active(stack) == 0
+
+        stack.start_adapter("second adapter")
+        assert futures[1].result() == "two"
+        client.disconnect()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(
+    cloud: Stack, connect: Callable[[Stack], Client], tmp_path: Path, number: signal.Signals
+) -> None:
+    options = ("--on-shutdown", "drain", "--shutdown-deadline", "600", "--name", f"impatient-{number.name}")
+    with Stack(Options(worker=options)) as stack:
+        adapter = stack.join(cloud).start_adapter()
+        client = connect(stack)
+        client.submit(hold, str(tmp_path), "one")
+        wait_until((tmp_path / "one started").exists)
+        adapter.process.send_signal(number)
+        wait_until(lambda: adapter.says("are to be finished first"))
+        adapter.process.send_signal(number)
+        assert adapter.process.wait(10) == -number
+        (tmp_path / "open").touch()
+        client.disconnect()
+        wait_until(lambda: active(stack) == 0)
+
+
+def failing(stack: Stack, *options: str, **environment: str) -> tuple[str, float]:
+    """What a worker says that cannot work, and how many seconds it took."""
+    stack.environment |= environment
+    started = time.monotonic()
+    with pytest.raises(PartFailedError) as failed:
+        stack.start_worker("worker", *options)
+    assert "ended with exit code 1" in str(failed.value)
+    return str(failed.value), time.monotonic() - started
+
+
+def options_of(stack: Stack, address: str) -> list[str]:
+    names = stack.provisioned
+    return [
+        *("--scheduler-address", address, "--job-queue", names["SCALER_JOB_QUEUE"]),
+        *("--job-definition", names["SCALER_JOB_DEFINITION"], "--s3-bucket", names["SCALER_S3_BUCKET"]),
+    ]
+
+
+def test_without_credentials_a_worker_says_so(cloud: Stack) -> None:
+    with Stack() as stack:
+        stack.join(cloud)
+        options = options_of(stack, stack.scheduler_address)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            stack.environment.pop(name, None)
+        said, _ = failing(stack, *options, AWS_EC2_METADATA_DISABLED="true", HOME=str(stack.directory))
+    assert "no AWS credentials" in said
+    assert "AWS_ACCESS_KEY_ID" in said
+
+
+def test_a_profile_that_does_not_exist_is_said(cloud: Stack) -> None:
+    with Stack() as stack:
+        stack.join(cloud)
+        said, _ = failing(stack, *options_of(stack, stack.scheduler_address), AWS_PROFILE="nobody")
+    assert "nobody" in said
+    assert "check AWS_PROFILE" in said
+
+
+def test_a_scheduler_that_is_not_there_is_said_with_what_to_check(cloud: Stack) -> None:
+    with Stack() as stack:
+        stack.environment |= {name: value for name, value in cloud.environment.items() if name.startswith("AWS_")}
+        stack.provisioned = cloud.provisioned
+        address = f"tcp://127.0.0.1:{free_port()}"
+        said, _ = failing(stack, *options_of(stack, address))
+    assert f"Failed to connect to scheduler at {address}" in said
+    assert "Check that the scheduler runs" in said
+
+
+def test_a_scheduler_that_stays_away_ends_the_worker_after_the_death_timeout(cloud: Stack) -> None:
+    with Stack(Options(worker=("--death-timeout", "3", "--heartbeat-interval", "0.5"))) as stack:
+        adapter = stack.join(cloud).start_adapter()
+        stack.stop(stack.part("scheduler"), signal.SIGKILL)
+        assert adapter.process.wait(60) == 1
+        assert adapter.says("giving up")
