@@ -29,6 +29,7 @@ with Client(address=sys.argv[1], stream_output=True) as client:
     assert client.submit(speak, ["first", "second", "third"]).result() == 3
     print("result")
     assert client.submit(speak, []).result() == 0
+    print(client.map(speak, [["of one array"], ["and", "of another child"], []]))
 """
 
 
@@ -46,6 +47,7 @@ def test_what_a_task_prints_comes_before_its_result(stack: Stack) -> None:
         printed.index(word) for word in ("first", "second", "third", "result")
     )
     assert '{"event"' not in printed
+    assert all(words in printed for words in ("of one array", "of another child", "half of a pair", "[1, 2, 0]"))
 
 
 def port(stack: Stack) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,12 +20,13 @@ ASK_AND_WAIT = """
 import os, sys, time
 from scaler import Client
 
-def wait(path):
-    while not os.path.exists(path):
+def wait(folder, number):
+    open(f"{folder}/{number}", "w").close()
+    while not os.path.exists(f"{folder}/never"):
         time.sleep(0.05)
 
 client = Client(address=sys.argv[1])
-futures = [client.submit(wait, sys.argv[2]) for _ in range(5)]
+futures = [client.submit(wait, sys.argv[2], number) for number in range(2)]
 [future.result() for future in futures]
 """
 
@@ -52,6 +56,12 @@ def wait_for(condition: Callable[[], bool], within: float = 60) -> None:
         time.sleep(0.05)
 
 
+def calls(stack: Stack) -> Counter[str]:
+    """The local AWS's own count of requests, by operation."""
+    with urllib.request.urlopen(f"{stack.environment['AWS_ENDPOINT_URL']}/_scaler_batch/counters") as answer:
+        return Counter(json.load(answer)["operations"])
+
+
 @pytest.mark.parametrize("backend", ["zmq", "ymq"])
 def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
     cloud: Stack, tmp_path: Path, backend: str
@@ -59,14 +69,20 @@ def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
     with Stack(Options(worker=("--heartbeat-interval", "0.5"))) as stack:
         stack.environment["SCALER_NETWORK_BACKEND"] = backend
         adapter = stack.join(cloud).start_adapter()
-        asking = stack.start_client(ASK_AND_WAIT, str(tmp_path / "never"))
-        wait_for(lambda: jobs(stack, *ACTIVE) != [])
+        asking = stack.start_client(ASK_AND_WAIT, str(tmp_path))
+        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+        before = calls(stack)
 
         stack.stop(stack.part("scheduler"), signal.SIGKILL)
         stack.start_scheduler()
         wait_for(lambda: jobs(stack, *ACTIVE) == [])
         assert adapter.says("the scheduler was started anew")
         stack.stop(asking, signal.SIGKILL)
+        # The jobs were ended, and nothing was submitted again for whoever waits no more.
+        since = calls(stack)
+        since.subtract(before)
+        assert since["batch.TerminateJob"] + since["batch.TerminateJobs"] > 0
+        assert since["batch.SubmitJob"] == 0
         assert stack.run("new client", "-c", ASK, stack.scheduler_address) == "[1, 2, 3]\n"
 
         stack.stop(stack.part("object storage"), signal.SIGKILL)

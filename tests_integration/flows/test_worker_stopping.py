@@ -66,22 +66,33 @@ def test_draining_answers_what_runs_and_gives_back_what_waits(
         client.disconnect()
 
 
+SUBMIT = """
+import pathlib, sys, time
+from scaler import Client
+
+def hold(folder):
+    (pathlib.Path(folder) / "started").touch()
+    while not (pathlib.Path(folder) / "open").exists():
+        time.sleep(0.02)
+
+client = Client(address=sys.argv[1])
+client.submit(hold, sys.argv[2]).result()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_at_once(
-    cloud: Stack, connect: Callable[[Stack], Client], tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_second_signal_ends_at_once(cloud: Stack, tmp_path: Path, number: signal.Signals) -> None:
     options = ("--on-shutdown", "drain", "--shutdown-deadline", "600", "--name", f"impatient-{number.name}")
     with Stack(Options(worker=options)) as stack:
         adapter = stack.join(cloud).start_adapter()
-        client = connect(stack)
-        client.submit(hold, str(tmp_path), "one")
-        wait_until((tmp_path / "one started").exists)
+        client = stack.start_client(SUBMIT, str(tmp_path))
+        wait_until((tmp_path / "started").exists)
         adapter.process.send_signal(number)
         wait_until(lambda: adapter.says("are to be finished first"))
         adapter.process.send_signal(number)
         assert adapter.process.wait(10) == -number
+        stack.stop(client, signal.SIGKILL)
         (tmp_path / "open").touch()
-        client.disconnect()
         wait_until(lambda: active(stack) == 0)
 
 

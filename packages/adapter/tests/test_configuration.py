@@ -109,10 +109,10 @@ CASES: list[tuple[str, str, Any]] = [
     ("-wmi wm", "worker.manager_id", b"wm"),
     ("--scale-down-cooldown-seconds 0", "fleet.cooldown", 0.0),
     ("-sdc 5", "fleet.cooldown", 5.0),
-    ("--event-loop builtin", "event_loop", "builtin"),
-    ("-el builtin", "event_loop", "builtin"),
-    ("--io-threads 1", "event_loop", "builtin"),
-    ("-it 1", "event_loop", "builtin"),
+    ("--event-loop builtin", "fleet.mode", "fixed"),
+    ("-el builtin", "fleet.mode", "fixed"),
+    ("--io-threads 1", "fleet.mode", "fixed"),
+    ("-it 1", "fleet.mode", "fixed"),
     ("--log-level debug", "logs.level", "DEBUG"),
     ("--logging-level ERROR", "logs.level", "ERROR"),
     ("-ll WARNING", "logs.level", "WARNING"),
@@ -249,7 +249,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("transport", "pigeon", "one of auto, zmq, ymq"),
     ("on_shutdown", "explode", "one of drain, terminate"),
     ("mode", "static", "one of fixed, dynamic"),
-    ("event_loop", "trio", "one of builtin, uvloop"),
+    ("event_loop", "uvloop", "one of builtin"),
     ("io_threads", "2", "only 1"),
     ("log_level", "loud", "one of DEBUG, INFO"),
     ("log_format", "xml", "one of text, json"),
@@ -413,8 +413,3 @@ def test_a_dynamic_worker_has_a_manager_id_of_its_own() -> None:
     first, second = (program(*REQUIRED, "--mode", "dynamic").worker.manager_id for _ in range(2))
     assert first != second
     assert program(*REQUIRED).worker.manager_id == b""
-
-
-def test_uvloop_is_asked_for_only_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scaler_batch.adapter.configuration.find_spec", lambda _: None)
-    assert "scaler-batch-adapter[uvloop]" in refusal(*REQUIRED, "--event-loop", "uvloop")

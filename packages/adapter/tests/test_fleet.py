@@ -69,7 +69,7 @@ class Company:
         self.stop = asyncio.Event()
         self._news = asyncio.Event()
         self.manager = manager
-        self.fleet = Fleet(settings, self._hire)
+        self.fleet = Fleet(settings, self._hire, "tcp://h:1")
 
     def _hire(self) -> Worker:
         self.hired.append(Worker())

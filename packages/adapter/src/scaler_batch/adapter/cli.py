@@ -55,21 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(settings: ProgramSettings) -> int:
     code = EXIT_STOPPED
     try:
-        with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
-            runner.run(run_program(settings))
+        asyncio.run(run_program(settings))
     except* (AdapterError, TasksError, WireError) as failures:
         code = EXIT_FAILED
         for failure in _leaves(failures):
             _complain(failure)
     return code
-
-
-def _loop_factory(settings: ProgramSettings) -> type[asyncio.AbstractEventLoop] | None:
-    if settings.event_loop == "builtin":
-        return None
-    import uvloop  # type: ignore[import-not-found,unused-ignore]
-
-    return uvloop.Loop  # type: ignore[no-any-return,unused-ignore]
 
 
 def _complain(error: BaseException) -> None:

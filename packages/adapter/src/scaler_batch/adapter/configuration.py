@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
+from typing import Final
 
 from scaler_batch.adapter.member import new_run
 from scaler_batch.adapter.options import HERE
@@ -16,6 +16,9 @@ from scaler_batch.payload.errors import ContractError
 from scaler_batch.payload.keys import LONGEST_ADDRESS
 from scaler_batch.tasks import TaskManagerSettings
 from scaler_batch.wire import LinkSettings, TransportKind, new_manager_id
+
+CONNECT_WITHIN: Final = 10.0
+"""Seconds for the first connection: enough for a scheduler that is starting, short for a person who waits."""
 
 
 def program_of(chosen: Chosen) -> ProgramSettings:
@@ -34,7 +37,6 @@ def program_of(chosen: Chosen) -> ProgramSettings:
         FleetSettings(chosen["mode"], chosen["max_workers"], chosen["scale_down_cooldown_seconds"]),
         None if port is None else MetricsSettings(port, chosen["metrics_host"]),
         LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"]),
-        chosen["event_loop"],
     )
 
 
@@ -51,8 +53,6 @@ def _check_together(chosen: Chosen) -> None:
     if chosen["max_workers"] > chosen["max_concurrent_jobs"]:
         most = chosen["max_concurrent_jobs"]
         raise chosen.wrong("max_workers", f"up to {most}, which is max_concurrent_jobs: each worker needs a job")
-    if chosen["event_loop"] == "uvloop" and find_spec("uvloop") is None:
-        raise chosen.wrong("event_loop", "builtin, or uvloop after `pip install 'scaler-batch-adapter[uvloop]'`")
 
 
 def _worker(chosen: Chosen) -> WorkerSettings:
@@ -108,5 +108,8 @@ def _link(chosen: Chosen) -> LinkSettings:
     if interval >= silence:
         raise chosen.wrong("heartbeat_interval_seconds", f"less than death_timeout_seconds, which is {silence:g}")
     return LinkSettings(
-        transport=TransportKind(chosen["transport"]), heartbeat_interval=interval, silence_limit=silence
+        transport=TransportKind(chosen["transport"]),
+        heartbeat_interval=interval,
+        silence_limit=silence,
+        connect_timeout=CONNECT_WITHIN,
     )

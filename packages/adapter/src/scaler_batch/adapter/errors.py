@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class AdapterError(Exception):
     """Root of all errors of this package."""
@@ -25,3 +27,11 @@ class ResourceError(AdapterError):
 
 class SchedulerLostError(AdapterError):
     """The scheduler does not answer."""
+
+    @classmethod
+    def unreachable(cls, address: str, why: object) -> Self:
+        """Nobody could be connected to; says what to look at."""
+        return cls(
+            f"Failed to connect to scheduler at {address}: {why}. Check that the scheduler runs, that the address is "
+            "right, and that the port can be reached from here"
+        )

@@ -68,10 +68,12 @@ class Fleet:
     Args:
         settings: How many.
         hire: Makes a worker.
+        scheduler: Its address, for messages.
     """
 
-    def __init__(self, settings: FleetSettings, hire: Callable[[], Worker]) -> None:
+    def __init__(self, settings: FleetSettings, hire: Callable[[], Worker], scheduler: str) -> None:
         self._settings = settings
+        self._scheduler = scheduler
         self._hire = hire
         self._members: dict[Worker, asyncio.Event] = {}
         self._leaving: set[Worker] = set()
@@ -114,7 +116,7 @@ class Fleet:
                         now = asyncio.get_running_loop().time()
                         self._adjust(group, scaling.decide(event.workers, self._present, now), stop)
         except ConnectionLostError as error:
-            raise SchedulerLostError(f"Failed to connect to scheduler: {error}") from error
+            raise SchedulerLostError.unreachable(self._scheduler, error) from error
 
     @property
     def _present(self) -> int:

@@ -49,7 +49,7 @@ async def run_program(settings: ProgramSettings) -> None:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled() as stop:
         cloud = Cloud(session, jobs, CloudWatchLogs(session, worker.aws_region))
-        fleet = Fleet(settings.fleet, lambda: Member(worker, cloud))
+        fleet = Fleet(settings.fleet, lambda: Member(worker, cloud), worker.scheduler_address)
         with serving(fleet, worker, settings.metrics):
             await fleet.run(stop, manager_link(worker, settings.fleet))
 

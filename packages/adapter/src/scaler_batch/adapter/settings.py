@@ -122,11 +122,9 @@ class ProgramSettings:
         fleet: How many there are.
         metrics: Where figures are served; ``None`` for nowhere.
         logs: What is logged.
-        event_loop: Which event loop runs all of it.
     """
 
     worker: WorkerSettings
     fleet: FleetSettings = field(default_factory=FleetSettings)
     metrics: MetricsSettings | None = None
     logs: LogSettings = field(default_factory=LogSettings)
-    event_loop: Literal["builtin", "uvloop"] = "builtin"
