@@ -14,7 +14,8 @@ from scaler_batch.adapter.process import signalled
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.payload import RunLocation
 from scaler_batch.tasks import TaskManagerSettings
-from scaler_batch.wire import LinkSettings, WorkerHeartbeat
+from scaler_batch.wire import LinkSettings, ObjectStorageAddress, WorkerHeartbeat
+from scaler_batch.wire.testing import ScriptedScheduler
 
 
 def settings(address: str) -> WorkerSettings:
@@ -31,7 +32,7 @@ async def test_a_scheduler_that_is_not_there_is_said_with_what_to_check() -> Non
         with pytest.raises(
             SchedulerLostError, match=r"Failed to connect to scheduler at tcp://127\..*the address is right"
         ):
-            async with _connected(link, chosen):
+            async with _connected(link, chosen, asyncio.Event(), 0):
                 pass
 
 
@@ -51,3 +52,19 @@ def test_every_run_lies_apart_from_all_others() -> None:
     assert first.run_id != second.run_id
     assert RunLocation.parse(str(first)) == first
     assert (first.bucket, first.prefix, first.region) == ("bucket", "scaler-tasks", "us-east-1")
+
+
+async def test_a_scheduler_that_was_there_is_waited_for() -> None:
+    async with ScriptedScheduler(ObjectStorageAddress("127.0.0.1", 1)) as scheduler:
+        chosen = settings(scheduler.address)
+        link = SchedulerLink(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
+        await scheduler.stop()
+
+        async def come_back() -> None:
+            await asyncio.sleep(3 * chosen.link.connect_timeout)
+            await scheduler.start()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(come_back())
+            async with _connected(link, chosen, asyncio.Event(), 60):
+                await scheduler.worker()

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
@@ -41,7 +41,7 @@ from scaler_batch.payload import RunLocation
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import JobService, Snapshot
 from scaler_batch.tasks.leases import Leases
-from scaler_batch.wire import ConnectionLostError, LinkSettings, LogStream, new_worker_id, parse
+from scaler_batch.wire import ConnectionLostError, LogStream, new_worker_id, parse
 
 logger = logging.getLogger(__name__)
 
@@ -137,23 +137,23 @@ class Member:
             _beside(self._leases.run()),
             _beside(self._output.run()),
         ):
-            link = self._settings.link
-            while await self._serve(stop, link) is End.REPLACED:
+            patience = 0.0
+            while await self._serve(stop, patience) is End.REPLACED:
                 logger.warning("the scheduler was started anew: what its predecessor had asked for is cancelled")
                 # One that was there may take its time to be there again.
-                link = replace(link, connect_timeout=link.silence_limit)
+                patience = self._settings.link.silence_limit
 
-    async def _serve(self, stop: asyncio.Event, link: LinkSettings) -> End:
+    async def _serve(self, stop: asyncio.Event, patience: float) -> End:
         """Serve one scheduler to its end, or to ours."""
         settings, end = self._settings, End.STOPPED
         tables = (None, *settings.routes.shapes)
-        self._links = links = [self._link(table, link) for table in tables]
+        self._links = links = [self._link(table) for table in tables]
         self.worker_id = links[0].identity.decode()
         workers = [self._worker(each, table) for each, table in zip(links, tables, strict=True)]
         async with contextlib.AsyncExitStack() as stack:
-            for each in links:
-                await stack.enter_async_context(_connected(each, settings))
             try:
+                for each in links:
+                    await stack.enter_async_context(_connected(each, settings, stop, patience))
                 end = await _until(stop, lambda: _first(workers), self._drain)
             finally:
                 if end is End.REPLACED:
@@ -162,11 +162,11 @@ class Member:
                     await self._stop()
         return end
 
-    def _link(self, table: str | None, link: LinkSettings) -> SchedulerLink:
+    def _link(self, table: str | None) -> SchedulerLink:
         settings = self._settings
         identity = new_worker_id(settings.name if table is None else f"{settings.name}-{table}")
         heartbeat = HeartbeatManager(settings, self.snapshot, table)
-        return SchedulerLink(settings.scheduler_address, heartbeat, identity=identity, settings=link)
+        return SchedulerLink(settings.scheduler_address, heartbeat, identity=identity, settings=settings.link)
 
     def _worker(self, link: SchedulerLink, table: str | None) -> AWSBatchWorker:
         scheduler = parse(self._settings.scheduler_address)
@@ -233,12 +233,20 @@ async def _beside(chore: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _connected(link: SchedulerLink, settings: WorkerSettings) -> AsyncIterator[None]:
+async def _connected(
+    link: SchedulerLink, settings: WorkerSettings, stop: asyncio.Event, patience: float
+) -> AsyncIterator[None]:
+    """Connect, and try again for so many seconds unless told to stop."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + patience
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(link)
-        except ConnectionLostError as error:
-            raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error
+        while True:
+            try:
+                await stack.enter_async_context(link)
+                break
+            except ConnectionLostError as error:
+                if stop.is_set() or now() >= deadline:
+                    raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error
         yield
 
 
