@@ -190,8 +190,8 @@ def lock(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def bench(session: nox.Session) -> None:
-    """Print the benchmark table."""
-    install(session, *everything(), *group("scaler"))
+    """Compare with the adapter that Scaler ships: `-- quick`, or `-- --publish` for the page in `docs/benchmarks`."""
+    install(session, *everything(), *group("scaler"), *group("bench"))
     session.run(
         "python", "tests_integration/benchmark.py", *session.posargs,
         env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},

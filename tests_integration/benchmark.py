@@ -1,164 +1,171 @@
-"""The benchmark table: what a task costs, from the real client to the local AWS and back.
+"""The benchmark: the same work through the adapter that Scaler ships and through ours, in one run.
 
-Times depend on the machine and its mood; counts of calls do not. Both are shown for the same work in the same run, so
-that rows can be compared with each other, and with the same rows of another worker on the same machine.
+::
+
+    plan ─► measuring (rounds of sides) ─► results ─► tables, plots, page
+
+``quick`` takes a few minutes and a few rows. ``--publish`` writes a page of the documentation. Figures of an earlier
+run are shown, or published, without measuring anything by ``--from FILE``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import tempfile
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
 
-import psutil
 from rich.console import Console
 from rich.table import Table
-from scaler import Client
 
-from stack import Part, Stack
-from startup_costs import StartupCost, startup_costs
-from wire_costs import CodecCost, IdleCost, codec_costs, idle_costs
+from bench import sides, tables, works
+from bench.approaches import approaches, forecasts
+from bench.aws_model import Assumptions
+from bench.goals import AUTO, OURS, THEIRS, goals
+from bench.limits import rates
+from bench.measuring import Plan, Sample, connected, rounds
+from bench.meters import Meter
+from bench.recovery import Recovery, recovery
+from bench.results import Memory, Results, machine, read
+from bench.sides import SPAWNED, Side
+from bench.summary import growth, summaries
+from bench.works import KB, MB, Work
+from payload_costs import payload_costs
+from stack import Stack
+from startup_costs import startup_costs
+from upstream import start_worker_manager, warm_python
+from wire_costs import codec_costs, idle_costs
 
-IDLE_FOR = 10.0
-"""Seconds for which the idle adapter is watched."""
-
-
-LEFT: Any = {"title_justify": "left"}
-"""How the titles of tables stand."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        work: What was done.
-        seconds: Wall time of each run.
-        adapter_cpu: Seconds of processor time the adapter spent on a run, on average.
-        calls: Calls to AWS a run, by operation, on average.
-    """
-
-    work: str
-    seconds: list[float]
-    adapter_cpu: float
-    calls: dict[str, float] = field(default_factory=dict)
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks"
+BUNDLED = ("--tasks-per-job", "auto")
+NEW_INTERPRETER = ", new interpreter"
 
 
-class Bench:
-    """Measures work on a running stack."""
-
-    def __init__(self, stack: Stack, adapter: Part, client: Client) -> None:
-        self._counters = f"{stack.environment['AWS_ENDPOINT_URL']}/_scaler_batch/counters"
-        self._adapter = psutil.Process(adapter.process.pid)
-        self._client = client
-
-    def measure(self, work: str, run: Callable[[Client], object], times: int) -> Row:
-        """Run some work several times."""
-        run(self._client)
-        self._request("DELETE")
-        cpu, seconds = self._cpu(), []
-        for _ in range(times):
-            began = time.perf_counter()
-            run(self._client)
-            seconds.append(time.perf_counter() - began)
-        calls = {name: count / times for name, count in self._calls().items()}
-        return Row(work, seconds, (self._cpu() - cpu) / times, calls)
-
-    def _cpu(self) -> float:
-        spent = self._adapter.cpu_times()
-        return float(spent.user + spent.system)
-
-    def _calls(self) -> dict[str, int]:
-        return dict(json.loads(self._request("GET"))["operations"])
-
-    def _request(self, method: str) -> bytes:
-        with urlopen(Request(self._counters, method=method)) as answer:
-            return bytes(answer.read())
-
-
-def double(x: int) -> int:
-    """Do next to nothing."""
-    return x * 2
-
-
-def rows(bench: Bench, quick: bool) -> list[Row]:
-    """Measure every row."""
-    from cloudpickle import register_pickle_by_value
-
-    register_pickle_by_value(sys.modules[__name__])
+def plan(quick: bool, warm: Path) -> Plan:
+    """Who does what, how often, in one round."""
+    few: list[tuple[Work, int]] = [(works.idle(), 1), (works.one_task(), 3 if quick else 5), (works.map_of(100), 1)]
+    if quick:
+        return [(sides.theirs(THEIRS, warm), few), *((side, few) for side in _others())]
+    thousand = [*few, (works.map_of(1000), 1)]
+    sizes = [(way(size), 2) for way in (works.argument, works.result) for size in (KB, 100 * KB, 50 * MB)]
+    everything = [*thousand, (works.mixed(), 1), *sizes]
+    ours, bundled, alone = _others()
     return [
-        bench.measure("one task", lambda client: client.submit(double, 21).result(), 3 if quick else 20),
-        bench.measure("map of 100", lambda client: client.map(double, range(100)), 1 if quick else 5),
-        bench.measure(f"idle for {IDLE_FOR:.0f} s", lambda _: time.sleep(IDLE_FOR), 1),
+        (sides.theirs(THEIRS, warm), everything),
+        (ours, everything),
+        (bundled, [*thousand, (works.mixed(), 1)]),
+        (alone, thousand),
     ]
 
 
-def show(measured: list[Row], console: Console) -> None:
-    """Print the table."""
-    table = Table("work", "median s", "min s", "max s", "adapter CPU s", "calls to AWS", title=machine(), **LEFT)
-    for row in measured:
-        calls = ", ".join(f"{name} {count:g}" for name, count in sorted(row.calls.items())) or "none"
-        times = (statistics.median(row.seconds), min(row.seconds), max(row.seconds))
-        table.add_row(row.work, *(f"{value:.3f}" for value in times), f"{row.adapter_cpu:.3f}", calls)
-    console.print(table)
+def once(quick: bool, largest: int) -> Plan:
+    """What is measured in a single round: rows that take long, and say the same each time."""
+    if quick:
+        return []
+    spawned: list[tuple[Work, int]] = [(works.one_task(), 3), (works.map_of(100), 1)]
+    largest_map = [(works.map_of(largest), 1)]
+    ours, bundled, alone = _others()
+    return [
+        (sides.theirs(THEIRS + NEW_INTERPRETER, local=SPAWNED), spawned),
+        (sides.ours(OURS + NEW_INTERPRETER, local=SPAWNED), spawned),
+        (ours, largest_map),
+        (bundled, largest_map),
+        (alone, largest_map),
+    ]
 
 
-def show_wire(codec: list[CodecCost], idle: list[IdleCost], console: Console) -> None:
-    """Print what the link alone costs."""
-    table = Table("message", "work", "ours µs", "published µs", "ratio", title="Wire codec, processor time", **LEFT)
-    for cost in codec:
-        ratio = f"{cost.theirs / cost.ours:.1f}"
-        table.add_row(cost.message, cost.work, f"{cost.ours:.1f}", f"{cost.theirs:.1f}", ratio)
-    console.print(table)
-    for each in idle:
-        console.print(f"idle worker over {each.transport}: {each.percent:.3f} % of a core")
+def _others() -> tuple[Side, Side, Side]:
+    return sides.ours(OURS), sides.ours(AUTO, BUNDLED), sides.alone()
 
 
-def show_startup(costs: list[StartupCost], console: Console) -> None:
-    """Print what a job costs beside its call."""
-    table = Table("function", "ours ms", "boto3 ms", "ratio", title="A job with one call, processor time", **LEFT)
-    for cost in costs:
-        medians = (statistics.median(cost.ours), statistics.median(cost.boto3))
-        table.add_row(cost.function, *(f"{value:.0f}" for value in medians), f"{cost.ratio:.2f}")
-    console.print(table)
+def recoveries(quick: bool, warm: Path) -> list[Recovery]:
+    """Kill both adapters."""
+    if quick:
+        return []
+    return [
+        recovery(sides.theirs(THEIRS, warm), start_worker_manager),
+        recovery(sides.ours(OURS), Stack.start_adapter),
+    ]
 
 
-def machine() -> str:
-    """Describe the machine."""
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+def memory_over(maps: int, size: int) -> list[Memory]:
+    """Watch our adapter's memory over many tasks."""
+    side, found = sides.ours(AUTO, BUNDLED), []
+    with Stack(side.options) as stack:
+        side.start(stack)
+        with connected(stack) as client:
+            for number in range(1, maps + 1):
+                works.map_of(size).run(client)
+                found.append(Memory(number * size, Meter(stack).memory()))
+                print(f"memory after {found[-1].tasks:,} tasks", file=sys.stderr, flush=True)
+    return found
+
+
+def measured(quick: bool, count: int, largest: int, most: int) -> Results:
+    """Measure everything."""
+    about = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        warm = warm_python(Path(folder) / "python")
+        samples: list[Sample] = [*rounds(plan(quick, warm), count), *rounds(once(quick, largest), 1)]
+        recovered = recoveries(quick, warm)
+    return Results(
+        machine=about,
+        samples=samples,
+        recovery=recovered,
+        memory=memory_over(*((10, most // 10) if not quick else (2, 100))),
+        startup=startup_costs(3 if quick else 15),
+        payload=payload_costs(2 if quick else 5),
+        codec=codec_costs(),
+        link=idle_costs(5.0 if quick else 20.0),
+        rates=rates(200 if quick else 1000),
+    )
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the tables."""
+    found, given = summaries(results.samples), Assumptions()
+    console.print(", ".join(f"{name} {fact}" for name, fact in results.machine.items()))
+    for grid in (
+        tables.aims(goals(found)),
+        tables.works(found),
+        tables.operations(found, "map of 1,000" if any(row.tasks == 1000 for row in found) else "map of 100"),
+        tables.growths(growth(found)),
+        tables.recoveries(results.recovery),
+        tables.memories(results.memory),
+        *tables.pieces(results),
+        tables.limits(results.rates),
+        tables.forecasts(forecasts(approaches(found, given), given)),
+    ):
+        if grid.rows:
+            table = Table(*grid.head, title=grid.title, title_justify="left")
+            for row in grid.rows:
+                table.add_row(*row)
+            console.print(table)
 
 
 def main() -> int:
-    """Measure, print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("quick", nargs="?", choices=["quick"], help="a few runs a row instead of many")
-    parser.add_argument("--output", type=Path, help="write the rows as JSON to this file, too")
+    """Measure, print the tables, and write them where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("quick", nargs="?", choices=["quick"], help="few rows, one round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of all sides (default: %(default)s)")
+    parser.add_argument("--largest", type=int, default=10_000, help="tasks of the largest map (default: %(default)s)")
+    parser.add_argument("--tasks", type=int, default=100_000, help="tasks to watch memory over (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="write everything that was measured as JSON to this file, too")
+    parser.add_argument("--from", type=Path, dest="earlier", metavar="FILE", help="measure nothing; take such a file")
+    parser.add_argument("--publish", type=Path, nargs="?", const=PAGE, metavar="FOLDER",
+                        help="write the page of the documentation, into docs/benchmarks or this folder")  # fmt: skip
     options = parser.parse_args()
-    with Stack() as stack:
-        stack.start_all()
-        os.environ["SCALER_NETWORK_BACKEND"] = stack.environment["SCALER_NETWORK_BACKEND"]
-        with Client(address=stack.scheduler_address) as client:
-            measured = rows(Bench(stack, stack.part("adapter"), client), options.quick is not None)
-    startup = startup_costs(3 if options.quick else 15)
-    codec, idle = codec_costs(), idle_costs(5.0 if options.quick else 20.0)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    show(measured, console)
-    show_startup(startup, console)
-    show_wire(codec, idle, console)
+    quick = options.quick is not None
+    count = 1 if quick else options.rounds
+    results = read(options.earlier) if options.earlier else measured(quick, count, options.largest, options.tasks)
     if options.output:
-        tables = {"rows": measured, "startup": startup, "codec": codec, "idle": idle}
-        written = {name: [asdict(row) for row in table] for name, table in tables.items()}
-        options.output.write_text(json.dumps({"machine": machine(), **written}, indent=2))
-    return 0
+        results.write(options.output)
+    show(results, Console(width=None if sys.stdout.isatty() else 200))
+    if options.publish:
+        from bench.page import publish
+
+        publish(results, options.publish)
+    return 0 if not any(sample.trouble for sample in results.samples) else 1
 
 
 if __name__ == "__main__":

@@ -124,3 +124,15 @@ async def worker_of(cluster: Cluster, manager_id: bytes = b"", settings: LinkSet
             await worker.registered.wait()
         yield worker
         await link.close()
+
+
+async def serve(scheduler_address: str) -> None:
+    """Work for a scheduler until it is told to stop."""
+    vitals = WorkerHeartbeat(queue_size=1000)
+    async with WorkerConnection(scheduler_address, lambda: vitals, settings=QUICK) as link:
+        await Worker(link).work()
+
+
+def main(scheduler_address: str) -> None:
+    """Be such a worker."""
+    asyncio.run(serve(scheduler_address))

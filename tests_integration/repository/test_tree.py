@@ -29,6 +29,7 @@ PUBLIC_SITES = {
     "semver.org",
     "www.apache.org",
     "www.opengris.org",
+    "www.w3.org",
 }
 """Places that a reader may be sent to. Nothing here is fetched by any code."""
 

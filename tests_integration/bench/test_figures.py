@@ -1,0 +1,148 @@
+"""The arithmetic of the benchmark: medians, prices, growth, goals, and AWS on paper."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from bench.approaches import approaches, forecasts
+from bench.aws_model import Approach, Assumptions, forecast
+from bench.goals import ALONE, AUTO, OURS, THEIRS, goals
+from bench.measuring import Sample
+from bench.meters import Reading, by_role
+from bench.prices import dollars
+from bench.results import Results, machine, read
+from bench.summary import growth, summaries, summary
+from payload_costs import PayloadCost
+from startup_costs import StartupCost
+
+PLAIN = Approach("plain", 1000, 1.0, 1.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def sample(side: str, seconds: float | None = 1.0, tasks: int = 1000, cpu: float = 1.0, calls: int = 100) -> Sample:
+    made = {"adapter": {"s3.GetObject": calls, "batch.SubmitJob": 10}, "jobs": {"s3.PutObject": calls}}
+    return Sample(side, f"map of {tasks:,}", tasks, seconds, {"adapter": cpu, "jobs": 2.0}, made, 50)
+
+
+def test_medians_and_spread_are_of_the_runs_that_came_to_their_end() -> None:
+    found = summary([sample("ours", 3.0), sample("ours", 1.0), sample("ours", 2.0), sample("ours", None)])
+
+    assert found.seconds == (1.0, 2.0, 3.0)
+    assert found.runs == 3
+    assert found.total_calls == 210
+    assert found.callers == {"adapter": 110, "jobs": 100}
+
+
+def test_a_side_that_never_ends_says_why() -> None:
+    found = summary([replace(sample("ours", None), trouble="no answer")])
+
+    assert (found.runs, found.trouble) == (0, "no answer")
+
+
+def test_a_side_that_never_ends_is_in_no_goal() -> None:
+    assert goals(summaries([sample(THEIRS, None), sample(OURS, None)])) == []
+
+
+def test_goals_compare_both_sides_of_one_run() -> None:
+    found = goals(
+        summaries([sample(THEIRS, 10.0, cpu=50.0), sample(OURS, 1.0), sample(AUTO, 0.9, calls=70), sample(ALONE, 0.5)])
+    )
+    judged = {goal.what: (round(goal.found, 3), goal.met) for goal in found}
+
+    assert judged["map of 1,000, one task a job, faster than upstream"] == (10.0, True)
+    assert judged["map of 1,000, bundled, faster than upstream"] == (11.111, False)
+    assert judged["map of 1,000, bundled, beside Scaler alone"] == (1.8, False)
+    assert judged["map of 1,000, bundled, calls"] == (150.0, False)
+    assert judged["map of 1,000, processor time of the adapter, of upstream's"] == (2.0, True)
+
+
+def test_growth_is_the_slope_between_maps_of_one_side() -> None:
+    found = growth(summaries([sample("ours", 1.5, 100), sample("ours", 10.5, 1000), sample("theirs", 1.0, 100)]))
+
+    assert [each.side for each in found] == ["ours"]
+    assert found[0].seconds == pytest.approx(0.01)
+    assert found[0].start == pytest.approx(0.5)
+
+
+def test_one_object_in_and_one_out_costs_what_the_price_list_says() -> None:
+    calls = {"s3.PutObject": 2e6, "s3.GetObject": 2e6, "s3.DeleteObject": 2e6, "batch.SubmitJob": 1e6}
+
+    assert dollars(calls) == pytest.approx(10.8)
+
+
+def test_callers_are_added_up_by_role() -> None:
+    calls = by_role({"user/boto3": {"a": 1}, "user/object_store": {"a": 2}, "job/boto3": {"a": 4}})
+
+    assert calls == {"adapter": {"a": 3}, "jobs": {"a": 4}}
+
+
+def test_a_reading_is_what_was_used_since_the_one_before() -> None:
+    before, after = Reading({"a": 1.0}, {"jobs": {"x": 1}}), Reading({"a": 3.0, "b": 1.0}, {"jobs": {"x": 4, "y": 1}})
+
+    assert after.since(before) == Reading({"a": 2.0, "b": 1.0}, {"jobs": {"x": 3, "y": 1}})
+
+
+def test_the_slowest_resource_says_how_long_it_takes() -> None:
+    paper = forecast(PLAIN, 10**6, Assumptions())
+
+    assert paper.bound_by == "submissions"
+    assert paper.seconds == max(paper.demands.values()) == 10**6 / 50
+
+
+@pytest.mark.parametrize(
+    ("approach", "bound_by"),
+    [
+        (replace(PLAIN, jobs_per_submission=1000.0), "jobs"),
+        (replace(PLAIN, jobs_per_submission=1000.0, adapter_cpu=0.07), "adapter's processor"),
+        (replace(PLAIN, jobs_per_submission=1000.0, in_a_row=4.0), "requests one after another"),
+        (replace(PLAIN, jobs_per_submission=1000.0, puts=30.0), "writes to S3"),
+        (replace(PLAIN, jobs_per_submission=1000.0, gets=60.0), "reads from S3"),
+    ],
+)
+def test_every_resource_can_be_the_slowest(approach: Approach, bound_by: str) -> None:
+    assert forecast(approach, 10**6, Assumptions()).bound_by == bound_by
+
+
+def test_tasks_that_share_a_job_share_its_start() -> None:
+    given = Assumptions(task_seconds=1.0, job_start=5.0, slots=100)
+    alone, shared = (forecast(replace(PLAIN, tasks_per_job=number), 10_000, given) for number in (1.0, 100.0))
+
+    assert alone.demands["jobs"] == pytest.approx(600)
+    assert shared.demands["jobs"] == pytest.approx(105)
+    assert shared.compute < alone.compute
+
+
+def test_no_task_is_answered_before_its_job_has_started() -> None:
+    assert forecast(PLAIN, 1, Assumptions()).seconds == 6.0
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Assumptions)])
+def test_every_assumption_matters_to_somebody(name: str) -> None:
+    given = Assumptions()
+    other = replace(given, **{name: getattr(given, name) * 2})
+    busy = replace(PLAIN, slots=10**6, adapter_cpu=0.01, in_a_row=1.0)
+
+    assert forecast(busy, 10**6, other) != forecast(busy, 10**6, given)
+
+
+def test_the_paper_has_every_side_that_was_counted_at_every_size() -> None:
+    known = approaches(summaries([sample(THEIRS), sample(OURS), sample(AUTO)]), Assumptions())
+    found = forecasts(known, Assumptions())
+
+    assert [(each.tasks, each.name) for each in found[:4]] == [
+        (10**4, THEIRS),
+        (10**4, OURS),
+        (10**4, AUTO),
+        (10**6, THEIRS),
+    ]
+    assert all(each.seconds > 0 and each.dollars > 0 for each in found)
+
+
+def test_results_come_out_of_a_file_as_they_went_in(tmp_path: Path) -> None:
+    payload, startup = PayloadCost("1 kB", 1000, 1.0, 2.0, 3, 4), StartupCost("imported", [1.0], [2.0])
+    results = Results(machine(), [sample("ours")], [], [], [startup], [payload], [], [], [])
+    results.write(tmp_path / "results.json")
+
+    assert read(tmp_path / "results.json") == results
