@@ -115,7 +115,7 @@ def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again
     with Stack() as stack:
         first = stack.join(cloud).start_adapter("first adapter")
         client = connect(stack)
-        futures = [client.submit(mark, str(tmp_path), value) for value in range(60)]
+        futures = [client.submit(mark, str(tmp_path), value) for value in range(300)]
         while not unfinished(stack):
             time.sleep(0.05)
         stack.stop(first, signal.SIGKILL)
@@ -128,6 +128,6 @@ def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again
             assert time.monotonic() < deadline, stack.part("second adapter").tail()
             time.sleep(0.1)
         (tmp_path / "open").touch()
-        assert [future.result() for future in futures] == [value * 2 for value in range(60)]
+        assert [future.result() for future in futures] == [value * 2 for value in range(300)]
         client.disconnect()
         assert unfinished(stack) == []
