@@ -21,7 +21,7 @@ from rich.table import Table
 from bench import sides, tables, works
 from bench.approaches import approaches, forecasts
 from bench.aws_model import Assumptions
-from bench.goals import AUTO, OURS, THEIRS, goals
+from bench.goals import AUTO, OURS, SPAWNED_SIDE, THEIRS, goals
 from bench.limits import rates
 from bench.measuring import Plan, Sample, connected, rounds
 from bench.meters import Meter
@@ -38,7 +38,6 @@ from wire_costs import codec_costs, idle_costs
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks"
 BUNDLED = ("--tasks-per-job", "auto")
-NEW_INTERPRETER = ", new interpreter"
 
 
 def plan(quick: bool, warm: Path) -> Plan:
@@ -66,8 +65,8 @@ def once(quick: bool, largest: int) -> Plan:
     largest_map = [(works.map_of(largest), 1)]
     ours, bundled, alone = _others()
     return [
-        (sides.theirs(THEIRS + NEW_INTERPRETER, local=SPAWNED), spawned),
-        (sides.ours(OURS + NEW_INTERPRETER, local=SPAWNED), spawned),
+        (sides.theirs(THEIRS + SPAWNED_SIDE, local=SPAWNED), spawned),
+        (sides.ours(OURS + SPAWNED_SIDE, local=SPAWNED), spawned),
         (ours, largest_map),
         (bundled, largest_map),
         (alone, largest_map),

@@ -36,7 +36,7 @@ SETTINGS = {
 
 def draw(found: Sequence[Summary], papers: Sequence[Forecast], folder: Path) -> list[str]:
     """Draw what there is to draw into a folder, and return the names of the pictures."""
-    maps = [row for row in found if row.runs and row.work == f"map of {row.tasks:,}"]
+    maps = [row for row in found if row.runs and row.side in COLOURS and row.work == f"map of {row.tasks:,}"]
     one = [row for row in maps if row.tasks == largest_common(maps)]
     drawn = {"maps": partial(_maps, maps), "processors": partial(_processors, one), "calls": partial(_calls, one)}
     if papers:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from bench.aws_model import Assumptions, Forecast
-from bench.goals import THEIRS, Goal, Table
+from bench.goals import SPAWNED_SIDE, THEIRS, Goal, Table
 from bench.limits import PUBLISHED, Rate
 from bench.recovery import PATIENCE_OF_SCHEDULER, Recovery
 from bench.results import Memory, Results
@@ -57,7 +57,8 @@ def _work(row: Summary, table: Table) -> tuple[str, ...]:
     if not row.runs:
         return (row.work, row.side, row.trouble, *[NONE] * 9)
     idle = row.tasks == 0
-    ratio = None if idle else table.faster(row.work, THEIRS, row.side)
+    peer = THEIRS + row.side.removeprefix(row.side.partition(SPAWNED_SIDE)[0])
+    ratio = None if idle else table.faster(row.work, peer, row.side)
     others = sum(row.cpu.values()) - row.adapter_cpu - jobs_cpu(row)
     return (
         row.work,
