@@ -9,7 +9,6 @@ default is therefore what AWS runs, not what it accepts.
 from __future__ import annotations
 
 import base64
-import re
 from typing import Final, NamedTuple
 
 from scaler_batch.payload.contract import PACK_IN_STORE
@@ -75,9 +74,15 @@ def locate(parameter: str) -> bytes | Stored:
     Raises:
         MalformedError: It is neither.
     """
-    if match := re.fullmatch(rf"{PACK_IN_STORE}([1-9][0-9]{{0,9}})?", parameter):
-        return Stored(int(match[1] or 0))
+    if parameter == PACK_IN_STORE:
+        return Stored(table=0)
+    if (size := parameter.removeprefix(PACK_IN_STORE)) != parameter and _is_size(size):
+        return Stored(int(size))
     try:
         return base64.b64decode(parameter, validate=True)
     except ValueError as error:
         raise MalformedError(f"the inline pack is not base64: {error}") from error
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and text[0] != "0" and len(text) < 11

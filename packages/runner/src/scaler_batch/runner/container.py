@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,7 +29,7 @@ class Container:
 
     def processors(self) -> int | None:
         """How many processors' time the group may use, rounded up; ``None`` where there is no limit."""
-        quota, period = re.split(r"\s+", f"{self._text('cpu', 'cpu.max')} ")[:2]
+        quota, period = [*self._text("cpu", "cpu.max").split(), "", ""][:2]
         if not period:
             quota, period = self._text("cpu", "cpu.cfs_quota_us"), self._text("cpu", "cpu.cfs_period_us")
         with contextlib.suppress(ValueError, ZeroDivisionError):
@@ -40,8 +39,10 @@ class Container:
     def out_of_memory_kills(self) -> int | None:
         """How many processes of the group the kernel has killed for want of memory; ``None`` where it does not say."""
         told = self._text("memory", "memory.events") or self._text("memory", "memory.oom_control")
-        found = re.search(r"^oom_kill (\d+)$", told, re.MULTILINE)
-        return int(found[1]) if found else None
+        counts = dict(line.split(" ", 1) for line in told.splitlines() if line.startswith("oom_kill "))
+        with contextlib.suppress(KeyError, ValueError):
+            return int(counts["oom_kill"])
+        return None
 
     def _text(self, controller: str, name: str) -> str:
         for folder in self._folders(controller):

@@ -39,7 +39,7 @@ _ASKED: Final = 50
 _PATIENT: Final = 3
 """Checkups without a change after which a child of an array is asked for."""
 
-_CALMER: Final = 1.5
+_CALMER: Final = 2.0
 """How much later each checkup comes than the one before, while nobody is found dead."""
 
 Dead = list[tuple[Job, JobReport | JobFailedError]]
@@ -126,7 +126,7 @@ class Watcher:
             # Before the call: one that fails is not to be tried again at the pace of looking.
             self._next_checkup = self._checkup_from_now()
             # While nobody is found dead, the next look comes a little later, until something is.
-            self._calm = min(_CALMER * self._calm, max(self._polling.longest, self._polling.health_shortest))
+            self._calm = min(_CALMER * self._calm, max(self._polling.health * self._polling.longest, self._calm))
             await self._check_up()
 
     async def _see_outcomes(self) -> None:

@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 RUNNER_MODULE = "scaler_batch.runner"
 RUNNER_SCRIPT = "scaler-batch-runner"
 ENTRY_POINT = "scaler_batch.runner.main"
+STORE = "scaler_batch.payload.s3"
+"""What the runner imports when it first needs the store; it starts no thread before its first request."""
 
 _WITHOUT_EFFECT_AT_START = frozenset({"PYTHONUNBUFFERED"})
 
@@ -29,6 +31,7 @@ def warm_up() -> str:
     try:
         importlib.import_module("cloudpickle")
         importlib.import_module(ENTRY_POINT)
+        importlib.import_module(STORE)
     except ImportError as error:
         return f"the runner cannot be imported by {sys.executable}: {error}"
     threads = len(os.listdir("/proc/self/task"))
