@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,10 @@ CASES: list[tuple[str, str, Any]] = [
     ("-wmi wm", "worker.manager_id", b"wm"),
     ("--scale-down-cooldown-seconds 0", "fleet.cooldown", 0.0),
     ("-sdc 5", "fleet.cooldown", 5.0),
-    ("--event-loop builtin", "fleet.mode", "fixed"),
-    ("-el builtin", "fleet.mode", "fixed"),
-    ("--io-threads 1", "fleet.mode", "fixed"),
-    ("-it 1", "fleet.mode", "fixed"),
+    ("--event-loop builtin", "event_loop", "builtin"),
+    ("-el uvloop", "event_loop", "uvloop"),
+    ("--io-threads 4", "worker.link.io_threads", 4),
+    ("-it 2", "worker.link.io_threads", 2),
     ("--log-level debug", "logs.level", "DEBUG"),
     ("--logging-level ERROR", "logs.level", "ERROR"),
     ("-ll WARNING", "logs.level", "WARNING"),
@@ -249,8 +250,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("transport", "pigeon", "one of auto, zmq, ymq"),
     ("on_shutdown", "explode", "one of drain, terminate"),
     ("mode", "static", "one of fixed, dynamic"),
-    ("event_loop", "uvloop", "one of builtin"),
-    ("io_threads", "2", "only 1"),
+    ("event_loop", "twisted", "one of builtin, uvloop"),
+    ("io_threads", "0", "a whole number from 1 to 64"),
     ("log_level", "loud", "one of DEBUG, INFO"),
     ("log_format", "xml", "one of text, json"),
     ("metrics_port", "70000", "a whole number from 0 to 65535"),
@@ -299,6 +300,14 @@ def test_a_wrong_value_says_where_it_stands_and_what_is_allowed(
     assert said.startswith(place)
     assert allowed in said
     assert len(said) < 400
+
+
+def test_uvloop_that_is_not_installed_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it were not there
+    assert refusal(*REQUIRED, "--event-loop", "uvloop") == (
+        "--event-loop is 'uvloop' (command line); allowed: builtin; "
+        "for uvloop install it: pip install 'scaler-batch-adapter[uvloop]'"
+    )
 
 
 def test_every_option_has_a_wrong_value() -> None:

@@ -7,14 +7,14 @@ import socket
 
 import pytest
 
+from scaler_batch.adapter.connecting import connected
 from scaler_batch.adapter.errors import SchedulerLostError
-from scaler_batch.adapter.link import SchedulerLink
-from scaler_batch.adapter.member import _connected, new_run
+from scaler_batch.adapter.member import new_run
 from scaler_batch.adapter.process import signalled
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.payload import RunLocation
 from scaler_batch.tasks import TaskManagerSettings
-from scaler_batch.wire import LinkSettings, ObjectStorageAddress, WorkerHeartbeat
+from scaler_batch.wire import LinkSettings, ObjectStorageAddress, WorkerConnection, WorkerHeartbeat
 from scaler_batch.wire.testing import ScriptedScheduler
 
 
@@ -28,11 +28,11 @@ async def test_a_scheduler_that_is_not_there_is_said_with_what_to_check() -> Non
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         chosen = settings(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
-        link = SchedulerLink(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
+        link = WorkerConnection(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
         with pytest.raises(
             SchedulerLostError, match=r"Failed to connect to scheduler at tcp://127\..*the address is right"
         ):
-            async with _connected(link, chosen, asyncio.Event(), 0):
+            async with connected(link, chosen, asyncio.Event(), 0):
                 pass
 
 
@@ -57,7 +57,7 @@ def test_every_run_lies_apart_from_all_others() -> None:
 async def test_a_scheduler_that_was_there_is_waited_for() -> None:
     async with ScriptedScheduler(ObjectStorageAddress("127.0.0.1", 1)) as scheduler:
         chosen = settings(scheduler.address)
-        link = SchedulerLink(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
+        link = WorkerConnection(chosen.scheduler_address, WorkerHeartbeat, settings=chosen.link)
         await scheduler.stop()
 
         async def come_back() -> None:
@@ -66,5 +66,5 @@ async def test_a_scheduler_that_was_there_is_waited_for() -> None:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(come_back())
-            async with _connected(link, chosen, asyncio.Event(), 60):
+            async with connected(link, chosen, asyncio.Event(), 60):
                 await scheduler.worker()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -66,8 +67,10 @@ async def test_heartbeats_follow_each_other_and_tell_the_latency(
 async def test_a_task_is_received_and_answered_in_order(scheduler: ScriptedScheduler, link: WorkerConnection) -> None:
     scheduler.send(TASK)
     assert await following(link) == ev.TaskReceived(TASK)
+    assert link.open_tasks == {TASK.task_id}
     link.send_log(TASK.task_id, m.LogStream.STDOUT, "hi\n")
     link.send_result(TASK.task_id, m.ResultKind.SUCCESS, b"r" * 32, 3, profile=Profile(1.0, 2, 3.0))
+    assert link.open_tasks == frozenset()
     await scheduler.receive(m.TaskResult)
     kinds = [type(message) for _, message in scheduler.received]
     assert kinds == [m.TaskLog, m.ObjectInstruction, m.TaskResult]
@@ -223,6 +226,18 @@ async def test_a_transport_that_is_set_is_used(transport: TransportKind) -> None
         WorkerConnection(scheduler.address, vitals, settings=settings) as link,
     ):
         assert await following(link) == ev.Registered(STORAGE)
+        assert link.transport is transport
+
+
+async def test_zmq_serves_a_link_in_as_many_threads_as_are_set() -> None:
+    settings = replace(QUICK, io_threads=3)
+    async with (
+        ScriptedScheduler(STORAGE) as scheduler,
+        WorkerConnection(scheduler.address, vitals, settings=settings) as link,
+    ):
+        assert await following(link) == ev.Registered(STORAGE)
+        names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+        assert sum(name.startswith("ZMQbg/IO") for name in names) == 3 + 1  # one is the scheduler's
 
 
 @BOTH

@@ -14,6 +14,7 @@ from scaler_batch.adapter import __version__
 from scaler_batch.adapter.configuration import program_of
 from scaler_batch.adapter.errors import AdapterError
 from scaler_batch.adapter.logs import start_logging
+from scaler_batch.adapter.loops import factory_of
 from scaler_batch.adapter.options import OPTIONS, Option
 from scaler_batch.adapter.process import run_program
 from scaler_batch.adapter.settings import ProgramSettings
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(settings: ProgramSettings) -> int:
     code = EXIT_STOPPED
     try:
-        asyncio.run(run_program(settings))
+        with asyncio.Runner(loop_factory=factory_of(settings.event_loop)) as runner:
+            runner.run(run_program(settings))
     except* (AdapterError, TasksError, WireError) as failures:
         code = EXIT_FAILED
         for failure in _leaves(failures):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Final
 
 from scaler_batch.adapter.member import new_run
@@ -37,6 +38,7 @@ def program_of(chosen: Chosen) -> ProgramSettings:
         FleetSettings(chosen["mode"], chosen["max_workers"], chosen["scale_down_cooldown_seconds"]),
         None if port is None else MetricsSettings(port, chosen["metrics_host"]),
         LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"]),
+        chosen["event_loop"],
     )
 
 
@@ -53,6 +55,8 @@ def _check_together(chosen: Chosen) -> None:
     if chosen["max_workers"] > chosen["max_concurrent_jobs"]:
         most = chosen["max_concurrent_jobs"]
         raise chosen.wrong("max_workers", f"up to {most}, which is max_concurrent_jobs: each worker needs a job")
+    if chosen["event_loop"] == "uvloop" and find_spec("uvloop") is None:
+        raise chosen.wrong("event_loop", "builtin; for uvloop install it: pip install 'scaler-batch-adapter[uvloop]'")
 
 
 def _worker(chosen: Chosen) -> WorkerSettings:
@@ -112,4 +116,5 @@ def _link(chosen: Chosen) -> LinkSettings:
         heartbeat_interval=interval,
         silence_limit=silence,
         connect_timeout=CONNECT_WITHIN,
+        io_threads=chosen["io_threads"],
     )

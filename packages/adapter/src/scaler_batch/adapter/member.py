@@ -25,11 +25,10 @@ from typing import Any, Final
 
 import boto3
 
-from scaler_batch.adapter.errors import SchedulerLostError
+from scaler_batch.adapter.connecting import connected
 from scaler_batch.adapter.heartbeat import HeartbeatManager
 from scaler_batch.adapter.incarnation import incarnation_of
 from scaler_batch.adapter.inputs import CachedInputs
-from scaler_batch.adapter.link import SchedulerLink
 from scaler_batch.adapter.locating import LocatingTaskManager, Seat
 from scaler_batch.adapter.logs import RUN
 from scaler_batch.adapter.output import LogReader, Output
@@ -41,7 +40,7 @@ from scaler_batch.payload import RunLocation
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import JobService, Snapshot
 from scaler_batch.tasks.leases import Leases
-from scaler_batch.wire import ConnectionLostError, LogStream, new_worker_id, parse
+from scaler_batch.wire import LogStream, WorkerConnection, new_worker_id, parse
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ class Member:
             jobs=cloud.jobs,
             objects_of=lambda run_id: cloud.store(run._replace(run_id=run_id)),
         )
-        self._links: list[SchedulerLink] = []
+        self._links: list[WorkerConnection] = []
 
     def _seat_of(self, task_id: bytes) -> Seat | None:
         return self._manager.seat_of(task_id)
@@ -153,7 +152,7 @@ class Member:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 for each in links:
-                    await stack.enter_async_context(_connected(each, settings, stop, patience))
+                    await stack.enter_async_context(connected(each, settings, stop, patience))
                 end = await _until(stop, lambda: _first(workers), self._drain)
             finally:
                 if end is End.REPLACED:
@@ -162,13 +161,13 @@ class Member:
                     await self._stop()
         return end
 
-    def _link(self, table: str | None) -> SchedulerLink:
+    def _link(self, table: str | None) -> WorkerConnection:
         settings = self._settings
         identity = new_worker_id(settings.name if table is None else f"{settings.name}-{table}")
         heartbeat = HeartbeatManager(settings, self.snapshot, table)
-        return SchedulerLink(settings.scheduler_address, heartbeat, identity=identity, settings=settings.link)
+        return WorkerConnection(settings.scheduler_address, heartbeat, identity=identity, settings=settings.link)
 
-    def _worker(self, link: SchedulerLink, table: str | None) -> AWSBatchWorker:
+    def _worker(self, link: WorkerConnection, table: str | None) -> AWSBatchWorker:
         scheduler = parse(self._settings.scheduler_address)
         return AWSBatchWorker(
             link,
@@ -230,24 +229,6 @@ async def _beside(chore: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             yield
         finally:
             doing.cancel()
-
-
-@contextlib.asynccontextmanager
-async def _connected(
-    link: SchedulerLink, settings: WorkerSettings, stop: asyncio.Event, patience: float
-) -> AsyncIterator[None]:
-    """Connect, and try again for so many seconds unless told to stop."""
-    now = asyncio.get_running_loop().time
-    deadline = now() + patience
-    async with contextlib.AsyncExitStack() as stack:
-        while True:
-            try:
-                await stack.enter_async_context(link)
-                break
-            except ConnectionLostError as error:
-                if stop.is_set() or now() >= deadline:
-                    raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error
-        yield
 
 
 async def _first(workers: Sequence[AWSBatchWorker]) -> End:

@@ -122,9 +122,11 @@ class ProgramSettings:
         fleet: How many there are.
         metrics: Where figures are served; ``None`` for nowhere.
         logs: What is logged.
+        event_loop: The event loop of the process.
     """
 
     worker: WorkerSettings
     fleet: FleetSettings = field(default_factory=FleetSettings)
     metrics: MetricsSettings | None = None
     logs: LogSettings = field(default_factory=LogSettings)
+    event_loop: Literal["builtin", "uvloop"] = "builtin"

@@ -38,6 +38,11 @@ class WorkerConnection(Link[WorkerSession, WorkerEvent]):
         super().__init__(address, new_worker_id("scaler-batch") if identity is None else identity, settings)
         self._vitals = heartbeat
 
+    @property
+    def open_tasks(self) -> frozenset[bytes]:
+        """The ids of the tasks that the scheduler has given us and that are not answered."""
+        return self._session.open_tasks
+
     def send_result(
         self,
         task_id: bytes,

@@ -51,6 +51,7 @@ class Link(ABC, Generic[Session, Reported]):
         self._ended = False
         self._was_up = False
         self._session: Session
+        self._spoken: TransportKind
         self._transport: Transport
         self._group: asyncio.TaskGroup
         self._timekeeper: asyncio.Task[None]
@@ -100,6 +101,11 @@ class Link(ABC, Generic[Session, Reported]):
             self._news.clear()
             await self._news.wait()
         return self._events.popleft()
+
+    @property
+    def transport(self) -> TransportKind:
+        """How the link travels, once it is entered."""
+        return self._spoken
 
     @property
     def dialect(self) -> Dialect:
@@ -164,7 +170,8 @@ class Link(ABC, Generic[Session, Reported]):
             raise RemoteProtocolError(
                 f"the scheduler at {self._endpoint} speaks {finding.transport.name}, not {wanted.name} as was set"
             )
-        if finding.transport is TransportKind.ZMQ:
+        self._spoken = finding.transport
+        if self._spoken is TransportKind.ZMQ:
             return ZmqTransport(finding.endpoint, self.identity, self._settings, self)
         return YmqTransport(self._endpoint, self.identity, self._settings, self)
 

@@ -33,6 +33,7 @@ class LinkSettings:
         connect_timeout: how long entering waits for the name to resolve and for the first connection.
         goodbye_grace: how long leaving waits for what was sent to be gone.
         max_message: longer messages are refused.
+        io_threads: threads in which ZeroMQ serves the link; over YMQ the event loop does, and none is needed.
         backoff: the delays between attempts to connect.
     """
 
@@ -43,6 +44,7 @@ class LinkSettings:
     connect_timeout: float = 30.0
     goodbye_grace: float = 2.0
     max_message: int = 64 * MIB
+    io_threads: int = 1
     backoff: Backoff = _BACKOFF
 
 

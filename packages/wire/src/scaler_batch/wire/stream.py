@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from .addresses import Endpoint
 from .errors import ConnectionLostError, RemoteProtocolError
@@ -46,8 +47,8 @@ class YmqStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, for the type checker
-        self._transport = transport
+        # Only for the type checker: what uvloop passes behaves like a transport, but is of no class of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         _keep_alive(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:

@@ -30,7 +30,7 @@ class ZmqTransport:
     Args:
         endpoint: where the scheduler listens; the host is numeric.
         identity: the worker id.
-        settings: the limits and the back-off are used.
+        settings: the limits, the number of threads and the back-off are used.
         listener: hears what happens.
     """
 
@@ -39,7 +39,7 @@ class ZmqTransport:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._reading_soon = False
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(settings.io_threads)
         self._socket = self._context.socket(zmq.SocketType.DEALER)
         _configure(self._socket, identity, settings)
         self._monitor = self._socket.get_monitor_socket(_WATCHED)

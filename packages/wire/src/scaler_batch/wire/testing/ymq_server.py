@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from ..envelope import Dialect
 from ..errors import RemoteProtocolError
@@ -109,9 +109,8 @@ class _Accepted(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise, for the type checker
-        self._transport = transport
-        self._server.opened(transport)
+        self._transport = cast("asyncio.Transport", transport)
+        self._server.opened(self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -1,0 +1,38 @@
+"""Reaching the scheduler: at once, or with the patience that one deserves which was there before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from scaler_batch.adapter.errors import SchedulerLostError
+from scaler_batch.adapter.settings import WorkerSettings
+from scaler_batch.wire import ConnectionLostError, TransportKind, WorkerConnection
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    link: WorkerConnection, settings: WorkerSettings, stop: asyncio.Event, patience: float
+) -> AsyncIterator[None]:
+    """Connect, and try again for so many seconds unless told to stop.
+
+    Raises:
+        SchedulerLostError: Nobody answers.
+    """
+    now = asyncio.get_running_loop().time
+    deadline = now() + patience
+    async with contextlib.AsyncExitStack() as stack:
+        while True:
+            try:
+                await stack.enter_async_context(link)
+                break
+            except ConnectionLostError as error:
+                if stop.is_set() or now() >= deadline:
+                    raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error
+        if settings.link.io_threads > 1 and link.transport is TransportKind.YMQ:
+            logger.info("more than one I/O thread has no effect: over YMQ the event loop serves the link")
+        yield
