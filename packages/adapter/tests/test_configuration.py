@@ -122,6 +122,8 @@ CASES: list[tuple[str, str, Any]] = [
     ("--logging-paths a b", "logs.paths", ("a", "b")),
     ("--log-paths a", "logs.paths", ("a",)),
     ("-lp a", "logs.paths", ("a",)),
+    ("--logging-config-file a.conf", "logs.file", "a.conf"),
+    ("-lcf a.conf", "logs.file", "a.conf"),
     ("--metrics-port 0", "metrics.port", 0),
     ("--metrics-port 1 --metrics-host 0.0.0.0", "metrics.host", "0.0.0.0"),
 ]
@@ -310,8 +312,14 @@ def test_uvloop_that_is_not_installed_is_said_with_how_to_install_it(monkeypatch
     )
 
 
+@pytest.mark.parametrize("flag", ["--preload x", "--hard-processor-suspend", "--tls-cert x"])
+def test_an_option_of_scalers_own_workers_is_refused_with_what_to_do(flag: str) -> None:
+    said = refusal(*REQUIRED, *flag.split())
+    assert said.startswith(f"{flag.split()[0]} is an option of Scaler's own workers and has no meaning here: ")
+
+
 def test_every_option_has_a_wrong_value() -> None:
-    free_text = {"config", "from_provisioned", "job_definition", "logging_paths"}
+    free_text = {"config", "from_provisioned", "job_definition", "logging_paths", "logging_config_file"}
     assert {option.name for option in OPTIONS} - {name for name, _, _ in WRONG} == free_text
 
 

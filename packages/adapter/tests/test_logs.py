@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +17,14 @@ from scaler_batch.adapter.settings import LogSettings
 @pytest.fixture(autouse=True)
 def _root_logger_as_before() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, factory = list(root.handlers), root.level, logging.getLogRecordFactory()
     root.handlers.clear()  # `force` closes what it finds, and these are pytest's
     yield
     for handler in root.handlers:
         handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.setLogRecordFactory(factory)
 
 
 def log_into(path: Path, *, form: str = "text", level: str = "INFO") -> None:
@@ -68,3 +71,71 @@ def test_streams_are_known_by_the_names_of_their_files(stream: str, capsys: pyte
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"the log .*nowhere.log cannot be written: No such file"):
         log_into(tmp_path / "no" / "nowhere.log")
+
+
+CONFIG = """
+[loggers]
+keys = root,quiet
+[handlers]
+keys = file
+[formatters]
+keys = own,json
+[logger_root]
+level = INFO
+handlers = file
+[logger_quiet]
+level = ERROR
+handlers =
+qualname = quiet
+[handler_file]
+class = FileHandler
+args = ("log",)
+formatter = {formatter}
+[formatter_own]
+format = %(run)s %(message)s
+[formatter_json]
+class = scaler_batch.adapter.logs.JsonFormatter
+"""
+
+PROGRAM = """
+import logging
+from scaler_batch.adapter.errors import SettingsError
+from scaler_batch.adapter.logs import RUN, start_logging
+from scaler_batch.adapter.settings import LogSettings
+
+early = logging.getLogger("early")
+try:
+    start_logging(LogSettings(level="CRITICAL", file="logging.conf"))
+except SettingsError as error:
+    print(error)
+RUN.set("run-1")
+early.info("hello")
+logging.getLogger("quiet").info("not shown")
+"""
+
+
+def run_with(folder: Path, config: str | None) -> str:
+    """What a program says that takes its settings from a file; in a process of its own, which keeps them."""
+    if config is not None:
+        (folder / "logging.conf").write_text(config)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(("formatter", "line"), [("own", "run-1 hello"), ("json", '"run": "run-1"')])
+def test_a_file_of_pythons_own_decides_in_place_of_the_options(tmp_path: Path, formatter: str, line: str) -> None:
+    assert run_with(tmp_path, CONFIG.format(formatter=formatter)) == ""
+    (written,) = (tmp_path / "log").read_text().splitlines()
+    assert line in written
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (None, "logging.conf cannot be used: No such file or directory (logging_config_file)\n"),
+        ("nothing", "logging.conf is not a file of logging.config: "),
+        ("[loggers]\nkeys = root", "logging.conf is not a file of logging.config: "),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_used_is_named(tmp_path: Path, config: str | None, said: str) -> None:
+    assert run_with(tmp_path, config).startswith(said)

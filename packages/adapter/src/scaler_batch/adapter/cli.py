@@ -15,7 +15,7 @@ from scaler_batch.adapter.configuration import program_of
 from scaler_batch.adapter.errors import AdapterError
 from scaler_batch.adapter.logs import start_logging
 from scaler_batch.adapter.loops import factory_of
-from scaler_batch.adapter.options import OPTIONS, Option
+from scaler_batch.adapter.options import FOREIGN, OPTIONS, Option
 from scaler_batch.adapter.process import run_program
 from scaler_batch.adapter.settings import ProgramSettings
 from scaler_batch.adapter.sources import PREFIX, SECTION, Chosen, choose
@@ -111,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
         if option.group not in groups:
             groups[option.group] = command.add_argument_group(option.group)
         _add(groups[option.group], option)
+    for name in FOREIGN:
+        command.add_argument("--" + name.replace("_", "-"), dest=name, nargs="*", help=argparse.SUPPRESS)
     command.add_argument("--show-settings", action="store_true", help="say what is in force and where from, and leave")
     command.add_argument("--version", action="version", version=__version__)
     return command

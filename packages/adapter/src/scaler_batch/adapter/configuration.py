@@ -37,7 +37,7 @@ def program_of(chosen: Chosen) -> ProgramSettings:
         worker,
         FleetSettings(chosen["mode"], chosen["max_workers"], chosen["scale_down_cooldown_seconds"]),
         None if port is None else MetricsSettings(port, chosen["metrics_host"]),
-        LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"]),
+        LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"], chosen["logging_config_file"]),
         chosen["event_loop"],
     )
 

@@ -2,16 +2,21 @@
 
 Each line says which run it belongs to, and, where it is about one, which task and job. Arguments, results and messages
 of the user's exceptions are never logged: logs are read by more people than results.
+
+A file of Python's ``logging.config`` may take the place of the options. It can name :class:`JsonFormatter`, and write
+``%(run)s`` in a format of its own.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.settings import LogSettings
@@ -49,25 +54,45 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def _stamp(record: logging.LogRecord) -> bool:
-    record.run = RUN.get()
-    return True
+class StampedRecord(logging.LogRecord):
+    """A record that knows which run it belongs to, whoever handles it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.run = RUN.get()
 
 
 def start_logging(settings: LogSettings) -> None:
     """Log as the settings say.
 
     Raises:
-        SettingsError: A file cannot be written.
+        SettingsError: A file cannot be written, or the file of settings not be used.
     """
+    logging.setLogRecordFactory(StampedRecord)
+    if settings.file is not None:
+        _configure(settings.file)
+        return
     formatter = JsonFormatter() if settings.format == "json" else TextFormatter()
     handlers = [_handler(path) for path in settings.paths]
     for handler in handlers:
         handler.setFormatter(formatter)
-        handler.addFilter(_stamp)
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
     # botocore tells at INFO how it found each endpoint: of interest only to who asks for everything.
     logging.getLogger("botocore").setLevel(logging.DEBUG if settings.level == "DEBUG" else logging.WARNING)
+
+
+def _configure(file: str) -> None:
+    """Let a file decide; it is Python's own reader that says what is wrong with it, in many kinds of exception."""
+    try:
+        with Path(file).open(encoding="utf-8") as lines:
+            logging.config.fileConfig(lines, disable_existing_loggers=False)
+    except OSError as error:
+        raise SettingsError(
+            f"{error.filename or file} cannot be used: {error.strerror} (logging_config_file)"
+        ) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"{file} is not a file of logging.config: {reason} (logging_config_file)") from error
 
 
 def _handler(path: str) -> logging.Handler:

@@ -158,6 +158,8 @@ OPTIONS: Final = (
            "json: an object a line, with run, worker, task and job", "text", metavar="text|json"),
     Option(LOGS, ("--logging-paths", "--log-paths", "-lp"), PATHS,
            "files to log to; /dev/stdout and /dev/stderr are what they say", ("/dev/stderr",), metavar="PATH"),
+    Option(LOGS, ("--logging-config-file", "-lcf"), _FILE,
+           "file in the format of Python's logging.config; goes over the three options above", metavar="FILE"),
     Option(LOGS, ("--metrics-port",), whole(0, 65535),
            "serve /metrics for Prometheus and /status for the command status; "
            "0 takes a free port and logs it", otherwise="do not", metavar="PORT"),
@@ -181,5 +183,9 @@ FOREIGN: Final = {
     "hard_processor_suspend": "jobs are ended, never suspended",
     "task_timeout_seconds": "use job_timeout_minutes",
     "preload": "put what is to be loaded into the container image",
+    "worker_scheduler_address": "workers run in this process and use scheduler_address",
+    "worker_type": "use name, which is part of the worker's id",
+    "tls_cert": "the links to scheduler and object storage are plain TCP",
+    "tls_key": "the links to scheduler and object storage are plain TCP",
 }
 """Options of Scaler's own workers that have no meaning here, and why."""

@@ -106,11 +106,13 @@ class LogSettings:
         level: Least severe messages that are shown.
         format: Lines for people, or an object of JSON a line.
         paths: Files; ``/dev/stdout`` and ``/dev/stderr`` are what they say.
+        file: A file of Python's ``logging.config``, which then decides in place of the others.
     """
 
     level: str = "INFO"
     format: Literal["text", "json"] = "text"
     paths: tuple[str, ...] = ("/dev/stderr",)
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

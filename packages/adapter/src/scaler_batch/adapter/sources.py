@@ -134,6 +134,9 @@ def _values(given: Layer) -> dict[str, Any]:
 
 
 def _from_flags(flags: Mapping[str, Any]) -> Layer:
+    faults = [_foreign("--" + name.replace("_", "-"), name) for name in flags if name in FOREIGN]
+    if faults:
+        raise SettingsError("\n".join(faults))
     return {name: Given(value, BY_NAME[name].flag, "command line") for name, value in flags.items()}
 
 
@@ -170,8 +173,12 @@ def _own_last(section: Mapping[str, Any]) -> list[str]:
 
 def _unknown(path: Path, name: str) -> str:
     if name in FOREIGN:
-        return f"{path}: {name} is an option of Scaler's own workers and has no meaning here: {FOREIGN[name]}"
+        return _foreign(f"{path}: {name}", name)
     return f"{path}: [{SECTION}] has no option {name!r}{suggestion(name.replace('-', '_'), [*ALIASES, TABLES])}"
+
+
+def _foreign(said: str, name: str) -> str:
+    return f"{said} is an option of Scaler's own workers and has no meaning here: {FOREIGN[name]}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
