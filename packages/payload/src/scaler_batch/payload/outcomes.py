@@ -52,7 +52,7 @@ class Usage(NamedTuple):
     Attributes:
         wall: Seconds from start to end.
         cpu: Seconds of processor time, user and system.
-        memory: Bytes of resident memory at its peak, above what the runner itself had.
+        memory: Bytes of resident memory at its peak, above what its process had when it began.
     """
 
     wall: float = 0.0

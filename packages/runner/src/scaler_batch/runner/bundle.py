@@ -10,11 +10,12 @@ from scaler_batch.payload import Outcome
 from scaler_batch.runner import log
 from scaler_batch.runner.container import Container
 from scaler_batch.runner.errors import TerminatedError
-from scaler_batch.runner.execution import Told, outcome_of, running, told_by
+from scaler_batch.runner.execution import Told, outcome_of, told_by
 from scaler_batch.runner.forked import Child, Ended
 from scaler_batch.runner.loading import Loaded
 from scaler_batch.runner.publication import Publisher
 from scaler_batch.runner.request import Request
+from scaler_batch.runner.serving import CallProcess
 from scaler_batch.runner.supervision import Supervisor
 
 
@@ -38,8 +39,9 @@ class BundleRun:
         self._container = container
         self._kills = container.out_of_memory_kills()
         self._processes = request.processes or loaded.bundle.processes or container.processors() or 1
-        self._waiting = deque(loaded.unanswered)
-        self._running: dict[Child, int] = {}
+        self._calls = loaded.bundle.calls
+        self._waiting = deque(position for position, _ in loaded.unanswered)
+        self._by_child: dict[Child, CallProcess] = {}
 
     def run(self) -> None:
         """Run the calls, and publish while they run.
@@ -48,24 +50,49 @@ class BundleRun:
             TerminatedError: SIGTERM came before all had ended; those that had are published.
             StoreFailedError: The store failed.
         """
-        while self._waiting or self._running:
+        while self._waiting or self._busy():
             self._start()
             self._take(self._supervisor.wait(self._publisher.due))
+            self._hear()
             self._publisher.publish_if_due()
             if self._supervisor.terminated:
                 self._stop()
+        self._dismiss()
+
+    def _busy(self) -> list[CallProcess]:
+        return [process for process in self._by_child.values() if process.position is not None]
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._processes:
-            position, call = self._waiting.popleft()
-            self._running[self._supervisor.start(running(call))] = position
+        for process in self._by_child.values():
+            if process.position is None and self._waiting:
+                process.order(self._waiting.popleft())
+        while self._waiting and len(self._by_child) < self._processes:
+            process = CallProcess(self._supervisor, self._calls, self._waiting.popleft())
+            self._by_child[process.child] = process
 
     def _take(self, children: Iterable[tuple[Child, Ended]]) -> None:
         for child, ended in children:
-            if child in self._running:
-                self._answer(self._running.pop(child), ended)
+            if child in self._by_child:
+                self._bury(self._by_child.pop(child), ended)
             else:
                 self._publisher.took(child, ended)
+
+    def _bury(self, process: CallProcess, ended: Ended) -> None:
+        """A process has ended, perhaps because it was not to run another call."""
+        last = process.ended(ended)
+        if process.position is not None:
+            self._answer(process.position, last)
+
+    def _hear(self) -> None:
+        """Take the answers of processes that go on."""
+        for process in self._busy():
+            if (finished := process.finished()) is not None and process.position is not None:
+                position, process.position = process.position, None
+                self._answer(position, finished)
+
+    def _dismiss(self) -> None:
+        """Kill the processes that wait for orders: there are none any more."""
+        self._take(self._supervisor.kill(list(self._by_child)))
 
     def _answer(self, position: int, ended: Ended) -> None:
         told = told_by(ended)
@@ -82,12 +109,13 @@ class BundleRun:
 
     def _stop(self) -> None:
         """Publish what is finished, and say what is not."""
-        unfinished = [position for position, _ in self._waiting]
-        for child, ended in self._supervisor.kill(self._running):
-            position = self._running.pop(child)
-            if ended.whole:
-                self._answer(position, ended)
-            else:
+        unfinished = list(self._waiting)
+        for child, ended in self._supervisor.kill(list(self._by_child)):
+            process = self._by_child.pop(child)
+            position, last = process.position, process.ended(ended)
+            if position is not None and last.whole:
+                self._answer(position, last)
+            elif position is not None:
                 # Whether it died of our kill or an instant before, of its own: it is safe to run it again.
                 unfinished.append(position)
         self._publisher.finish(sorted(unfinished))

@@ -1,4 +1,4 @@
-"""One call in a forked child of its own, and what came of it.
+"""One call, in a child, and what came of it.
 
 What the child writes, for :func:`told_by` to read: one line with the function's name as soon as it is known (so that a
 crash can be told by name); then how it ended, as a body of :mod:`scaler_batch.payload.sections` whose one value is the
@@ -7,7 +7,6 @@ outcome's.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import mmap
@@ -17,14 +16,11 @@ from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from scaler_batch.payload import Call, Failure, Outcome, Status, sections
 from scaler_batch.payload.calls import open_call
-from scaler_batch.runner.forked import Ended, Work, leave
+from scaler_batch.runner.forked import Ended, leave
 
 _LONGEST_NAME: Final = 200
 _LONGEST_LINE: Final = 4096
 """Bytes, more than a name of that length in JSON's escapes."""
-
-_FIRST_TO_GO: Final = 1000
-"""Makes the kernel, when it has to kill for want of memory, kill a call and not the runner."""
 
 _USUAL_CAUSES: Final[dict[int, str]] = {
     signal.SIGSEGV: "; the usual cause is a fault in native code",
@@ -32,14 +28,9 @@ _USUAL_CAUSES: Final[dict[int, str]] = {
 }
 
 
-def running(call: Call) -> Work:
-    """The work of a call's child."""
-    return functools.partial(_work, call)
-
-
-def _work(call: Call, answer: BinaryIO) -> int:
+def run(call: Call, answer: BinaryIO) -> None:
+    """Run a call, and write what came of it. A copy of this process that the call has forked does not return."""
     process = os.getpid()
-    _volunteer()
     name = _NameLine(answer)
     failure: Failure | None = None
     try:
@@ -55,13 +46,6 @@ def _work(call: Call, answer: BinaryIO) -> int:
         leave(0)
     name.write("")
     answer.writelines(sections.join({"status": status, "failure": failure}, [value]))
-    return 0
-
-
-def _volunteer() -> None:
-    # Where it is not allowed, the kernel chooses by size alone.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(str(_FIRST_TO_GO))
 
 
 class _NameLine:

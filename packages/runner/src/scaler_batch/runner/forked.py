@@ -6,7 +6,8 @@ trusted to come back (user code) happens in a child: it may raise, leave, die or
 - **The answer** is a memory file made before the fork. The child writes it, then *seals* it: an answer is whole exactly
   when it is sealed, whatever the child's exit looks like, and nothing that the child left behind can change it. The
   parent maps it without copying. It begins with what the child held in memory at its start, so that its peak can be
-  told from the runner's own size.
+  told from the runner's own size. A child that lives on after an answer lets the parent copy it, then begins the
+  file anew (:func:`renew`).
 - **The group.** A child leads a process group of its own, so that one kill reaches everything it started. What is
   left of the group when the child ends is killed: a call ends with its processes.
 - **The leash.** The group must not outlive the runner either, and SIGKILL gives the runner no time to see to it. So
@@ -38,7 +39,7 @@ Work = Callable[[BinaryIO], int]
 BROKEN: Final = 70
 """Exit code of a child whose work raised, which it never should (``EX_SOFTWARE`` of ``sysexits.h``)."""
 
-HELD_BACK: Final = frozenset({signal.SIGCHLD, signal.SIGTERM})
+HELD_BACK: Final = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGIO})
 """Signals that the runner waits for instead of being interrupted by them; a child gets them as anybody does."""
 
 _HELD: Final = struct.Struct("<Q")
@@ -53,7 +54,7 @@ class Ended(NamedTuple):
         code: Its exit code, or the number of the signal that killed it with a minus sign.
         whole: Whether it wrote its answer to the end.
         written: What it wrote, not necessarily to the end.
-        usage: What it used; memory is the peak above what the child held when it began.
+        usage: What it used; memory is the peak above what it held when it began, or began anew.
     """
 
     code: int
@@ -82,6 +83,11 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
+    def said(self) -> memoryview:
+        """Copy what the child has written since it began, or began anew; it must not be writing."""
+        size = os.fstat(self._answer).st_size - _HELD.size
+        return memoryview(os.pread(self._answer, size, _HELD.size))
+
     def wait(self) -> Ended:
         """Wait for the end."""
         # While the child is a zombie its number cannot be given to another process, so what is left of its group
@@ -99,7 +105,7 @@ class Child:
 
 def start(work: Work) -> Child:
     """Run ``work`` in a forked child."""
-    _flush()
+    flush_printed()
     answer = os.memfd_create("answer", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     leash, hold = os.pipe()
     pid = os.fork()
@@ -121,8 +127,8 @@ def _live(work: Work, answer: int, leash: int, hold: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         _tie(leash, hold)
         _arrange_streams()
-        os.write(answer, _HELD.pack(_resident()))
         with os.fdopen(answer, "wb") as stream:
+            renew(stream)
             ended = work(stream)
             stream.flush()
             fcntl.fcntl(answer, fcntl.F_ADD_SEALS, _SEALS)
@@ -138,10 +144,18 @@ def _live(work: Work, answer: int, leash: int, hold: int) -> NoReturn:
         leave(code)
 
 
+def renew(stream: BinaryIO) -> None:
+    """Begin the answer anew, in the child."""
+    stream.seek(0)
+    stream.truncate()
+    stream.write(_HELD.pack(_resident()))
+    stream.flush()
+
+
 def leave(code: int) -> NoReturn:
     """End this process, flushing what was printed, without taking the interpreter apart."""
     try:
-        _flush()
+        flush_printed()
     finally:
         os._exit(code)
 
@@ -164,7 +178,8 @@ def _arrange_streams() -> None:
             stream.reconfigure(line_buffering=True)
 
 
-def _flush() -> None:
+def flush_printed() -> None:
+    """Send on what was printed."""
     for stream in (sys.stdout, sys.stderr):
         # User code may have closed it, or replaced it by something of its own.
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -1,7 +1,8 @@
-"""The runner's children, and the two signals that matter while they run.
+"""The runner's children, and the three signals that matter while they run.
 
-SIGCHLD says that a child has ended; SIGTERM says that the job is to end: a timeout, a termination, or a host that is
-taken back. Both are held back and waited for, so there is no handler, and no moment at which one could be missed.
+SIGCHLD says that a child has ended; SIGIO that one has something to say; SIGTERM that the job is to end: a timeout, a
+termination, or a host that is taken back. All are held back and waited for, so there is no handler, and no moment at
+which one could be missed.
 
 AWS Batch sends SIGTERM to the container's first process and SIGKILL 30 seconds later. There is no use in asking user
 code to hurry, so the calls that still run are killed at once and the time goes to publishing what is finished.
@@ -48,7 +49,7 @@ class Supervisor:
         return child
 
     def wait(self, until: float | None = None) -> list[tuple[Child, Ended]]:
-        """Wait for the end of a child, for SIGTERM, or for a moment.
+        """Wait for the end of a child, for a word of one, for SIGTERM, or for a moment.
 
         Args:
             until: When to stop waiting, in seconds of the monotonic clock.
@@ -57,8 +58,9 @@ class Supervisor:
             The children that have ended, which may be none.
         """
         while not (ended := self._ended()) and (until is None or until > time.monotonic()):
-            if self._next_signal(until) == signal.SIGTERM:
-                self.terminated = True
+            number = self._next_signal(until)
+            self.terminated |= number == signal.SIGTERM
+            if number in (signal.SIGTERM, signal.SIGIO):
                 break
         return ended
 
