@@ -194,6 +194,19 @@ async def test_a_result_that_was_lost_with_the_link_is_sent_again(scheduler: Scr
             assert await scheduler.receive(m.TaskResult) == first
 
 
+async def test_what_was_lost_with_the_link_is_asked_for(scheduler: ScriptedScheduler, link: WorkerConnection) -> None:
+    await scheduler.stop()
+    await scheduler.start()
+    while await following(link) != ev.RegisteredAnew():
+        pass
+    await scheduler.receive(m.WorkerDisconnectNotification)
+    known = len(scheduler.heartbeats)
+    async with asyncio.timeout(SOON):
+        await scheduler.heartbeat(known + 1)
+    scheduler.send(TASK, link.identity)
+    assert await following(link) == ev.TaskReceived(TASK)
+
+
 async def test_a_heartbeat_lost_with_the_scheduler_is_repeated(scheduler: ScriptedScheduler) -> None:
     settings = replace(QUICK, echo_patience=0.05)
     scheduler.echo = False

@@ -35,6 +35,7 @@ from scaler_batch.wire import (
     ObjectsDeleted,
     ObjectStorageAddress,
     Registered,
+    RegisteredAnew,
     RemoteProtocolError,
     ResultKind,
     SchedulerSilent,
@@ -175,6 +176,8 @@ def _log(event: Event) -> None:
     match event:
         case TaskRedelivered(task=task):
             logger.info("task %s was sent again; it is being worked on", task.task_id.hex())
+        case RegisteredAnew():
+            logger.info("registered anew, so that the scheduler sends again what was lost with the link")
         case LinkLost(reason=reason):
             logger.warning("the link to the scheduler is lost: %s", reason)
         case MessageRefused(reason=reason):

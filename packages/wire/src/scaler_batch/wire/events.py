@@ -15,6 +15,11 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredAnew:
+    """After a broken link, with nothing open, the worker has left and come again, for what was lost with the link."""
+
+
+@dataclass(frozen=True, slots=True)
 class StorageMoved:
     """The scheduler names another object storage than before."""
 
@@ -99,7 +104,14 @@ LinkEvent = SchedulerSilent | LinkLost | LinkRestored | MessageRefused | Message
 """What any link reports."""
 
 WorkerEvent = (
-    Registered | StorageMoved | TaskReceived | TaskRedelivered | CancelRequested | ObjectsDeleted | ShutdownRequested
+    Registered
+    | RegisteredAnew
+    | StorageMoved
+    | TaskReceived
+    | TaskRedelivered
+    | CancelRequested
+    | ObjectsDeleted
+    | ShutdownRequested
 )
 """What only the link of a worker reports."""
 

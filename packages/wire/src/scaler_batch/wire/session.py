@@ -15,6 +15,9 @@ and `messages_to_send` (`conversation`). Theory of operation:
   forgotten the cancels it owed: they become *void*, and their confirms are not sent. If such a confirm tells that the
   run is gone, the task is *lost*: the scheduler counts on it, and nobody runs it. So it is reported as received once
   more, unless a cancel that is still owed will end it anyway.
+* A link that breaks takes tasks and cancels with it that were on their way here, and the scheduler never says what it
+  has sent. But it sends all tasks of a worker again that leaves. So after a break the worker is *in doubt*: once it has
+  nothing open it leaves and registers anew, which brings what was lost, and disturbs nothing that runs.
 """
 
 from __future__ import annotations
@@ -56,11 +59,31 @@ class WorkerSession(Conversation[ev.WorkerEvent]):
         self._void: Counter[bytes] = Counter()
         self._lost: set[bytes] = set()
         self._held: list[ev.WorkerEvent] = []
+        self._in_doubt = False
+        self._heard_since = False
+        """Whether the scheduler has answered since the link came back."""
 
     @property
     def open_tasks(self) -> frozenset[bytes]:
         """The ids of the tasks that wait for an answer."""
         return frozenset(self._open)
+
+    # --- what time and the link bring ---
+
+    def resume(self, now: float) -> None:
+        """Go on after the link was lost and came back, in doubt of what was lost with it."""
+        super().resume(now)
+        self._in_doubt, self._heard_since = True, False
+
+    def check(self, now: float) -> None:
+        """Report what has come to pass by the passing of time; in doubt and with nothing open, register anew."""
+        super().check(now)
+        idle = not (self._open or self._owed or self._void or self.closed)
+        if self._in_doubt and self._heard_since and idle:
+            self._in_doubt = False
+            self._take_leave()
+            self.clock.hurry(now)
+            self._report(ev.RegisteredAnew())
 
     # --- what comes in ---
 
@@ -72,6 +95,7 @@ class WorkerSession(Conversation[ev.WorkerEvent]):
                 self._on_cancel(task_id, flags.force)
             case m.WorkerHeartbeatEcho(storage=storage):
                 self._on_echo(now)
+                self._heard_since = True
                 self._on_storage(storage)
             case m.ObjectInstruction(kind=m.InstructionKind.DELETE, metadata=metadata):
                 self._hold_or_report(ev.ObjectsDeleted(metadata.ids))
