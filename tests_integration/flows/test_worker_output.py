@@ -50,6 +50,39 @@ def test_what_a_task_prints_comes_before_its_result(stack: Stack) -> None:
     assert all(words in printed for words in ("of one array", "of another child", "half of a pair", "[1, 2, 0]"))
 
 
+SHARED = """
+import sys
+from scaler import Client
+
+def speak(number):
+    import os
+    for line in range(20):
+        print(f"task {number} line {line}", flush=True)
+    return os.environ["AWS_BATCH_JOB_ID"] + os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "")
+
+with Client(address=sys.argv[1], stream_output=True) as client:
+    print("jobs:", len(set(client.map(speak, range(6)))))
+with Client(address=sys.argv[1]) as client:
+    print("silent jobs:", len(set(client.map(speak, range(6, 18)))))
+"""
+
+
+@pytest.mark.parametrize("tasks_per_job", ["3", "auto"])
+def test_where_tasks_share_jobs_each_line_is_still_its_tasks_own(cloud: Stack, tasks_per_job: str) -> None:
+    options = ("--tasks-per-job", tasks_per_job, "--max-concurrent-jobs", "4", "--name", f"shared-{tasks_per_job}")
+    with Stack(Options(worker=options)) as stack:
+        stack.join(cloud).start_adapter()
+        printed = stack.run("client", "-c", SHARED, stack.scheduler_address)
+    lines = re.findall(r"^task (\d+) line (\d+)$", printed, re.MULTILINE)
+    for number in range(6):
+        assert [int(line) for task, line in lines if int(task) == number] == list(range(20))
+    assert not [task for task, _ in lines if int(task) >= 6]
+    assert "jobs: 6\n" in printed
+    silent = re.search(r"silent jobs: (\d+)", printed)
+    assert silent is not None
+    assert int(silent[1]) < 12
+
+
 def port(stack: Stack) -> int:
     found = re.search(r"metrics at http://127\.0\.0\.1:(\d+)", stack.part("adapter").log.read_text())
     assert found is not None

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.adapter.locating import Seat
 from scaler_batch.adapter.output import Output, cleaned, is_runners, says_end
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.vocabulary import JobReport, JobStatus
@@ -47,14 +46,14 @@ class Logs:
 
 
 class Scene:
-    """Follows one task, which has a seat."""
+    """Follows one task, which has a job."""
 
-    def __init__(self, seat: Seat | None, *pieces: list[str], patience: float = 30) -> None:
+    def __init__(self, job_id: str | None, *pieces: list[str], patience: float = 30) -> None:
         self.said: list[tuple[LogStream, str]] = []
         self.heard = asyncio.Event()
         self.jobs, self.logs = Jobs(), Logs(*pieces)
         jobs: Any = self.jobs
-        self.output = Output(jobs, self.logs, lambda _: seat, self._say, pause=0.001, patience=patience)
+        self.output = Output(jobs, self.logs, lambda _: job_id, self._say, pause=0.001, patience=patience)
 
     def _say(self, task_id: bytes, stream: LogStream, content: str) -> None:
         assert task_id == TASK
@@ -70,7 +69,7 @@ class Scene:
 
 
 async def test_lines_are_sent_as_they_come_and_the_result_waits_for_the_last() -> None:
-    scene = Scene(Seat("job-1", 1), ["one", "two"], [], ["three", END])
+    scene = Scene("job-1", ["one", "two"], [], ["three", END])
     async with scene.running():
         scene.output.follow(TASK)
         await scene.output.finish(TASK)
@@ -78,17 +77,8 @@ async def test_lines_are_sent_as_they_come_and_the_result_waits_for_the_last() -
     assert scene.logs.read_from == [None, "1", "2"]
 
 
-async def test_a_job_of_several_tasks_is_named_in_place_of_its_output() -> None:
-    scene = Scene(Seat("job-1", 3), ["whose?"])
-    async with scene.running():
-        scene.output.follow(TASK)
-        await scene.heard.wait()
-        await scene.output.finish(TASK)
-    assert scene.said == [(LogStream.STDERR, "output is in the log of AWS Batch job job-1, which 3 tasks share\n")]
-
-
 async def test_a_result_does_not_wait_for_output_that_never_comes() -> None:
-    scene = Scene(Seat("job-1", 1), ["one"], patience=0.2)
+    scene = Scene("job-1", ["one"], patience=0.2)
     async with scene.running():
         scene.output.follow(TASK)
         await scene.heard.wait()
@@ -106,7 +96,7 @@ async def test_a_task_without_a_job_has_no_output_to_wait_for() -> None:
 
 
 async def test_a_cancelled_task_is_followed_no_more() -> None:
-    scene = Scene(Seat("job-1", 1), ["one"])
+    scene = Scene("job-1", ["one"])
     async with scene.running():
         scene.output.follow(TASK)
         scene.output.forget(TASK)

@@ -32,7 +32,12 @@ def test_a_task_becomes_a_request_that_names_its_objects() -> None:
     request = request_of(scheduled, LINK)
     assert request.inputs == (serializer_id(CLIENT), b"f" * 32, b"a" * 32)
     assert request.priority == 7
+    assert not request.alone
     assert request.context == Errand(scheduled, LINK)
+
+
+def test_a_task_whose_output_is_wanted_gets_a_job_for_itself() -> None:
+    assert request_of(task(metadata=TaskFlags(stream_output=True).encode()), LINK).alone
 
 
 def test_a_task_that_names_another_task_is_refused() -> None:

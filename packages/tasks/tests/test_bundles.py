@@ -49,6 +49,30 @@ async def test_tasks_share_jobs_and_jobs_share_an_array(benches: Benches):
         ]
 
 
+@pytest.mark.parametrize("tasks_per_job", [3, "auto"])
+async def test_a_task_that_asks_for_a_job_of_its_own_shares_none(benches: Benches, tasks_per_job: Any):
+    async with benches(tasks_per_job=tasks_per_job, max_concurrent_jobs=2, run=lambda call: b"", seconds=0.1) as bench:
+        for number in range(12):
+            bench.manager.submit(replace(bench.request(f"t{number}"), alone=number in (0, 5)))
+        await bench.sink.answers(12)
+        bundles = [{bytes(call.arguments[-1]) for call in job.calls or ()} for job in bench.jobs.jobs]
+        assert {b"t0"} in bundles
+        assert {b"t5"} in bundles
+        assert max(map(len, bundles)) > 1
+        assert sum(map(len, bundles)) == 12
+
+
+async def test_a_task_can_be_traced_to_its_job_while_that_runs(benches: Benches):
+    async with benches(tasks_per_job=2) as bench:
+        assert bench.manager.job_of(b"t0") is None
+        job_id = await bundle(bench, 3)
+        assert [bench.manager.job_of(name) for name in (b"t0", b"t1", b"t2")] == [f"{job_id}:{n}" for n in (0, 0, 1)]
+        assert bench.manager.job_of(b"first") == "job-1"
+        bench.jobs.succeed(job_id)
+        await bench.sink.answers(3)
+        assert bench.manager.job_of(b"t0") is None
+
+
 async def test_slots_are_jobs_and_not_tasks(benches: Benches):
     async with benches(tasks_per_job=10, max_concurrent_jobs=2) as bench:
         await bundle(bench, 35)

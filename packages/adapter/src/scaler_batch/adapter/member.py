@@ -29,7 +29,6 @@ from scaler_batch.adapter.connecting import connected
 from scaler_batch.adapter.heartbeat import HeartbeatManager
 from scaler_batch.adapter.incarnation import incarnation_of
 from scaler_batch.adapter.inputs import CachedInputs
-from scaler_batch.adapter.locating import LocatingTaskManager, Seat
 from scaler_batch.adapter.logs import RUN
 from scaler_batch.adapter.output import LogReader, Output
 from scaler_batch.adapter.replies import SchedulerReplies
@@ -38,7 +37,7 @@ from scaler_batch.adapter.storage import StorageLink
 from scaler_batch.adapter.worker import AWSBatchWorker, End
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
-from scaler_batch.tasks import JobService, Snapshot
+from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
 from scaler_batch.tasks.leases import Leases
 from scaler_batch.wire import LogStream, WorkerConnection, new_worker_id, parse
 
@@ -89,9 +88,9 @@ class Member:
         self._inputs = CachedInputs(self._storage)
         self._run = run = new_run(settings)
         self.run_id = run.run_id
-        self._output = Output(cloud.jobs, cloud.logs, self._seat_of, self._say)
+        self._output = Output(cloud.jobs, cloud.logs, self._job_of, self._say)
         self._replies = SchedulerReplies(self._storage, self._output)
-        self._manager = LocatingTaskManager(
+        self._manager = AWSHPCTaskManager(
             settings.tasks,
             run,
             jobs=cloud.jobs,
@@ -109,8 +108,8 @@ class Member:
         )
         self._links: list[WorkerConnection] = []
 
-    def _seat_of(self, task_id: bytes) -> Seat | None:
-        return self._manager.seat_of(task_id)
+    def _job_of(self, task_id: bytes) -> str | None:
+        return self._manager.job_of(task_id)
 
     def _say(self, task_id: bytes, stream: LogStream, content: str) -> None:
         for link in self._links:

@@ -5,8 +5,8 @@ then on new lines are fetched and sent. The log has standard output and error in
 The runner adds lines of its own, which are left out; one of them says that the task has ended: nothing more is to come.
 
 Output is only of use before the result: the scheduler drops what comes after it. So a result waits for the end of its
-task's output, though not for long, since a log may lag or be lost. A job that runs several tasks mixes their lines, and
-nobody could say whose they are: the client is told where to find them instead.
+task's output, though not for long, since a log may lag or be lost. Where tasks share jobs, one whose output is wanted
+has a job for itself, or nobody could say whose the lines are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scaler_batch.adapter.locating import Seat
 from scaler_batch.tasks import JobService
 from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.vocabulary import JobReport
@@ -68,14 +67,14 @@ class Followed:
 
     Attributes:
         task_id: Which task.
-        seat: The job that runs it, once there is one.
+        job_id: The job that runs it, once there is one.
         log: Group and name of the log, once there is one.
         token: How far it was read.
         ended: Set when there is no more to come.
     """
 
     task_id: bytes
-    seat: Seat | None = None
+    job_id: str | None = None
     log: tuple[str, str] | None = None
     token: str | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -87,7 +86,7 @@ class Output:
     Args:
         jobs: Tells the name of a job's log.
         logs: Where the lines are.
-        seat_of: Tells which job runs a task.
+        job_of: Tells which job runs a task.
         say: Sends lines to the client.
         pause: Seconds between two rounds.
         patience: Seconds that a result waits for the rest of the output.
@@ -97,7 +96,7 @@ class Output:
         self,
         jobs: JobService,
         logs: LogReader,
-        seat_of: Callable[[bytes], Seat | None],
+        job_of: Callable[[bytes], str | None],
         say: Say,
         *,
         pause: float = PAUSE,
@@ -105,7 +104,7 @@ class Output:
     ) -> None:
         self._jobs = jobs
         self._logs = logs
-        self._seat_of = seat_of
+        self._job_of = job_of
         self._say = say
         self._pause = pause
         self._patience = patience
@@ -126,9 +125,9 @@ class Output:
         followed = self._followed.get(task_id)
         if followed is None:
             return
-        self._seat(followed)
+        self._find_job(followed)
         try:
-            async with asyncio.timeout(self._patience if followed.seat else 0):
+            async with asyncio.timeout(self._patience if followed.job_id else 0):
                 await followed.ended.wait()
         except TimeoutError:
             logger.info("the output of task %s is not complete", task_id.hex(), extra={"task": task_id.hex()})
@@ -142,39 +141,26 @@ class Output:
             if not self._followed:
                 await self._some.wait()
             for followed in self._followed.values():
-                self._seat(followed)
+                self._find_job(followed)
             if (now := asyncio.get_running_loop().time()) >= due:
                 await self._round()
                 due = now + self._pause
             await asyncio.sleep(min(TICK, self._pause))
 
-    def _seat(self, followed: Followed) -> None:
-        followed.seat = followed.seat or self._seat_of(followed.task_id)
+    def _find_job(self, followed: Followed) -> None:
+        followed.job_id = followed.job_id or self._job_of(followed.task_id)
 
     async def _round(self) -> None:
-        await self._find_logs([each for each in self._followed.values() if each.seat and not each.log])
+        await self._find_logs([each for each in self._followed.values() if each.job_id and not each.log])
         for followed in list(self._followed.values()):
             if followed.log and not followed.ended.is_set():
                 await self._read(followed, *followed.log)
 
     async def _find_logs(self, nameless: Iterable[Followed]) -> None:
-        alone = []
-        for followed in nameless:
-            if followed.seat is not None and followed.seat.tasks > 1:
-                self._decline(followed, followed.seat)
-            else:
-                alone.append(followed)
-        reports = await self._reports([each.seat.job_id for each in alone if each.seat])
-        for followed in alone:
-            report = reports.get(followed.seat.job_id) if followed.seat else None
-            if report is not None and report.log_stream:
-                followed.log = (report.log_group, report.log_stream)
-
-    def _decline(self, followed: Followed, seat: Seat) -> None:
-        if not followed.ended.is_set():
-            text = f"output is in the log of AWS Batch job {seat.job_id}, which {seat.tasks} tasks share\n"
-            self._say(followed.task_id, LogStream.STDERR, text)
-            followed.ended.set()
+        by_job = {each.job_id: each for each in nameless if each.job_id}
+        for job_id, report in (await self._reports(list(by_job))).items():
+            if report.log_stream:
+                by_job[job_id].log = (report.log_group, report.log_stream)
 
     async def _reports(self, job_ids: list[str]) -> dict[str, JobReport]:
         try:

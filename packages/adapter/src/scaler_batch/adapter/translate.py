@@ -77,13 +77,15 @@ def request_of(task: Task, link: WorkerConnection, routes: Routes = DIRECT, tabl
     """
     if any(argument.kind is not ArgumentKind.OBJECT_ID for argument in task.arguments):
         raise RemoteProtocolError("an argument is the result of another task, which a worker cannot look up")
+    flags = TaskFlags.decode(task.metadata)
     return TaskRequest(
         task_id=task.task_id,
         serializer=serializer_id(task.source),
         function=task.function_id,
         arguments=tuple(argument.data for argument in task.arguments),
-        priority=TaskFlags.decode(task.metadata).priority,
+        priority=flags.priority,
         shape=routes.shape_for((capability.name for capability in task.capabilities), table),
+        alone=flags.stream_output,  # lines of a log that several tasks share are nobody's
         context=Errand(task, link),
     )
 

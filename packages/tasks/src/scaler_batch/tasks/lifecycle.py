@@ -57,7 +57,7 @@ class Task:
         admitted_at: When, on the manager's clock, in seconds.
         job: The job that runs it, from submission on. Written by the submitting stage.
         position: Its place among the tasks of that job.
-        alone: Whether it has to have a job for itself, because one that it shared died.
+        alone: Whether it has to have a job for itself: as was asked, or because one that it shared died.
     """
 
     __slots__ = ("_stage", "admitted_at", "alone", "job", "position", "request")
@@ -67,7 +67,7 @@ class Task:
         self.admitted_at = admitted_at
         self.job: JobRef | None = None
         self.position = 0
-        self.alone = False
+        self.alone = request.alone
         self._stage = Stage.QUEUED
 
     @property

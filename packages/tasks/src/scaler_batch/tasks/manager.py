@@ -215,6 +215,12 @@ class AWSHPCTaskManager:
             self._work.set()
         return verdict
 
+    def job_of(self, task_id: bytes) -> str | None:
+        """AWS Batch's id of the job that runs a task; ``None`` before there is one and after it is over."""
+        task = self._ledger.get(task_id)
+        job = self._flight.find(task.job) if task is not None and task.job is not None else None
+        return None if job is None else job.job_id
+
     async def drain(self) -> None:
         """Take no more tasks and wait until all have been answered."""
         self._accepting = False

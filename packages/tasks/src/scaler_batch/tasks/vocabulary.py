@@ -58,6 +58,7 @@ class TaskRequest:
         priority: Higher goes first; first come, first served within one.
         shape: What AWS Batch is told about the task's job; ``None`` for what the settings say.
         context: Whatever the asker wants to see again with the reply; nobody here looks at it.
+        alone: Whether it is to have a job for itself, and with it a log for itself, where others share one.
     """
 
     task_id: bytes
@@ -67,6 +68,7 @@ class TaskRequest:
     priority: int = 0
     shape: JobShape | None = None
     context: object = None
+    alone: bool = False
 
     @property
     def inputs(self) -> tuple[bytes, ...]:
