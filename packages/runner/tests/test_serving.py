@@ -138,6 +138,16 @@ def test_a_large_answer_ends_its_process(run: Run) -> None:
     assert data == b"x" * 3_000_000
 
 
+def test_a_process_that_grows_is_replaced(run: Run) -> None:
+    def leaking() -> int:
+        sys.__dict__.setdefault("leak", []).append(bytearray(b"x") * 100_000_000)
+        return os.getpid()
+
+    first, second, third, fourth, fifth = values(run, *[make_call(leaking)] * 5)
+    assert first == second == third == fourth
+    assert fifth != first
+
+
 def test_what_a_call_uses_is_its_own(run: Run) -> None:
     def greedy() -> int:
         held = bytearray(b"x") * 60_000_000

@@ -148,7 +148,7 @@ def renew(stream: BinaryIO) -> None:
     """Begin the answer anew, in the child."""
     stream.seek(0)
     stream.truncate()
-    stream.write(_HELD.pack(_resident()))
+    stream.write(_HELD.pack(resident()))
     stream.flush()
 
 
@@ -201,7 +201,7 @@ def _read(answer: int) -> tuple[bool, int, memoryview]:
         os.close(answer)
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes of resident memory of this process."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * resource.getpagesize()

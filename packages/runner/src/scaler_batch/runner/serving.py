@@ -5,7 +5,8 @@ has answered waits to be told another call of the bundle, unless
 
 - it is dead: a call that crashes takes nobody with it but itself;
 - its answer is large: the runner maps that as it is, which takes a process that will write no more;
-- the call has left something behind (:class:`_Traces`): what could meddle with the next call goes with its process.
+- the call has left something behind (:class:`_Traces`): what could meddle with the next call goes with its process;
+- it has grown: what leaks a little with each call would kill, in the end, one that is not to blame.
 
 The two speak through pipes. An *order* is the position of a call; a *report* says what the call used, and that its
 answer can be read. It raises SIGIO in the runner, which waits for signals and for nothing else.
@@ -27,7 +28,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 
 from scaler_batch.payload import Call, Usage
 from scaler_batch.runner.execution import run
-from scaler_batch.runner.forked import Child, Ended, flush_printed, renew
+from scaler_batch.runner.forked import Child, Ended, flush_printed, renew, resident
 from scaler_batch.runner.supervision import Supervisor
 
 _ORDER: Final = struct.Struct("<I")
@@ -35,6 +36,9 @@ _REPORT: Final = struct.Struct("<ddQ")
 
 _LARGE: Final = 1024 * 1024
 """Bytes of an answer above which it is not copied."""
+
+_GROWN: Final = 256 * 1024 * 1024
+"""Bytes of resident memory that calls may leave behind, above what the first has left: that imports what all need."""
 
 _FIRST_TO_GO: Final = b"1000"
 """Makes the kernel, when it has to kill for want of memory, kill a call and not the runner."""
@@ -108,11 +112,12 @@ def _announce(reports: int) -> None:
 def _serve(calls: Sequence[Call], position: int, orders: int, reports: int, answer: BinaryIO) -> int:
     """Be the process, until it is not fit to run another call; then the last answer is its own."""
     _volunteer()
+    fitness = _Fitness()
     while True:
-        meter, before = _Meter.start(), _Traces.now()
+        meter = _Meter.start()
         run(calls[position], answer)
         answer.flush()
-        if answer.tell() > _LARGE or _Traces.now() != before:
+        if answer.tell() > _LARGE or not fitness.lasts():
             return 0
         flush_printed()
         os.write(reports, _REPORT.pack(*meter.read()))
@@ -128,6 +133,21 @@ def _volunteer() -> None:
 def _tell(file: str, text: bytes) -> None:
     with contextlib.suppress(OSError), open(f"/proc/self/{file}", "wb", buffering=0) as opened:
         opened.write(text)
+
+
+class _Fitness:
+    """Whether a process can run another call: not if it is other than it was before the first."""
+
+    def __init__(self) -> None:
+        self._before = _Traces.now()
+        self._settled: int | None = None
+
+    def lasts(self) -> bool:
+        """Look, after a call."""
+        held = resident()
+        if self._settled is None:
+            self._settled = held
+        return held - self._settled <= _GROWN and _Traces.now() == self._before
 
 
 class _Traces(NamedTuple):
