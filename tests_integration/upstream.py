@@ -52,6 +52,15 @@ def main(arguments):
     runner.main()
 """
 
+STAND_INS = {
+    "runner/__init__.py": "",
+    "runner/main.py": IN_PLACE_OF_OURS,
+    "payload/__init__.py": "",
+    "payload/s3.py": "",
+}
+"""All that the local AWS imports before it forks; where one is missing it would start interpreters, and say so only in
+its log. Theirs needs no store of ours: boto3 is in memory already."""
+
 
 def options(*, slots: int = 2, warm: Path | None = None, local: tuple[str, ...] = ()) -> Options:
     """How a stack for them is made; ``warm`` is what :func:`warm_python` returned."""
@@ -76,10 +85,10 @@ def warm_python(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     places = {"base": str(folder), "platbase": str(folder)}
     stand_in = folder / "stand-in"
-    package = stand_in / "scaler_batch" / "runner"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "main.py").write_text(IN_PLACE_OF_OURS.format(origin=origin()))
+    for name, content in STAND_INS.items():
+        file = stand_in / "scaler_batch" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content.format(origin=origin()))
     libraries = sysconfig.get_path("purelib")
     Path(sysconfig.get_path("purelib", "venv", places), "theirs.pth").write_text(f"{stand_in}\n{libraries}\n")
     return folder / "bin" / "python"
