@@ -298,8 +298,9 @@ def test_an_array_counts_its_children_and_succeeds_with_them(make_world: Any) ->
     assert parent.state is State.PENDING
     children = parent.children.jobs
     assert [child.id for child in children] == [f"{parent.id}:{index}" for index in range(3)]
-    indices = [effect.environment["AWS_BATCH_JOB_ARRAY_INDEX"] for effect in world.effects]
-    assert indices == ["0", "1", "2"]
+    told = [effect.environment for effect in world.effects]
+    assert [variables["AWS_BATCH_JOB_ARRAY_INDEX"] for variables in told] == ["0", "1", "2"]
+    assert {variables["AWS_BATCH_JOB_ARRAY_SIZE"] for variables in told} == {"3"}
     for child in children:
         assert not parent.terminal
         world.run(child)
@@ -384,6 +385,35 @@ def test_n_to_n_ties_children_of_equal_index(make_world: Any) -> None:
     second = world.submit(array_size=2, depends_on=(Dependency(first.id, "N_TO_N"),))
     world.run(first.children.jobs[1])
     assert [child.state for child in second.children.jobs] == [State.PENDING, State.STARTING]
+
+
+def test_n_to_n_waits_for_children_that_do_not_exist_yet(make_world: Any) -> None:
+    world = make_world(slots=10)
+    before = world.submit()
+    first = world.submit(array_size=2, depends_on=(Dependency(before.id, None),))
+    second = world.submit(array_size=3, depends_on=(Dependency(first.id, "N_TO_N"),))
+    assert [child.state for child in second.children.jobs] == [State.PENDING, State.PENDING, State.STARTING]
+    world.run(before)
+    world.run(first.children.jobs[0])
+    assert [child.state for child in second.children.jobs[:2]] == [State.STARTING, State.PENDING]
+
+
+def test_children_that_never_came_to_be_fail_those_that_wait_for_them(world: Any) -> None:
+    before = world.submit()
+    first = world.submit(array_size=2, depends_on=(Dependency(before.id, None),))
+    second = world.submit(array_size=2, depends_on=(Dependency(first.id, "N_TO_N"),))
+    world.run(before, 1)
+    late = world.submit(array_size=2, depends_on=(Dependency(first.id, "N_TO_N"),))
+    for array in (second, late):
+        assert [child.status_reason for child in array.children.jobs] == [texts.DEPENDENCY_FAILED] * 2
+        assert (array.state, array.status_reason) == (State.FAILED, texts.CHILD_FAILED)
+
+
+def test_a_dependency_that_is_named_twice_counts_once(world: Any) -> None:
+    first = world.submit()
+    second = world.submit(depends_on=(Dependency(first.id, None),) * 2)
+    world.run(first, 1)
+    assert second.status_reason == texts.DEPENDENCY_FAILED
 
 
 def test_a_sequential_array_runs_one_child_after_the_other_without_recursion(make_world: Any) -> None:

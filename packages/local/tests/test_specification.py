@@ -85,7 +85,8 @@ def test_rules_of_a_strategy_are_read_whatever_their_case() -> None:
 
 
 def test_dependencies_are_kept() -> None:
-    spec = settle(definition(), dependsOn=[{"jobId": "a"}, {"jobId": "b", "type": "N_TO_N"}, {"type": "SEQUENTIAL"}])
+    depends_on = [{"jobId": "a"}, {"jobId": "b", "type": "N_TO_N"}, {"type": "SEQUENTIAL"}]
+    spec = settle(definition(), arrayProperties={"size": 2}, dependsOn=depends_on)
     assert spec.depends_on == (Dependency("a", None), Dependency("b", "N_TO_N"), Dependency(None, "SEQUENTIAL"))
 
 
@@ -109,6 +110,11 @@ def test_array_sizes_at_the_limits_are_accepted(size: int) -> None:
         {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "STOP"}]}},
         {"retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "EXIT"}] * 6}},
         {"dependsOn": [{"jobId": str(n)} for n in range(21)]},
+        {"dependsOn": [{"jobId": "a", "type": "N_TO_N"}]},
+        {"dependsOn": [{"type": "SEQUENTIAL"}]},
+        {"dependsOn": [{"type": "N_TO_N"}], "arrayProperties": {"size": 2}},
+        {"dependsOn": [{"jobId": "a", "type": "ALL"}], "arrayProperties": {"size": 2}},
+        {"dependsOn": [{}]},
         {"tags": {str(n): "" for n in range(51)}},
         {"jobName": "with space"},
         {"jobName": "-begins-badly"},

@@ -25,6 +25,7 @@ def batch_variables(job: Job, number: int, environment: str) -> dict[str, str]:
     }
     if job.index is not None:
         variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.index)
+        variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.spec.array_size)
     return variables
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ApiError
 from . import limits
+from .dependencies import KINDS, SEQUENTIAL
 from .parameters import substitute
 from .vocabulary import Definition, Dependency, ExitAction, ExitRule, JobSpec, Resources, RetryStrategy, Scope
 
@@ -34,6 +35,7 @@ def specify(request: Json, definition: Definition, queue: str, scope: Scope, min
     parameters = {**definition.parameters, **(request.get("parameters") or {})}
     command = substitute(container["command"], parameters)
     timeout = limits.check_timeout(request.get("timeout"), minimum_timeout)
+    array_size = limits.check_array_size(request.get("arrayProperties"))
     return JobSpec(
         scope=scope,
         name=limits.check_job_name(request.get("jobName")),
@@ -48,8 +50,8 @@ def specify(request: Json, definition: Definition, queue: str, scope: Scope, min
         parameters=parameters,
         tags={**definition.tags, **limits.check_tags(request.get("tags"))},
         share_identifier=request.get("shareIdentifier"),
-        array_size=limits.check_array_size(request.get("arrayProperties")),
-        depends_on=_dependencies(request.get("dependsOn") or []),
+        array_size=array_size,
+        depends_on=_dependencies(request.get("dependsOn") or [], of_array=array_size is not None),
     )
 
 
@@ -99,11 +101,22 @@ def _exit_rule(entry: Json) -> ExitRule:
     return ExitRule(ExitAction(action), entry.get("onExitCode"), entry.get("onReason"), entry.get("onStatusReason"))
 
 
-def _dependencies(entries: Iterable[Json]) -> tuple[Dependency, ...]:
-    depends_on = tuple(Dependency(entry.get("jobId"), entry.get("type")) for entry in entries)
+def _dependencies(entries: Iterable[Json], *, of_array: bool) -> tuple[Dependency, ...]:
+    depends_on = tuple(_dependency(entry, of_array=of_array) for entry in entries)
     if len(depends_on) > limits.DEPENDENCIES:
         raise limits.refuse(f"A job can depend on at most {limits.DEPENDENCIES} jobs.")
     return depends_on
+
+
+def _dependency(entry: Json, *, of_array: bool) -> Dependency:
+    job_id, kind = entry.get("jobId"), entry.get("type")
+    if kind is not None and kind not in KINDS:
+        raise limits.refuse(f"A dependency's type is one of {', '.join(KINDS)}.")
+    if kind is not None and not of_array:
+        raise limits.refuse(f"A dependency of type {kind} is for array jobs.")
+    if job_id is None and kind != SEQUENTIAL:
+        raise limits.refuse("A dependency names a job, unless it is SEQUENTIAL.")
+    return Dependency(job_id, kind)
 
 
 def _variables(entries: Iterable[Json]) -> dict[str, str]:
