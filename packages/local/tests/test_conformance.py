@@ -107,6 +107,7 @@ CALLS = {
     "GetJobQueueSnapshot", "RegisterJobDefinition", "DescribeJobDefinitions", "DeregisterJobDefinition",
     "CreateComputeEnvironment", "DescribeComputeEnvironments", "UpdateComputeEnvironment", "DeleteComputeEnvironment",
     "CreateJobQueue", "DescribeJobQueues", "UpdateJobQueue", "DeleteJobQueue",
+    "TagResource", "ListTagsForResource", "UntagResource",
 }  # fmt: skip
 """Every operation of Batch that scaler-batch's packages call, or that their users do beside them."""
 
@@ -139,6 +140,10 @@ def use_everything(account: Any) -> None:
         account.submit(definition=definition, jobQueue="spare", **more)
         for more in ({}, {"timeout": {"attemptDurationSeconds": 60}}, {"arrayProperties": {"size": 2}})
     )
+    spare = batch.describe_job_queues(jobQueues=["spare"])["jobQueues"][0]["jobQueueArn"]
+    batch.tag_resource(resourceArn=spare, tags={"a": "b"})
+    assert batch.list_tags_for_resource(resourceArn=spare)["tags"] == {"a": "b"}
+    batch.untag_resource(resourceArn=spare, tagKeys=["a"])
     batch.get_job_queue_snapshot(jobQueue="spare")
     batch.cancel_job(jobId=first, reason="no")
     batch.terminate_job(jobId=first, reason="no")

@@ -292,28 +292,6 @@ def test_nonsense_in_place_of_a_request_is_refused(account: Any) -> None:
             assert (answer.code, sorted(json.load(answer))) == (400, ["__type", "message"])
 
 
-# Resources
-
-
-def test_resources_in_use_are_not_deleted(account: Any) -> None:
-    assert "DISABLED" in refused(account.batch.delete_job_queue, jobQueue="queue")
-    assert "DISABLED" in refused(account.batch.delete_compute_environment, computeEnvironment="fleet")
-
-
-def test_an_environment_without_a_role_gets_the_service_linked_one(account: Any) -> None:
-    (environment,) = account.batch.describe_compute_environments(computeEnvironments=["fleet"])["computeEnvironments"]
-    assert environment["serviceRole"].endswith("/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch")
-    assert environment["computeResources"]["instanceTypes"] == ["default_x86_64"]
-    assert (environment["state"], environment["status"]) == ("ENABLED", "VALID")
-
-
-def test_the_size_of_an_environment_can_be_changed(account: Any) -> None:
-    account.batch.update_compute_environment(computeEnvironment="fleet", computeResources={"maxvCpus": 65})
-    (environment,) = account.batch.describe_compute_environments(computeEnvironments=["fleet"])["computeEnvironments"]
-    assert environment["computeResources"]["maxvCpus"] == 65
-    account.batch.update_compute_environment(computeEnvironment="fleet", computeResources={"maxvCpus": 64})
-
-
 # S3 and the server itself
 
 

@@ -1,7 +1,7 @@
 """``dependsOn``: which jobs have to succeed before another may start.
 
 A dependency on a whole job holds back the job, or the array before its children exist. N_TO_N and SEQUENTIAL tie single
-children: child *i* waits for child *i* of the other array, or for child *i* - 1 of its own. The child that is waited for
+children: child *i* waits for child *i* of the other array, or for child *i* - 1 of its own. The child that is awaited
 need not exist yet, because its array may wait for something itself; when that array fails before it has children,
 those that it would have had have failed.
 """

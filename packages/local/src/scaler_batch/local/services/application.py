@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from moto.core.common_models import BaseModel
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import listings, policies
+from . import buckets, listings, policies
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def moto_application() -> WSGIApplication:
     """Make the application, without some habits of moto's that a server which is used hard cannot afford."""
+    buckets.install()
     listings.install()
     policies.install()
     BaseModel.__new__ = _untracked  # type: ignore[method-assign]

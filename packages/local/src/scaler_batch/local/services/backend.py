@@ -18,6 +18,7 @@ from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition, J
 from moto.iam.exceptions import NotFoundException
 
 from ..batch import limits
+from ..batch.specification import retry_strategy
 from ..batch.vocabulary import Definition, Environment, Queue, Scope
 from ..errors import ApiError
 from ..jobs_api import JobsApi, Sight
@@ -158,12 +159,20 @@ class LocalBatchBackend(BatchBackend):
     ) -> JobQueue:
         """Make a queue, enabled unless the request says otherwise."""
         return super().create_job_queue(
-            queue_name, priority, schedule_policy, state or "ENABLED", compute_env_order, tags
+            queue_name, priority, schedule_policy, state or "ENABLED", self._by_arn(compute_env_order), tags
         )
 
-    def update_job_queue(self, *arguments: Any, **named: Any) -> tuple[str, str]:
+    def update_job_queue(
+        self,
+        queue_name: str,
+        priority: str | None,
+        state: str | None,
+        compute_env_order: list[dict[str, Any]] | None,
+        schedule_policy: str | None,
+    ) -> tuple[str, str]:
         """Change a queue."""
-        result = super().update_job_queue(*arguments, **named)
+        order = self._by_arn(compute_env_order)
+        result = super().update_job_queue(queue_name, priority, state, order, schedule_policy)
         self._queues_changed()
         return result
 
@@ -175,10 +184,19 @@ class LocalBatchBackend(BatchBackend):
         super().delete_job_queue(queue_name)
 
     def register_job_definition(self, *arguments: Any, **named: Any) -> JobDefinition:
-        """Register a revision, its timeout and name checked."""
+        """Register a revision, its name, timeout, strategy and tags checked."""
         limits.check_definition_name(named.get("def_name"))
         limits.check_timeout(named.get("timeout"), self.wiring.minimum_timeout)
+        limits.check_tags(named.get("tags"))
+        retry_strategy(named.get("retry_strategy") or {})
         return super().register_job_definition(*arguments, **named)
+
+    def _by_arn(self, order: Any) -> Any:
+        """A queue's compute environments by ARN, as AWS shows them whichever way they were named."""
+        if not isinstance(order, list):
+            return order
+        found = [(each, self.get_compute_environment(each.get("computeEnvironment", ""))) for each in order]
+        return [{**each, "computeEnvironment": there.arn} if there else each for each, there in found]
 
     def _queues_changed(self) -> None:
         with self.wiring.machine.engine() as (engine, now):
