@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from scaler import Client
 
-from stack import JOB_PYTHON, Stack
+from stack import Options, Stack
 
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -254,14 +254,18 @@ def test_fifty_megabytes_go_in_and_out(client: Client) -> None:
     assert client.submit(lambda size: bytes(size), len(data)).result() == bytes(len(data))
 
 
-def test_arrays_of_numpy_go_in_and_out(client: Client) -> None:
+def test_arrays_of_numpy_go_in_and_out(connect: Callable[[Stack], Client]) -> None:
+    """In jobs that have numpy, as the user's image would; the runner's environment has nothing but the runner."""
     numpy = pytest.importorskip("numpy")
-    if JOB_PYTHON is not None and subprocess.run([JOB_PYTHON, "-c", "import numpy"], capture_output=True).returncode:
-        pytest.skip("the jobs' environment is the runner's alone, and has no numpy")
     matrix = numpy.arange(12.0).reshape(3, 4)
-    product = client.submit(lambda m: m @ m.T, matrix).result()
+    with Stack(Options(job_python=sys.executable)) as stack:
+        client = connect(stack.start_all())
+        product = client.submit(lambda m: m @ m.T, matrix).result()
+        rows = client.map(numpy.sum, list(matrix))
+        client.disconnect()
     assert product.dtype == matrix.dtype
     assert (product == matrix @ matrix.T).all()
+    assert rows == [6.0, 22.0, 38.0]
 
 
 def test_a_function_of_the_main_program_needs_no_module(stack: Stack) -> None:

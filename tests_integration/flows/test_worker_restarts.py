@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from stack import Options, Stack
+from stack import Options, Part, Stack
 
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
-ASK_AND_WAIT = """
+NUMBER = 300
+"""Tasks of the map."""
+
+MAP = """
 import os, sys, time
 from scaler import Client
 
 def wait(folder, number):
     open(f"{folder}/{number}", "w").close()
-    while not os.path.exists(f"{folder}/never"):
+    while not os.path.exists(f"{folder}/open"):
         time.sleep(0.05)
+    return number
 
-client = Client(address=sys.argv[1])
-futures = [client.submit(wait, sys.argv[2], number) for number in range(2)]
-[future.result() for future in futures]
+folder, number = sys.argv[2], int(sys.argv[3])
+with Client(address=sys.argv[1]) as client:
+    print(client.map(wait, [folder] * number, range(number)) == list(range(number)))
 """
 
 ASK = """
@@ -62,31 +67,49 @@ def calls(stack: Stack) -> Counter[str]:
         return Counter(json.load(answer)["operations"])
 
 
-@pytest.mark.parametrize("backend", ["zmq", "ymq"])
+@contextlib.contextmanager
+def in_a_map(cloud: Stack, folder: Path, backend: str) -> Iterator[tuple[Stack, Part]]:
+    """A stack whose worker is in the middle of a map, with its client."""
+    options = ("--heartbeat-interval", "0.5", "--max-concurrent-jobs", "8", "--name", f"restarts-{backend}")
+    with Stack(Options(worker=options, scheduler=("-ct", "5"))) as stack:
+        stack.environment["SCALER_NETWORK_BACKEND"] = backend
+        stack.join(cloud).start_adapter()
+        client = stack.start_client(MAP, str(folder), str(NUMBER))
+        wait_for(lambda: len(list(folder.iterdir())) >= 2)
+        yield stack, client
+
+
+BOTH = pytest.mark.parametrize("backend", ["zmq", "ymq"])
+
+
+@BOTH
 def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
     cloud: Stack, tmp_path: Path, backend: str
 ) -> None:
-    with Stack(Options(worker=("--heartbeat-interval", "0.5"))) as stack:
-        stack.environment["SCALER_NETWORK_BACKEND"] = backend
-        adapter = stack.join(cloud).start_adapter()
-        asking = stack.start_client(ASK_AND_WAIT, str(tmp_path))
-        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+    with in_a_map(cloud, tmp_path, backend) as (stack, client):
         before = calls(stack)
-
         stack.stop(stack.part("scheduler"), signal.SIGKILL)
         stack.start_scheduler()
         wait_for(lambda: jobs(stack, *ACTIVE) == [])
-        assert adapter.says("the scheduler was started anew")
-        stack.stop(asking, signal.SIGKILL)
-        # The jobs were ended, and nothing was submitted again for whoever waits no more.
+        assert stack.part("adapter").says("the scheduler was started anew")
+        stack.stop(client, signal.SIGKILL)
+        # The jobs were ended, and next to nothing was submitted for whoever waits no more.
         since = calls(stack)
         since.subtract(before)
         assert since["batch.TerminateJob"] + since["batch.TerminateJobs"] > 0
-        assert since["batch.SubmitJob"] == 0
+        assert since["batch.SubmitJob"] <= 1
         assert stack.run("new client", "-c", ASK, stack.scheduler_address) == "[1, 2, 3]\n"
+        assert jobs(stack, *ACTIVE) == []
 
+
+@BOTH
+def test_an_object_storage_that_forgot_everything_is_found_again(cloud: Stack, tmp_path: Path, backend: str) -> None:
+    with in_a_map(cloud, tmp_path, backend) as (stack, client):
         stack.stop(stack.part("object storage"), signal.SIGKILL)
         stack.start_storage()
+        # What the map was about is gone. So is its client now, which the scheduler notices, and cancels its tasks.
+        stack.stop(client, signal.SIGKILL)
+        wait_for(lambda: jobs(stack, *ACTIVE) == [])
         assert stack.run("new client", "-c", ASK, stack.scheduler_address) == "[1, 2, 3]\n"
-        assert adapter.process.poll() is None
+        assert stack.part("adapter").process.poll() is None
         assert jobs(stack, *ACTIVE) == []
