@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import termios
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -111,6 +114,29 @@ def test_the_status_command_shows_a_running_worker(stack: Stack) -> None:
     )
     assert done.stdout.startswith("observed ")
     assert "jobs in flight" in done.stdout
+
+
+def read_until(terminal: int, pattern: str) -> re.Match[str]:
+    """Read what a program shows until it shows this."""
+    shown = ""
+    while (found := re.search(pattern, shown)) is None:
+        shown += os.read(terminal, 4096).decode(errors="replace")
+    return found
+
+
+def test_the_status_lives_in_a_terminal_until_it_is_interrupted(stack: Stack, client: Client) -> None:
+    assert client.submit(abs, -1).result() == 1
+    ours, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (40, 120))
+    command = [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(port(stack))]
+    with subprocess.Popen([*command, "--interval", "0.2"], stdin=terminal, stdout=terminal, stderr=terminal) as showing:
+        before = int(read_until(ours, r"success (\d+)")[1])
+        assert client.map(abs, range(-9, 0)) == list(range(9, 0, -1))
+        read_until(ours, f"success {before + 9}")
+        showing.send_signal(signal.SIGINT)
+        assert showing.wait(30) == 0
+    os.close(terminal)
+    os.close(ours)
 
 
 def test_the_log_has_run_and_task_ids_and_nothing_of_the_users(stack: Stack, client: Client) -> None:
