@@ -16,6 +16,9 @@ from stack import Options, PartFailedError, Stack, free_port
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
+SLACK = 4.0
+"""Seconds that a busy machine may take to end a process that has nothing more to do."""
+
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -78,6 +81,21 @@ def hold(folder):
 client = Client(address=sys.argv[1])
 client.submit(hold, sys.argv[2]).result()
 """
+
+
+@pytest.mark.parametrize(("mode", "number"), [("drain", signal.SIGTERM), ("terminate", signal.SIGINT)])
+def test_a_task_without_an_end_holds_a_stopping_worker_no_longer_than_allowed(
+    cloud: Stack, tmp_path: Path, mode: str, number: signal.Signals
+) -> None:
+    options = ("--on-shutdown", mode, "--shutdown-deadline", "8", "--name", f"patient-{mode}")
+    with Stack(Options(worker=options)) as stack:
+        adapter = stack.join(cloud).start_adapter()
+        stack.start_client(SUBMIT, str(tmp_path))
+        wait_until((tmp_path / "started").exists)
+        begun = time.monotonic()
+        assert stack.stop(adapter, number) == 0
+        assert time.monotonic() - begun < 8 + SLACK
+        assert active(stack) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
