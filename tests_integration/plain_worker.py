@@ -111,12 +111,14 @@ class Worker:
 
 
 @asynccontextmanager
-async def worker_of(cluster: Cluster, manager_id: bytes = b"", settings: LinkSettings = QUICK) -> AsyncIterator[Worker]:
-    """Connect a worker, and wait until it is registered."""
+async def worker_of(
+    cluster: Cluster, manager_id: bytes = b"", settings: LinkSettings = QUICK, by: str | None = None
+) -> AsyncIterator[Worker]:
+    """Connect a worker, by another address than the scheduler's where one is given, and wait until it is registered."""
     vitals = WorkerHeartbeat(queue_size=1000, manager_id=manager_id)
     async with (
         asyncio.TaskGroup() as group,
-        WorkerConnection(cluster.scheduler_address, lambda: vitals, settings=settings) as link,
+        WorkerConnection(by or cluster.scheduler_address, lambda: vitals, settings=settings) as link,
     ):
         worker = Worker(link)
         group.create_task(worker.work())

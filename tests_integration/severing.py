@@ -40,9 +40,15 @@ class Way(Enum):
 
 
 class Connection:
-    """One connection from a client, and the one to the server that it was given."""
+    """One connection from a client, and the one to the server that it was given.
 
-    def __init__(self, *ends: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    Args:
+        loss: Set whenever something was swallowed.
+        ends: Both of them, the client's first.
+    """
+
+    def __init__(self, loss: asyncio.Event, *ends: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        self._loss = loss
         self._ends = ends
         self._passing = True
         self.swallowing: Way | None = None
@@ -73,6 +79,7 @@ class Connection:
             while data := await reader.read(PIECE):
                 if self.swallowing is way:
                     self.swallowed += len(data)
+                    self._loss.set()
                 elif self._passing:
                     writer.write(data)
                     await writer.drain()
@@ -96,6 +103,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stop = asyncio.Event()
+        self._loss = asyncio.Event()
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -126,10 +134,14 @@ class Proxy:
         for connection in list(self._connections):
             connection.swallowing = way
 
-    @property
-    def swallowed(self) -> int:
-        """How many bytes were lost in connections that are not cut yet."""
-        return sum(connection.swallowed for connection in list(self._connections))
+    def wait_for_loss(self, least: int) -> None:
+        """Wait until the connections that there are have lost so many bytes."""
+        asyncio.run_coroutine_threadsafe(self._until_lost(least), self._loop).result(SOON)
+
+    async def _until_lost(self, least: int) -> None:
+        while sum(connection.swallowed for connection in self._connections) < least:
+            self._loss.clear()
+            await self._loss.wait()
 
     async def _serve(self, listening: Future[int]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -149,7 +161,7 @@ class Proxy:
         except OSError:
             writer.close()
             return
-        connection = Connection((reader, writer), far)
+        connection = Connection(self._loss, (reader, writer), far)
         self._connections.add(connection)
         try:
             await connection.run()

@@ -23,10 +23,12 @@ from scaler_batch.wire import (
     LinkRestored,
     ObjectStorageClient,
     ObjectTimeoutError,
+    RegisteredAnew,
     StorageSettings,
     TaskFlags,
     new_object_id,
 )
+from severing import Cut, Proxy, Way
 
 # Or else pytest-asyncio asks for the current loop before there is one; Python 3.11 then makes one that nobody closes.
 asyncio.set_event_loop(None)
@@ -203,6 +205,32 @@ with client:
         await worker.until(lambda: len(worker.received) == 3)
         await worker.answer(worker.received[2])
     assert told.result().split() == ["True", "3.0", "4.0"]
+
+
+A_TASK = 250
+"""Bytes of a task at least; of what else the scheduler says, only several together are as many."""
+
+
+@pytest.mark.parametrize("how", Cut)
+async def test_a_task_that_is_lost_with_the_link_comes_again(cluster: Cluster, how: Cut) -> None:
+    with Proxy(cluster.ports) as proxy:
+        async with worker_of(cluster, by=proxy.address) as worker, asyncio.TaskGroup() as group:
+            worker.run = False
+            told = group.create_task(
+                cluster.client("""
+with client:
+    print(client.submit(math.sqrt, 4.0).result(), client.submit(math.sqrt, 9.0).result())
+""")
+            )
+            await worker.until(lambda: len(worker.received) == 1)
+            proxy.swallow(Way.TO_CLIENT)
+            await worker.answer(worker.received[0])
+            await asyncio.to_thread(proxy.wait_for_loss, A_TASK)
+            proxy.cut(how)
+            await worker.until(lambda: len(worker.received) == 2)
+            await worker.answer(worker.received[1])
+        assert RegisteredAnew() in worker.other_events
+        assert told.result().split() == ["2.0", "3.0"]
 
 
 async def test_the_storage_does_all_that_is_asked_of_it(storage: Cluster) -> None:

@@ -65,7 +65,7 @@ def options(stack: Stack, scheduler: Proxy, storage: Proxy) -> list[str]:
 def lose_and_cut(link: Proxy, way: Way, how: Cut) -> None:
     """Lose at least one message of those that matter, and break the link then."""
     link.swallow(way)
-    wait_for(lambda: link.swallowed > A_TASK)
+    link.wait_for_loss(A_TASK)
     link.cut(how)
 
 
