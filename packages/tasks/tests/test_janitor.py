@@ -36,7 +36,7 @@ class Deletions(MemoryStore):
             raise StoreError("503", key=key, retryable=True)
 
 
-async def test_keys_are_removed_by_the_thousand_and_not_before():
+async def test_keys_are_removed_in_portions_and_not_before():
     store = Deletions()
     janitor = Janitor(store)
     async with asyncio.TaskGroup() as group:
@@ -105,4 +105,4 @@ async def test_outcomes_and_packs_of_answered_tasks_are_removed(benches: Benches
         await bench.sink.answers(1200)
         await asyncio.sleep(1)
         assert len(bench.store.objects) < PORTION
-        assert bench.store.calls["delete"] == 1
+        assert bench.store.calls["delete"] <= 1200 // PORTION + 1

@@ -1,7 +1,7 @@
 """Removes a run's objects: in bulk while it goes on, and wholly at its end.
 
-Removing is never urgent and never worth a call an object. What fails to be removed here falls to the bucket's one-day
-lifecycle rule.
+Removing is never worth a call an object, but it is worth one now and then: until an outcome is removed, every look at
+what is new lists it once more. What fails to be removed here falls to the bucket's one-day lifecycle rule.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from scaler_batch.payload.keys import OBJECTS, OUTCOMES, PACKS
 
 logger = logging.getLogger(__name__)
 
-PORTION: Final = 1000
-"""Keys of one S3 DeleteObjects at most."""
+PORTION: Final = 250
+"""Keys of one S3 DeleteObjects, which takes 1,000 at most. A listing has a thousand keys a call, so that many have to
+leave room for those that are new."""
 
 
 class Janitor:
-    """Collects keys that nothing needs any more, and removes them by the thousand."""
+    """Collects keys that nothing needs any more, and removes them by the hundred."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
