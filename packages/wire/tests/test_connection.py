@@ -30,12 +30,6 @@ def vitals() -> m.WorkerHeartbeat:
     return m.WorkerHeartbeat(queue_size=10, capabilities=(m.Capability("batch"),), manager_id=b"wm")
 
 
-@pytest.fixture(params=[TransportKind.ZMQ, TransportKind.YMQ], ids=["zmq", "ymq"])
-async def scheduler(request: pytest.FixtureRequest) -> AsyncIterator[ScriptedScheduler]:
-    async with ScriptedScheduler(STORAGE, transport=request.param) as running:
-        yield running
-
-
 @pytest.fixture
 async def link(scheduler: ScriptedScheduler) -> AsyncIterator[WorkerConnection]:
     async with WorkerConnection(scheduler.address, vitals, settings=QUICK) as connected:

@@ -12,7 +12,7 @@ from scaler_batch.wire import events as ev
 from scaler_batch.wire import messages as m
 from scaler_batch.wire.backoff import Backoff
 from scaler_batch.wire.connection import WorkerConnection
-from scaler_batch.wire.settings import LinkSettings, TransportKind
+from scaler_batch.wire.settings import LinkSettings
 from scaler_batch.wire.testing import ScriptedScheduler
 
 SOON = 20.0
@@ -23,12 +23,6 @@ TASK = m.Task(b"t" * 16, b"client", b"", b"f" * 32)
 
 def vitals() -> m.WorkerHeartbeat:
     return m.WorkerHeartbeat(queue_size=10)
-
-
-@pytest.fixture(params=[TransportKind.ZMQ, TransportKind.YMQ], ids=["zmq", "ymq"])
-async def scheduler(request: pytest.FixtureRequest) -> AsyncIterator[ScriptedScheduler]:
-    async with ScriptedScheduler(STORAGE, transport=request.param) as running:
-        yield running
 
 
 @pytest.fixture

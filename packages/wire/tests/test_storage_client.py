@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -25,18 +24,6 @@ from scaler_batch.wire.testing.ymq_server import YmqServer
 ONE, TWO, THREE = b"1" * 32, b"2" * 32, b"3" * 32
 SOON = 20.0
 QUICK = StorageSettings(backoff=Backoff(first=0.001, longest=0.01), give_up_after=SOON)
-
-
-@pytest.fixture
-async def storage() -> AsyncIterator[MemoryObjectStorage]:
-    async with MemoryObjectStorage() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(storage: MemoryObjectStorage) -> AsyncIterator[ObjectStorageClient]:
-    async with ObjectStorageClient(storage.address, settings=QUICK) as connected:
-        yield connected
 
 
 async def until_asked(storage: MemoryObjectStorage, requests: int) -> None:
