@@ -59,7 +59,7 @@ def test_up_status_reset_down(up: Up, directory: Path, tmp_path: Path, capsys: p
     )
     subprocess.run(["sh", "-c", shell], check=True)
     assert run(directory, "status") == 0
-    assert "1 calls" in capsys.readouterr().out
+    assert "1 call\n" in capsys.readouterr().out
     assert run(directory, "reset") == 0
     assert run(directory, "status") == 0
     assert "0 calls" in capsys.readouterr().out
@@ -128,13 +128,34 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == __version__
 
 
+def test_places_that_cannot_be_written_are_named(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for option, path in (("--state-dir", file / "state"), ("--env-file", tmp_path / "nowhere" / "aws.env")):
+        command = [*COMMAND, "up", "--jobs", "spawn", "--state-dir", str(directory), option, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.fullmatch(rf"scaler-batch-local: cannot .*{path}: .*\n", done.stderr)
+    assert not directory.exists()
+
+
+def test_what_cannot_be_made_is_said_and_nothing_runs(directory: Path) -> None:
+    command = [*COMMAND, "up", "--jobs", "spawn", "--state-dir", str(directory), "--bucket", "No_Bucket"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "what was asked for cannot be made" in done.stderr
+    assert "InvalidBucketName" in done.stderr
+    assert not directory.exists()
+
+
 def test_a_directory_is_held_by_one_and_free_afterwards(directory: Path) -> None:
     with state.claimed(directory) as file:
         assert state.is_held(directory)
         with pytest.raises(NotRunningError, match="not ready"):
             state.read(directory)
-        file.write(state.Running(1, "http://x", "us-east-1"))
-        assert state.read(directory) == state.Running(1, "http://x", "us-east-1")
+        running = state.Running(1, "http://x", {"AWS_REGION": "us-east-1"})
+        file.write(running)
+        assert state.read(directory) == running
         with pytest.raises(AlreadyRunningError), state.claimed(directory):
             pass
         assert not state.wait_until_free(directory, 0.1)
@@ -157,7 +178,9 @@ def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch,
     assert str(os.getuid()) in state.default_directory().name
 
 
-def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(up: Up, directory: Path, tmp_path: Path) -> None:
+def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(
+    up: Up, directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "aws.env"
     up("--env-file", str(file), "--region", "eu-west-1", "--bucket", "mine", "--queue", "line", "--definition", "work")
     variables = dict(re.findall(r'export (\w+)="(.*)"', file.read_text()))
@@ -167,6 +190,10 @@ def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(up: Up, directo
         "SCALER_JOB_QUEUE": "line",
         "SCALER_JOB_DEFINITION": "work",
     }
+    assert run(directory, "status") == 0
+    first, _, environment = capsys.readouterr().out.partition("\n")
+    assert first.endswith(", 0 calls")
+    assert environment == file.read_text()
     session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="eu-west-1")
     s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
     s3.head_bucket(Bucket="mine")
@@ -176,5 +203,24 @@ def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(up: Up, directo
         "-m",
         "scaler_batch.runner",
     ]
+    s3.close()
+    batch.close()
+
+
+def test_what_up_has_made_is_there_again_after_a_reset_whatever_faults_there_are(
+    up: Up, directory: Path, tmp_path: Path
+) -> None:
+    faults = tmp_path / "bad-day.toml"
+    faults.write_text('[[fault]]\nkind = "ServerError"\ncalls = "s3.CreateBucket"\n')
+    up("--bucket", "mine", "--queue", "line", "--definition", "work", "--faults", str(faults))
+    variables = state.read(directory).variables
+    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="us-east-1")
+    s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
+    job = batch.submit_job(jobName="job", jobQueue="line", jobDefinition="work")
+    s3.put_object(Bucket="mine", Key="key", Body=b"")
+    assert run(directory, "reset") == 0
+    assert batch.describe_jobs(jobs=[job["jobId"]])["jobs"] == []
+    assert s3.list_objects_v2(Bucket="mine")["KeyCount"] == 0
+    batch.submit_job(jobName="job", jobQueue="line", jobDefinition="work")
     s3.close()
     batch.close()

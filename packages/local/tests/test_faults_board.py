@@ -154,7 +154,8 @@ def test_a_reset_brings_back_the_faults_of_the_start_and_no_others() -> None:
     board = Board(Throttle(count=1))
     board.ask()
     board.board.inject(Plan((Drop(),)))
-    board.board.reset()
+    board.board.clear()
+    board.board.begin()
     assert [board.ask(), board.ask()] == ["503", "200"]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from scaler_batch.local import LocalAWS, LocalSettings
 
@@ -59,6 +61,19 @@ def test_memory_need_not_be_limited(open_account: Callable[[LocalAWS], Any]) -> 
         account = open_account(aws)
         command = ("python", "-c", GREEDY.replace("SECONDS", "0.3"))
         assert account.run(definition=account.define(*command, **sized(64)))["status"] == "SUCCEEDED"
+
+
+def test_submissions_above_a_rate_are_throttled_when_that_is_asked_for(open_account: Callable[[LocalAWS], Any]) -> None:
+    with LocalAWS(LocalSettings(jobs="spawn", submit_rate=2)) as aws:
+        account = open_account(aws)
+        definition = account.define("true")
+        once = aws.client("batch", config=Config(retries={"max_attempts": 0}))
+        request = {"jobName": "job", "jobQueue": "queue", "jobDefinition": definition}
+        jobs = (once.submit_job(**request)["jobId"] for _ in range(100))
+        assert next(jobs) != next(jobs)
+        with pytest.raises(ClientError, match="TooManyRequestsException"):
+            list(jobs)
+        once.close()
 
 
 def test_user_limits_hold(account: Any) -> None:

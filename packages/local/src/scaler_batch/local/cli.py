@@ -16,7 +16,7 @@ from .batch.vocabulary import State
 from .environment import as_exports, for_users
 from .errors import LocalError, NotRunningError, StartError
 from .resources import Wanted, make
-from .server import leave, serving, signals_held_back, wait_to_stop
+from .server import LocalServer, leave, serving, signals_held_back, wait_to_stop
 from .settings import JobMode, LocalSettings
 
 NOT_RUNNING = 3
@@ -34,36 +34,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except NotRunningError as error:
-        _complain(error)
+        _tell(error)
         return NOT_RUNNING
     except LocalError as error:
-        _complain(error)
+        _tell(error)
         return 1
 
 
 def up(options: argparse.Namespace) -> int:
     """Run a local AWS in the foreground until it is told to stop."""
     settings = _settings(options)
+    wanted = Wanted(options.bucket, options.queue, options.definition)
     with signals_held_back(), state.claimed(options.state_dir) as file, serving(settings) as server:
         leading = for_users(server.endpoint_url, settings.region)
-        variables = as_exports({**leading, **_made(options, leading)})
+        _furnish(server, wanted, leading)
         server.begin_faults()
-        with _env_file(options.env_file, variables):
-            file.write(state.Running(os.getpid(), server.endpoint_url, settings.region))
-            sys.stdout.write(variables)
+        variables = {**leading, **wanted.variables(settings.region)}
+        with _env_file(options.env_file, as_exports(variables)):
+            file.write(state.Running(os.getpid(), server.endpoint_url, variables))
+            sys.stdout.write(as_exports(variables))
             sys.stdout.flush()
+            _tell("ready; Ctrl-C stops it, and so does the command down")
             wait_to_stop()
     leave(0)
 
 
-def _made(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, str]:
-    """Make the resources that were asked for. Returns the variables that name them."""
+def _furnish(server: LocalServer, wanted: Wanted, environment: Mapping[str, str]) -> None:
+    """Have the resources that were asked for made, now and after every reset."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return make(Wanted(options.bucket, options.queue, options.definition), environment)
+        server.furnish(lambda: make(wanted, environment))
     except (BotoCoreError, ClientError) as error:
-        raise StartError(str(error)) from error
+        raise StartError(f"what was asked for cannot be made: {error}") from error
 
 
 def down(options: argparse.Namespace) -> int:
@@ -71,12 +74,12 @@ def down(options: argparse.Namespace) -> int:
     try:
         running = state.read(options.state_dir)
     except NotRunningError as error:
-        _complain(error)
+        _tell(error)
         return 0
     os.kill(running.pid, signal.SIGTERM)
     if state.wait_until_free(options.state_dir, _STOP_SECONDS):
         return 0
-    _complain(f"process {running.pid} has not stopped")
+    _tell(f"process {running.pid} has not stopped")
     return 1
 
 
@@ -85,13 +88,14 @@ def status(options: argparse.Namespace) -> int:
     running = state.read(options.state_dir)
     control.health(running.endpoint_url)
     counted = control.counters(running.endpoint_url).total
-    sys.stdout.write(f"running: {running.endpoint_url}, process {running.pid}, {counted} calls\n")
-    sys.stdout.write(as_exports(for_users(running.endpoint_url, running.region)))
+    calls = "1 call" if counted == 1 else f"{counted} calls"
+    sys.stdout.write(f"running: {running.endpoint_url}, process {running.pid}, {calls}\n")
+    sys.stdout.write(as_exports(running.variables))
     return 0
 
 
 def reset(options: argparse.Namespace) -> int:
-    """End every job and forget every resource of the local AWS of a state directory."""
+    """End every job of the local AWS of a state directory, and have it as it was at its start."""
     control.reset(state.read(options.state_dir).endpoint_url)
     return 0
 
@@ -103,8 +107,11 @@ def _env_file(path: Path | None, content: str) -> Iterator[None]:
         yield
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(content)
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(content)
+        unfinished.replace(path)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}") from error
     try:
         yield
     finally:
@@ -170,14 +177,19 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--memory", type=int, metavar="MIB", help="memory that running jobs may reserve together (default: no bound)")
     add("--jobs", choices=get_args(JobMode), default=default.jobs, help="how jobs are run (default: %(default)s)")
     add("--job-python", metavar="PATH", help="the interpreter that jobs find as python (default: this one)")
-    add("--delay", type=_delay, action="append", default=[], metavar="STATE=SECONDS", help="least time in a state")
-    add("--minimum-timeout", type=int, default=default.minimum_timeout, metavar="S", help="least job timeout, seconds")
-    add("--stop-grace", type=float, default=default.stop_grace, metavar="S", help="seconds from SIGTERM to SIGKILL")
-    add("--keep-finished", type=int, default=default.keep_finished, metavar="N", help="finished jobs to remember")
+    lasting = "least time of a job in a state, such as RUNNABLE=2; may be given for several"
+    add("--delay", type=_delay, action="append", default=[], metavar="STATE=SECONDS", help=lasting)
+    shortest = "shortest job timeout to accept, seconds (default: %(default)s, as on AWS)"
+    add("--minimum-timeout", type=int, default=default.minimum_timeout, metavar="S", help=shortest)
+    grace = "seconds from SIGTERM to SIGKILL (default: %(default)s, as on AWS)"
+    add("--stop-grace", type=float, default=default.stop_grace, metavar="S", help=grace)
+    kept = "finished jobs to remember (default: %(default)s)"
+    add("--keep-finished", type=int, default=default.keep_finished, metavar="N", help=kept)
     add("--keep-seconds", type=float, metavar="S", help="seconds to remember a finished job (default: no bound)")
     memory = "kill jobs that have more memory than they asked for (default: yes)"
     add("--limit-memory", action=argparse.BooleanOptionalAction, default=default.limit_memory, help=memory)
-    add("--submit-rate", type=float, metavar="N", help="throttle SubmitJob above so many a second, 50 on AWS")
+    rate = "throttle SubmitJob above so many a second, 50 on AWS (default: no bound)"
+    add("--submit-rate", type=float, metavar="N", help=rate)
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
     add("--bucket", metavar="NAME", help="make an S3 bucket of this name")
     add("--queue", metavar="NAME", help="make a job queue of this name, and a compute environment below it")
@@ -185,5 +197,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--env-file", type=Path, metavar="PATH", help="write the environment to use there while the server runs")
 
 
-def _complain(what: object) -> None:
+def _tell(what: object) -> None:
+    """Say something that is not for programs to read."""
     sys.stderr.write(f"scaler-batch-local: {what}\n")

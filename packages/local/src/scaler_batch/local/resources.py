@@ -36,18 +36,19 @@ class Wanted:
     queue: str | None = None
     definition: str | None = None
 
-    def variables(self) -> dict[str, str]:
-        """What tells scaler-batch's adapter of them."""
+    def variables(self, region: str) -> dict[str, str]:
+        """What tells scaler-batch's adapter of them, and of the region that they are in; nothing if there are none."""
         named = {
             "SCALER_S3_BUCKET": self.bucket,
             "SCALER_JOB_QUEUE": self.queue,
             "SCALER_JOB_DEFINITION": self.definition,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        there = {name: value for name, value in named.items() if value is not None}
+        return {"SCALER_AWS_REGION": region, **there} if there else {}
 
 
-def make(wanted: Wanted, environment: Mapping[str, str]) -> dict[str, str]:
-    """Make what is wanted. Returns the variables that name it, and the region it is in.
+def make(wanted: Wanted, environment: Mapping[str, str]) -> None:
+    """Make what is wanted.
 
     Args:
         wanted: What is to be made.
@@ -62,8 +63,6 @@ def make(wanted: Wanted, environment: Mapping[str, str]) -> dict[str, str]:
         _make_queue(environment, wanted.queue)
     if wanted.definition is not None:
         _make_definition(_client("batch", environment), wanted.definition)
-    variables = wanted.variables()
-    return {"SCALER_AWS_REGION": environment["AWS_REGION"], **variables} if variables else {}
 
 
 def _client(service: str, environment: Mapping[str, str]) -> Any:

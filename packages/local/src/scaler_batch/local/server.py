@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import environment
@@ -55,6 +55,7 @@ class LocalServer:
         for name in _MISLEADING:
             os.environ.pop(name, None)
         self._application = _NotYet()
+        self._furnish: Callable[[], None] = _nothing
         self._http = HttpServer(settings.host, settings.port, self._application)
         self.endpoint_url = f"http://{settings.host}:{self._http.port}"
         self._counting = CountingLayer()
@@ -67,6 +68,12 @@ class LocalServer:
         self._application.ready(self._front())
         self._http.serve()
 
+    def furnish(self, make: Callable[[], None]) -> None:
+        """Have resources made through the API, now and again after every reset; the calls for it are not counted."""
+        self._furnish = make
+        make()
+        self._counting.reset()
+
     def begin_faults(self) -> None:
         """Put the faults of the settings in force. Until then a server has none, so that it can be furnished."""
         self._faults.begin()
@@ -75,13 +82,19 @@ class LocalServer:
         """End every job. The HTTP threads end with the process."""
         self._machine.close()
 
+    def hang_up(self) -> None:
+        """Answer no more, and wait for the HTTP threads: a process whose threads go on does not end by itself."""
+        self._http.close()
+
     def reset(self) -> None:
-        """End every job, forget every resource, have the faults of the start, and count from nothing again."""
+        """End every job, have the resources and faults of the start and no others, and count from nothing again."""
         from .services.application import reset_everything
 
         self._machine.reset()
         reset_everything()
-        self._faults.reset()
+        self._faults.clear()
+        self._furnish()
+        self._faults.begin()
         self._counting.reset()
 
     def _start_machine(self, settings: LocalSettings, plan: Plan) -> Machine:
@@ -119,6 +132,9 @@ def serving(settings: LocalSettings) -> Iterator[LocalServer]:
     server = LocalServer(settings)
     try:
         yield server
+    except BaseException:
+        server.hang_up()
+        raise
     finally:
         server.close()
 
@@ -158,6 +174,10 @@ def _understand(environ: WSGIEnvironment) -> Call:
 
     service = service_of(environ)
     return Call(service, operation_of(service, environ), caller_of(environ), environ, signed_with(environ) or "")
+
+
+def _nothing() -> None:
+    """A server that nobody has furnished."""
 
 
 class _NotYet:

@@ -12,11 +12,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import AlreadyRunningError, NotRunningError
+from .errors import AlreadyRunningError, NotRunningError, StartError
 
 _FILE = "server.json"
 _LOOK_EVERY = 0.05
@@ -24,11 +24,15 @@ _LOOK_EVERY = 0.05
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs, as it describes itself."""
+    """A server that runs, as it describes itself.
+
+    Attributes:
+        variables: The environment to use.
+    """
 
     pid: int
     endpoint_url: str
-    region: str
+    variables: Mapping[str, str]
 
 
 def default_directory() -> Path:
@@ -45,10 +49,14 @@ def claimed(directory: Path) -> Iterator[StateFile]:
 
     Raises:
         AlreadyRunningError: Another server holds it.
+        StartError: It cannot be made, or not be written to.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / _FILE
-    descriptor = _lock(path)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = _lock(path)
+    except OSError as error:
+        raise StartError(f"cannot use the state directory {directory}: {error.strerror}") from error
     try:
         yield StateFile(descriptor)
     finally:

@@ -107,11 +107,6 @@ class FaultBoard:
         with self._lock:
             self._keep([])
 
-    def reset(self) -> None:
-        """Be as at the start."""
-        self.clear()
-        self.begin()
-
     def report(self) -> list[dict[str, Any]]:
         """The faults in force or passed, with how often each has struck."""
         with self._lock:
