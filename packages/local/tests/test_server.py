@@ -101,9 +101,10 @@ def test_a_timeout_ends_a_job_that_heeds_sigterm(account: Any) -> None:
     assert (job["container"]["exitCode"], len(job["attempts"])) == (143, 1)
 
 
-def test_terminating_kills_a_job_that_does_not_heed_sigterm(account: Any) -> None:
+def test_terminating_kills_a_job_that_does_not_heed_sigterm(account: Any, until: Callable[..., Any]) -> None:
     job_id = account.submit("sh", "-c", "trap '' TERM; echo deaf; sleep 60 & wait; sleep 60")
-    account.wait(job_id, "RUNNING")
+    running = account.wait(job_id, "RUNNING")
+    until(lambda: account.lines(running), lambda lines: lines == ["deaf"])
     account.batch.terminate_job(jobId=job_id, reason="enough")
     job = account.wait(job_id)
     assert (job["status"], job["statusReason"], job["isTerminated"]) == ("FAILED", "enough", True)
