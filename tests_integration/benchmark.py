@@ -18,10 +18,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import lithops_peer
 from bench import sides, tables, works
 from bench.approaches import approaches, forecasts
 from bench.aws_model import Assumptions
-from bench.goals import AUTO, OURS, SPAWNED_SIDE, THEIRS, goals
+from bench.goals import AUTO, LITHOPS, LITHOPS_BUNDLED, OURS, SPAWNED_SIDE, THEIRS, goals
 from bench.limits import rates
 from bench.measuring import Plan, Sample, connected, rounds
 from bench.meters import Meter
@@ -67,9 +68,21 @@ def once(quick: bool, largest: int) -> Plan:
     return [
         (sides.theirs(THEIRS + SPAWNED_SIDE, local=SPAWNED), spawned),
         (sides.ours(OURS + SPAWNED_SIDE, local=SPAWNED), spawned),
+        (sides.ours(AUTO + SPAWNED_SIDE, BUNDLED, SPAWNED), spawned),
+        *((side, spawned) for side in peers()),
         (ours, largest_map),
         (bundled, largest_map),
         (alone, largest_map),
+    ]
+
+
+def peers() -> list[Side]:
+    """Others that bring their own client, where they are installed: with a job for each task, and with one a slot."""
+    if not lithops_peer.installed():
+        return []
+    return [
+        sides.lithops(LITHOPS + SPAWNED_SIDE, 1000, SPAWNED),
+        sides.lithops(LITHOPS_BUNDLED + SPAWNED_SIDE, sides.SLOTS, SPAWNED),
     ]
 
 

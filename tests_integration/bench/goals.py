@@ -9,6 +9,7 @@ from bench.summary import Summary
 from bench.works import IDLE_FOR
 
 OURS, AUTO, THEIRS, ALONE = "ours", "ours, bundled", "upstream", "Scaler alone"
+LITHOPS, LITHOPS_BUNDLED = "lithops", "lithops, bundled"
 SPAWNED_SIDE = ", new interpreter"
 """Ends the name of a side whose jobs each start an interpreter; compared with its like."""
 

@@ -75,7 +75,7 @@ def session(side: Side, todo: Sequence[tuple[Work, int]]) -> Iterator[Sample]:
     with Stack(side.options) as stack:
         try:
             side.start(stack)
-            with connected(stack) as client:
+            with (side.connect or connected)(stack) as client:
                 with deadline(PATIENCE):
                     works.one_task().run(client)
                 for work, times in todo:

@@ -27,8 +27,10 @@ through
 - **ours, bundled**: with `--tasks-per-job auto`;
 - **Scaler alone**: a worker in one process and no AWS, which is what client and scheduler allow.
 
+Beside them is **lithops**, which brings its own client: see [below](#what-is-not-compared).
+
 Everything is started afresh in each round, and the sides take turns. Jobs are forked from a process that has the
-runner in memory, for every side; upstream's finds a boto3 there that has made a client already. So the start of a
+runner in memory; upstream's finds a boto3 there that has made a client already. So the start of a
 container is left out, and with it most of what a job with boto3 costs. Rows marked *new interpreter* start one for
 each job instead. Figures are medians, and both sides of a ratio are from the same run.
 
@@ -49,8 +51,21 @@ NOTES = """\
 
 ## What is not compared
 
-Other tools that run Python functions on AWS Batch bring a client of their own and cannot be driven by Scaler's, so
-what they take would be the figure of another piece of work. None was run.
+Other tools that run Python functions on AWS Batch bring a client of their own and cannot be driven by Scaler's. One of
+them is run beside, as published: lithops 3.8.0 with its backends `aws_batch` and `aws_s3`, which maps the same function
+over the same numbers. What sets its rows apart:
+
+- there is no Scaler between the caller and lithops: no scheduler, no object storage, nothing to spread tasks of several
+  clients, and *adapter* is the process that has lithops's client;
+- its image is not built, as the local AWS runs processes; a job definition of the name that it looks for has the entry
+  point of that image as its command. Making a runtime known, which takes it twenty seconds, comes before what is
+  measured;
+- it has only rows with new interpreters: its entry point does not fit into a process that is forked;
+- *lithops* makes a job of each call, as *ours* does; *lithops, bundled* was told of as many vCPUs as there are slots,
+  and shares the calls out among as many jobs;
+- it looks for answers once a second, which is most of what its single task takes.
+
+Tools that put a workflow around each call, such as redun, Metaflow and Nextflow, were not run.
 """
 
 PAPER = """\

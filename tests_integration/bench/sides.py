@@ -1,17 +1,20 @@
 """Who does the work: a scheduler, an object storage, a local AWS and an adapter, fresh for each round.
 
-Only the adapter differs, with the runner that goes with it, and for the last side there is no AWS: a worker in one
-process, which is what the client and the scheduler allow.
+Only the adapter differs, with the runner that goes with it. For one side there is no AWS: a worker in one process,
+which is what the client and the scheduler allow. For another there is no Scaler: lithops brings its own client.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import lithops_peer
 import upstream
 from stack import JOB_PYTHON, Options, Stack
 
@@ -30,11 +33,13 @@ class Side:
         name: What it is called in tables.
         options: Of its stack.
         start: Starts every part.
+        connect: Makes a client of its own; ``None`` where Scaler's does the work.
     """
 
     name: str
     options: Options
     start: Callable[[Stack], object]
+    connect: Callable[[Stack], AbstractContextManager[Any]] | None = None
 
 
 def ours(name: str = "ours", worker: tuple[str, ...] = (), local: tuple[str, ...] = ()) -> Side:
@@ -51,6 +56,12 @@ def theirs(name: str = "upstream", warm: Path | None = None, local: tuple[str, .
 def alone() -> Side:
     """Scaler with a worker in one process."""
     return Side("Scaler alone", Options(), _start_plain)
+
+
+def lithops(name: str, workers: int, local: tuple[str, ...]) -> Side:
+    """lithops with its own client, and no Scaler; it makes at most so many jobs of a map."""
+    start = partial(lithops_peer.start, workers=workers)
+    return Side(name, Options(SLOTS, sys.executable, local=local), start, lithops_peer.connected)
 
 
 def _start_theirs(stack: Stack, warm: bool) -> None:
