@@ -54,7 +54,7 @@ def up(options: argparse.Namespace) -> int:
             file.write(state.Running(os.getpid(), server.endpoint_url, variables))
             sys.stdout.write(as_exports(variables))
             sys.stdout.flush()
-            _tell("ready; Ctrl-C stops it, and so does the command down")
+            _tell("ready; Ctrl-C or `scaler-batch-local down` stops it")
             wait_to_stop()
     leave(0)
 
@@ -89,8 +89,8 @@ def status(options: argparse.Namespace) -> int:
     control.health(running.endpoint_url)
     counted = control.counters(running.endpoint_url).total
     calls = "1 call" if counted == 1 else f"{counted} calls"
-    sys.stdout.write(f"running: {running.endpoint_url}, process {running.pid}, {calls}\n")
-    sys.stdout.write(as_exports(running.variables))
+    said = f"running: {running.endpoint_url}, process {running.pid}, {calls}\n"
+    sys.stdout.write(said + as_exports(running.variables))
     return 0
 
 
