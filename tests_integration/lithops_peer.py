@@ -36,12 +36,12 @@ def installed() -> bool:
 
 
 def start(stack: Stack, workers: int) -> None:
-    """Start the local AWS and lithops's client; its cache is a directory that goes with the stack.
+    """Start the local AWS and lithops's client; what it keeps on disk goes with the stack.
 
     lithops makes as many jobs of a map as there are workers, if it has so many calls, and shares the calls out evenly.
     """
     stack.start_aws()
-    stack.environment |= {"HOME": str(stack.directory), "LITHOPS_TELEMETRY": "0"}
+    stack.environment |= dict.fromkeys(("HOME", "TMPDIR"), str(stack.directory)) | {"LITHOPS_TELEMETRY": "0"}
     socket = _socket(stack)
     stack.start_program("adapter", sys.executable, __file__, str(socket), str(workers)).wait_until(socket.exists)
 
