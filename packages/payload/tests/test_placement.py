@@ -137,8 +137,9 @@ def overrides(address: str, parameter: str) -> str:
         ARRAY_INDEX_VARIABLE: "9999",
         ATTEMPT_VARIABLE: "10",
         JOB_ID_VARIABLE: f"{'0' * 36}:9999",
-        "AWS_BATCH_JQ_NAME": "scaler-batch-queue",
-        "AWS_BATCH_CE_NAME": "scaler-batch-compute",
+        "AWS_BATCH_JOB_ARRAY_SIZE": "10000",
+        "AWS_BATCH_JQ_NAME": "q" * 128,
+        "AWS_BATCH_CE_NAME": "c" * 128,
     }
     container = {
         "name": "default",

@@ -65,7 +65,7 @@ class Bench:
         max_concurrent_jobs: int = 100,
         tasks_per_job: int | Literal["auto"] = 1,
         processes: int = 0,
-        inline_limit: int = 5604,
+        inline_limit: int = 5376,
         object_threshold: int = 1024 * 1024,
         transfers: int = 16,
         polling: Polling | None = None,

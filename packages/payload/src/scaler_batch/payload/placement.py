@@ -21,12 +21,13 @@ REQUEST_LIMIT: Final = 30 * 1024
 OVERRIDES_LIMIT: Final = 8192
 """Characters of container overrides at most, JSON included. Source: ECS API reference, RunTask."""
 
-OVERRIDES_RESERVE: Final = 720
+OVERRIDES_RESERVE: Final = 1024
 """Characters of the overrides kept free for the run's address (:data:`~.keys.LONGEST_ADDRESS`), the rest of the
-command, Batch's own variables and the JSON around them."""
+command, Batch's own variables, which name queue and compute environment (128 characters at most), and the JSON around
+them."""
 
 INLINE_LIMIT: Final = (OVERRIDES_LIMIT - OVERRIDES_RESERVE) // 4 * 3
-"""Bytes of a sealed pack that travel inline by default: what is left of the overrides, in base64. 5,604 bytes."""
+"""Bytes of a sealed pack that travel inline by default: what is left of the overrides, in base64. 5,376 bytes."""
 
 MAX_INLINE_LIMIT: Final = 28 * 1024 // 4 * 3
 """Bytes of a sealed pack that can travel inline at most, where overrides are not limited: 28 KiB in base64."""
