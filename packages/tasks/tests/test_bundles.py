@@ -62,7 +62,21 @@ async def test_a_task_that_asks_for_a_job_of_its_own_shares_none(benches: Benche
         assert sum(map(len, bundles)) == 12
 
 
-async def test_a_task_can_be_traced_to_its_job_while_that_runs(benches: Benches):
+async def test_a_task_can_be_traced_to_its_job_until_it_is_answered(benches: Benches):
+    async with benches() as bench:
+        bench.sink.gate.clear()
+        bench.ask("t0")
+        await bench.submitted()
+        bench.jobs.succeed("job-1")
+        await bench.sink.is_preparing()
+        assert bench.manager.snapshot().jobs == 0
+        assert bench.manager.job_of(b"t0") == "job-1"
+        bench.sink.gate.set()
+        await bench.sink.answers(1)
+        assert bench.manager.job_of(b"t0") is None
+
+
+async def test_tasks_that_share_a_job_can_be_traced_to_it(benches: Benches):
     async with benches(tasks_per_job=2) as bench:
         assert bench.manager.job_of(b"t0") is None
         job_id = await bundle(bench, 3)

@@ -56,16 +56,18 @@ class Task:
         request: What was asked.
         admitted_at: When, on the manager's clock, in seconds.
         job: The job that runs it, from submission on. Written by the submitting stage.
+        job_id: AWS Batch's id of that job; kept when the job is over.
         position: Its place among the tasks of that job.
         alone: Whether it has to have a job for itself: as was asked, or because one that it shared died.
     """
 
-    __slots__ = ("_stage", "admitted_at", "alone", "job", "position", "request")
+    __slots__ = ("_stage", "admitted_at", "alone", "job", "job_id", "position", "request")
 
     def __init__(self, request: TaskRequest, admitted_at: float) -> None:
         self.request = request
         self.admitted_at = admitted_at
         self.job: JobRef | None = None
+        self.job_id: str | None = None
         self.position = 0
         self.alone = request.alone
         self._stage = Stage.QUEUED

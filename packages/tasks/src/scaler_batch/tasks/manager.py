@@ -216,10 +216,9 @@ class AWSHPCTaskManager:
         return verdict
 
     def job_of(self, task_id: bytes) -> str | None:
-        """AWS Batch's id of the job that runs a task; ``None`` before there is one and after it is over."""
+        """AWS Batch's id of the job that a task was given to; ``None`` before that, and once the task is answered."""
         task = self._ledger.get(task_id)
-        job = self._flight.find(task.job) if task is not None and task.job is not None else None
-        return None if job is None else job.job_id
+        return None if task is None else task.job_id
 
     async def drain(self) -> None:
         """Take no more tasks and wait until all have been answered."""

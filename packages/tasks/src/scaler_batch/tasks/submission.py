@@ -251,7 +251,7 @@ class Submitter:
         self._flight.add(submission)
         for job in list(submission.jobs.values()):
             for position, task in list(job.unanswered.items()):
-                task.job, task.position = job.ref, position
+                task.job, task.job_id, task.position = job.ref, job.job_id, position
                 if not self._ledger.move(task, Stage.RUNNING):
                     del job.unanswered[position]
             self._abandon(job)
