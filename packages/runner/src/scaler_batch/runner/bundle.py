@@ -38,9 +38,9 @@ class BundleRun:
         self._publisher = publisher
         self._container = container
         self._kills = container.out_of_memory_kills()
-        self._processes = request.processes or loaded.bundle.processes or container.processors() or 1
         self._calls = loaded.bundle.calls
         self._waiting = deque(position for position, _ in loaded.unanswered)
+        self._processes = request.processes or loaded.bundle.processes or self._room()
         self._by_child: dict[Child, CallProcess] = {}
 
     def run(self) -> None:
@@ -58,6 +58,10 @@ class BundleRun:
             if self._supervisor.terminated:
                 self._stop()
         self._dismiss()
+
+    def _room(self) -> int:
+        """How many calls the container has processors for; for a single one it need not be asked."""
+        return self._container.processors() or 1 if len(self._waiting) > 1 else 1
 
     def _busy(self) -> list[CallProcess]:
         return [process for process in self._by_child.values() if process.position is not None]

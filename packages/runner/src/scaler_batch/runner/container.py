@@ -25,7 +25,7 @@ class Container:
 
     def __init__(self, mount: str = _MOUNT, membership: str = _SELF) -> None:
         self._mount = mount
-        self._membership = membership
+        self._paths = dict(_memberships(membership))
 
     def processors(self) -> int | None:
         """How many processors' time the group may use, rounded up; ``None`` where there is no limit."""
@@ -52,9 +52,9 @@ class Container:
 
     def _folders(self, controller: str) -> Iterator[str]:
         """Where the group's files may be: version 2, then 1; the group's own path, then the mount's root."""
-        paths = dict(_memberships(self._membership))
-        yield from (f"{self._mount}/{path}" for path in (paths.get("", ""), ""))
-        yield from (f"{self._mount}/{controller}/{path}" for path in (paths.get(controller, ""), ""))
+        yield from (f"{self._mount}/{path}" for path in dict.fromkeys((self._paths.get("", ""), "")))
+        below = dict.fromkeys((self._paths.get(controller, ""), ""))
+        yield from (f"{self._mount}/{controller}/{path}" for path in below)
 
 
 def _memberships(file: str) -> Iterator[tuple[str, str]]:

@@ -203,5 +203,5 @@ def _read(answer: int) -> tuple[bool, int, memoryview]:
 
 def resident() -> int:
     """Bytes of resident memory of this process."""
-    with open("/proc/self/statm", "rb") as file:
+    with open("/proc/self/statm", "rb", buffering=0) as file:
         return int(file.read().split()[1]) * resource.getpagesize()

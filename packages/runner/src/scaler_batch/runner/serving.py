@@ -3,6 +3,7 @@
 Starting a process takes longer than most calls, and what a call imports the next one needs as well. So a process that
 has answered waits to be told another call of the bundle, unless
 
+- there is only one;
 - it is dead: a call that crashes takes nobody with it but itself;
 - its answer is large: the runner maps that as it is, which takes a process that will write no more;
 - the call has left something behind (:class:`_Traces`): what could meddle with the next call goes with its process;
@@ -112,6 +113,9 @@ def _announce(reports: int) -> None:
 def _serve(calls: Sequence[Call], position: int, orders: int, reports: int, answer: BinaryIO) -> int:
     """Be the process, until it is not fit to run another call; then the last answer is its own."""
     _volunteer()
+    if len(calls) == 1:
+        run(calls[position], answer)
+        return 0
     fitness = _Fitness()
     while True:
         meter = _Meter.start()
