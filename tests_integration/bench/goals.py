@@ -63,6 +63,14 @@ def _times(table: Table) -> Iterator[Goal]:
     wanted = [
         ("one task, faster than upstream", "one task", THEIRS, OURS, 8.0, True),
         ("map of 1,000, one task a job, faster than upstream", "map of 1,000", THEIRS, OURS, 5.0, True),
+        (
+            "map of 100, one task a job, a new interpreter for each, faster than upstream",
+            "map of 100",
+            THEIRS + SPAWNED_SIDE,
+            OURS + SPAWNED_SIDE,
+            5.0,
+            True,
+        ),
         ("map of 1,000, bundled, faster than upstream", "map of 1,000", THEIRS, AUTO, 15.0, True),
         ("map of 1,000, bundled, beside Scaler alone", "map of 1,000", AUTO, ALONE, 1.5, False),
         ("argument of 50 MB, faster than upstream", "argument of 50 MB", THEIRS, OURS, 3.0, True),
