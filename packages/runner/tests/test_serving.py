@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -136,6 +138,25 @@ def test_a_large_answer_ends_its_process(run: Run) -> None:
     assert before == pid
     assert after != pid
     assert data == b"x" * 3_000_000
+
+
+@pytest.fixture
+def as_first_process() -> tuple[str, ...]:
+    """What makes a program the first process of a container, to which the kernel sends signals by rules of its own."""
+    command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    if shutil.which(command[0]) is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespace can be made here")
+    return command
+
+
+def test_the_first_process_of_a_container_hears_its_calls(run: Run, as_first_process: tuple[str, ...]) -> None:
+    sequence, command = run.inline(make_call(os.getpid), make_call(os._exit, 3), make_call(os.getppid))
+    code, _, err = run.start(*command, within=as_first_process).finish()
+    assert code == ExitCode.PUBLISHED, err
+    first, crashed, last = (run.answers(sequence)[position][0] for position in range(3))
+    assert pickle.loads(first.value) > 1
+    assert crashed.status is Status.CRASHED
+    assert pickle.loads(last.value) == 1
 
 
 def test_a_process_that_grows_is_replaced(run: Run) -> None:
