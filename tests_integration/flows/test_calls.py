@@ -5,15 +5,13 @@ The adapter that Scaler ships makes 7,290 for a map of a thousand.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Callable
-from urllib.request import Request, urlopen
 
 import pytest
 from scaler import Client
 
+import counting
 from stack import Options, Stack
 
 cloudpickle = pytest.importorskip("cloudpickle")
@@ -22,13 +20,6 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 def double(x: int) -> int:
     return x * 2
-
-
-def counters(stack: Stack, method: str = "GET") -> Counter[str]:
-    """Calls by operation since they were last cleared; DELETE clears them."""
-    address = f"{stack.environment['AWS_ENDPOINT_URL']}/_scaler_batch/counters"
-    with urlopen(Request(address, method=method)) as answer:
-        return Counter(json.load(answer).get("operations", {})) if method == "GET" else Counter()
 
 
 @pytest.mark.parametrize(
@@ -48,9 +39,9 @@ def test_a_map_of_a_thousand_takes_few_calls(
         stack.join(cloud).start_adapter()
         client = connect(stack)
         assert client.submit(double, 1).result() == 2
-        counters(stack, "DELETE")
+        counting.clear(stack)
         assert client.map(double, range(1000)) == [2 * number for number in range(1000)]
-        calls = counters(stack)
+        calls = counting.calls(stack)
         client.disconnect()
     assert sum(count for name, count in calls.items() if name.startswith("batch")) <= batch, calls
     assert everything is None or calls.total() <= everything, calls

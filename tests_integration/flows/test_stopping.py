@@ -11,6 +11,7 @@ import psutil
 import pytest
 from scaler import Client
 
+import counting
 from stack import Options, Stack, answers
 
 
@@ -121,6 +122,7 @@ def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again
         stack.stop(first, signal.SIGKILL)
         orphans = unfinished(stack)
         assert orphans
+        counting.clear(stack)
 
         stack.start_adapter("second adapter")
         deadline = time.monotonic() + 60
@@ -131,3 +133,9 @@ def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again
         assert [future.result() for future in futures] == [value * 2 for value in range(300)]
         client.disconnect()
         assert unfinished(stack) == []
+        # One job answers each task. Of the hundred that the killed adapter had submitted, those that ran, or had their
+        # turn before they were ended, have said that they were interrupted.
+        assert 300 <= counting.calls(stack, by="job/")["s3.PutObject"] <= 400
+        asked = counting.calls(stack)
+        assert asked["batch.TerminateJobs"] + asked["batch.TerminateJob"] >= 1
+        assert asked["batch.SubmitJob"] <= 60, "not a call for each task"

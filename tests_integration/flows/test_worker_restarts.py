@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
-import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import counting
 from stack import Options, Part, Stack
 
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -61,12 +59,6 @@ def wait_for(condition: Callable[[], bool], within: float = 60) -> None:
         time.sleep(0.05)
 
 
-def calls(stack: Stack) -> Counter[str]:
-    """The local AWS's own count of requests, by operation."""
-    with urllib.request.urlopen(f"{stack.environment['AWS_ENDPOINT_URL']}/_scaler_batch/counters") as answer:
-        return Counter(json.load(answer)["operations"])
-
-
 @contextlib.contextmanager
 def in_a_map(cloud: Stack, folder: Path, backend: str) -> Iterator[tuple[Stack, Part]]:
     """A stack whose worker has all tasks of a map and runs some of them, with its client."""
@@ -88,14 +80,14 @@ def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
     cloud: Stack, tmp_path: Path, backend: str
 ) -> None:
     with in_a_map(cloud, tmp_path, backend) as (stack, client):
-        before = calls(stack)
+        before = counting.calls(stack)
         stack.stop(stack.part("scheduler"), signal.SIGKILL)
         stack.start_scheduler()
         wait_for(lambda: jobs(stack, *ACTIVE) == [])
         assert stack.part("adapter").says("the scheduler was started anew")
         stack.stop(client, signal.SIGKILL)
         # The jobs were ended, and nothing was submitted again for whoever waits no more.
-        since = calls(stack)
+        since = counting.calls(stack)
         since.subtract(before)
         assert since["batch.TerminateJob"] + since["batch.TerminateJobs"] > 0
         assert since["batch.SubmitJob"] == 0
