@@ -13,16 +13,7 @@ from scaler import Client
 
 import counting
 from stack import Options, Stack, answers
-
-
-def unfinished(stack: Stack) -> list[str]:
-    """All jobs of the queue that are not over."""
-    batch = stack.aws("batch")
-    return [
-        job["jobId"]
-        for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-        for job in batch.list_jobs(jobQueue=stack.provisioned["SCALER_JOB_QUEUE"], jobStatus=status)["jobSummaryList"]
-    ]
+from watching import unfinished
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -5,16 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from severing import Cut, Proxy, Way
 from stack import Options, Stack
-
-ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+from watching import unfinished, wait_for
 
 NUMBER = 120
 """Tasks of the map."""
@@ -38,18 +35,6 @@ folder, number = sys.argv[2], int(sys.argv[3])
 with Client(address=sys.argv[1]) as client:
     print(client.map(note, [folder] * number, range(number)) == list(range(number)))
 """
-
-
-def active_jobs(stack: Stack) -> int:
-    batch, queue = stack.aws("batch"), stack.provisioned["SCALER_JOB_QUEUE"]
-    return sum(len(batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]) for status in ACTIVE)
-
-
-def wait_for(condition: Callable[[], bool], within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def options(stack: Stack, scheduler: Proxy, storage: Proxy) -> list[str]:
@@ -90,5 +75,5 @@ def test_links_that_break_in_a_map_lose_nothing(cloud: Stack, tmp_path: Path, ba
             assert len(answered) == len(set(answered)) == NUMBER
             assert [path.read_text() for path in tmp_path.iterdir()] == ["x"] * NUMBER
             assert adapter.says("the link to the scheduler is back")
-            assert active_jobs(stack) == 0
+            assert unfinished(stack) == []
             assert stack.stop(adapter, signal.SIGTERM) == 0

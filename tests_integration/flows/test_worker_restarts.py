@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import counting
 from stack import Options, Part, Stack
-
-ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+from watching import unfinished, wait_for
 
 NUMBER = 300
 """Tasks of the map."""
@@ -42,23 +40,6 @@ with Client(address=sys.argv[1]) as client:
 """
 
 
-def jobs(stack: Stack, *states: str) -> list[str]:
-    """All jobs of the queue in these states."""
-    batch = stack.aws("batch")
-    return [
-        job["jobId"]
-        for status in states
-        for job in batch.list_jobs(jobQueue=stack.provisioned["SCALER_JOB_QUEUE"], jobStatus=status)["jobSummaryList"]
-    ]
-
-
-def wait_for(condition: Callable[[], bool], within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def in_a_map(cloud: Stack, folder: Path, backend: str) -> Iterator[tuple[Stack, Part]]:
     """A stack whose worker has all tasks of a map and runs some of them, with its client."""
@@ -83,7 +64,7 @@ def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
         before = counting.calls(stack)
         stack.stop(stack.part("scheduler"), signal.SIGKILL)
         stack.start_scheduler()
-        wait_for(lambda: jobs(stack, *ACTIVE) == [])
+        wait_for(lambda: unfinished(stack) == [])
         assert stack.part("adapter").says("the scheduler was started anew")
         stack.stop(client, signal.SIGKILL)
         # The jobs were ended, and nothing was submitted again for whoever waits no more.
@@ -92,7 +73,7 @@ def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
         assert since["batch.TerminateJob"] + since["batch.TerminateJobs"] > 0
         assert since["batch.SubmitJob"] == 0
         assert stack.run("new client", "-c", ASK, stack.scheduler_address) == "[1, 2, 3]\n"
-        assert jobs(stack, *ACTIVE) == []
+        assert unfinished(stack) == []
 
 
 @BOTH
@@ -102,7 +83,7 @@ def test_an_object_storage_that_forgot_everything_is_found_again(cloud: Stack, t
         stack.start_storage()
         # What the map was about is gone. So is its client now, which the scheduler notices, and cancels its tasks.
         stack.stop(client, signal.SIGKILL)
-        wait_for(lambda: jobs(stack, *ACTIVE) == [])
+        wait_for(lambda: unfinished(stack) == [])
         assert stack.run("new client", "-c", ASK, stack.scheduler_address) == "[1, 2, 3]\n"
         assert stack.part("adapter").process.poll() is None
-        assert jobs(stack, *ACTIVE) == []
+        assert unfinished(stack) == []

@@ -13,6 +13,7 @@ import pytest
 from scaler import Client
 
 from stack import Options, Stack, script
+from watching import wait_for
 
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -108,10 +109,3 @@ def options_of(stack: Stack) -> list[str]:
         *("--job-definition", names["SCALER_JOB_DEFINITION"], "--s3-bucket", names["SCALER_S3_BUCKET"]),
         *("--aws-region", names["SCALER_AWS_REGION"]),
     ]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

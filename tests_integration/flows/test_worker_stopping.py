@@ -12,26 +12,13 @@ import pytest
 from scaler import Client
 
 from stack import Options, PartFailedError, Stack, free_port
+from watching import unfinished, wait_for
 
 cloudpickle = pytest.importorskip("cloudpickle")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 SLACK = 4.0
 """Seconds that a busy machine may take to end a process that has nothing more to do."""
-
-ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-
-
-def active(stack: Stack) -> int:
-    batch, queue = stack.aws("batch"), stack.provisioned["SCALER_JOB_QUEUE"]
-    return sum(len(batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]) for status in ACTIVE)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def hold(folder: str, name: str) -> str:
@@ -53,16 +40,16 @@ def test_draining_answers_what_runs_and_gives_back_what_waits(
         first = stack.join(cloud).start_adapter("first adapter")
         client = connect(stack)
         futures = [client.submit(hold, str(tmp_path), name) for name in ("one", "two")]
-        wait_until((tmp_path / "one started").exists)
+        wait_for((tmp_path / "one started").exists)
 
         first.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: first.says("1 task(s) are to be finished first"))
+        wait_for(lambda: first.says("1 task(s) are to be finished first"))
         assert first.process.poll() is None
         (tmp_path / "open").touch()
         assert stack.stop(first, signal.SIGCONT) == 0
         assert futures[0].result() == "one"
         assert not (tmp_path / "two started").exists()
-        assert active(stack) == 0
+        assert unfinished(stack) == []
 
         stack.start_adapter("second adapter")
         assert futures[1].result() == "two"
@@ -91,11 +78,11 @@ def test_a_task_without_an_end_holds_a_stopping_worker_no_longer_than_allowed(
     with Stack(Options(worker=options)) as stack:
         adapter = stack.join(cloud).start_adapter()
         stack.start_client(SUBMIT, str(tmp_path))
-        wait_until((tmp_path / "started").exists)
+        wait_for((tmp_path / "started").exists)
         begun = time.monotonic()
         assert stack.stop(adapter, number) == 0
         assert time.monotonic() - begun < 8 + SLACK
-        assert active(stack) == 0
+        assert unfinished(stack) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -104,14 +91,14 @@ def test_a_second_signal_ends_at_once(cloud: Stack, tmp_path: Path, number: sign
     with Stack(Options(worker=options)) as stack:
         adapter = stack.join(cloud).start_adapter()
         client = stack.start_client(SUBMIT, str(tmp_path))
-        wait_until((tmp_path / "started").exists)
+        wait_for((tmp_path / "started").exists)
         adapter.process.send_signal(number)
-        wait_until(lambda: adapter.says("are to be finished first"))
+        wait_for(lambda: adapter.says("are to be finished first"))
         adapter.process.send_signal(number)
         assert adapter.process.wait(10) == -number
         stack.stop(client, signal.SIGKILL)
         (tmp_path / "open").touch()
-        wait_until(lambda: active(stack) == 0)
+        wait_for(lambda: unfinished(stack) == [])
 
 
 def failing(stack: Stack, *options: str, **environment: str) -> str:

@@ -9,7 +9,7 @@ trusted to come back (user code) happens in a child: it may raise, leave, die or
   told from the runner's own size. A child that lives on after an answer lets the parent copy it, then begins the
   file anew (:func:`renew`).
 - **The group.** A child leads a process group of its own, so that one kill reaches everything it started. What is
-  left of the group when the child ends is killed: a call ends with its processes.
+  left of the group when the child ends is killed.
 - **The leash.** The group must not outlive the runner either, and SIGKILL gives the runner no time to see to it. So
   each child holds the reading end of a pipe whose writing end only the runner has, and has asked the kernel to send
   SIGKILL to the group when the pipe hangs up.
