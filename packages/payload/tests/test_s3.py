@@ -194,3 +194,29 @@ def test_a_large_view_is_sent_without_being_copied(method: str) -> None:
         command = [sys.executable, "-c", PUTS_A_LARGE_VIEW, method, server.environment["AWS_ENDPOINT_URL"]]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 15_000_000
+
+
+ENDS_BESIDE_A_NATIVE_THREAD = """
+import _thread, sys, time
+from scaler_batch.payload import RunLocation
+from scaler_batch.payload.s3 import S3RunStore
+
+def work():
+    entered.release()
+    time.sleep(float(sys.argv[1]))
+    print("left", flush=True)
+
+S3RunStore(RunLocation("tests", "prefix", "run", "us-east-1"))
+entered = _thread.allocate_lock()
+entered.acquire()
+_thread.start_new_thread(work, ())  # threading does not know of it, as of those that native code starts
+entered.acquire()
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the interpreter leaves such threads alone")
+@pytest.mark.parametrize(("seconds", "printed"), [(0.3, "left\n"), (60, "")])
+def test_the_end_of_a_process_waits_a_moment_for_native_threads_to_leave_python(seconds: float, printed: str) -> None:
+    command = [sys.executable, "-c", ENDS_BESIDE_A_NATIVE_THREAD, str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == printed

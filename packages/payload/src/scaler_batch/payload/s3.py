@@ -7,10 +7,14 @@ this module and still fork; it must not fork after a request and use the store i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
 import re
+import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -51,6 +55,10 @@ _NO_BUCKET: Final = "NoSuchBucket"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+_PARTING: Final = 1.0
+"""How many seconds the end of a process waits for obstore's threads to leave Python."""
 
 
 def _bucket(
@@ -134,6 +142,27 @@ def _found(key: str) -> Iterator[None]:
         raise NotStoredError(key) from error
 
 
+@functools.cache
+def _part_in_order() -> None:
+    """Have this process wait for obstore's threads before it ends.
+
+    They report answers to the event loop, and ask for credentials, in Python. One that is still there when the
+    interpreter shuts down would be unwound through native code, which aborts the process; since 3.14 it is left alone.
+    """
+    if sys.version_info < (3, 14):
+        atexit.register(_wait_for_native_threads)
+
+
+def _wait_for_native_threads() -> None:
+    deadline = time.monotonic() + _PARTING
+    while True:
+        # Those that only want the interpreter for a moment, and are in no function of Python's, get it meanwhile.
+        time.sleep(0.001)
+        native = sys._current_frames().keys() - {thread.ident for thread in threading.enumerate()}
+        if not native or time.monotonic() > deadline:
+            return
+
+
 def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
     """Let a store use the credentials of a boto3 session, which knows profiles, SSO and credential processes."""
     # Imported here: only callers that have boto3 anyway come by.
@@ -162,6 +191,7 @@ class S3RunStore:
         retries: int = _RETRIES,
     ) -> None:
         self._bucket = _bucket(run, environment, retries, credentials)
+        _part_in_order()
 
     @_bordered
     async def put(self, key: str, data: Pieces) -> None:
