@@ -187,7 +187,7 @@ class Stack:
     def start_aws(self) -> Part:
         """Start a local AWS and take on its environment."""
         file = self.directory / "aws.env"
-        options = [*self.options.local, "--state-dir", str(self.directory / "aws"), "--env-file", str(file)]
+        options = ["--bare", *self.options.local, "--state-dir", str(self.directory / "aws"), "--env-file", str(file)]
         if self.options.slots is not None:
             options += ["--slots", str(self.options.slots)]
         if self.options.job_python is not None:

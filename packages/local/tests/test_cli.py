@@ -143,7 +143,7 @@ def test_what_cannot_be_made_is_said_and_nothing_runs(directory: Path) -> None:
     command = [*COMMAND, "up", "--jobs", "spawn", "--state-dir", str(directory), "--bucket", "No_Bucket"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "what was asked for cannot be made" in done.stderr
+    assert "bucket, queue and definition cannot be made" in done.stderr
     assert "InvalidBucketName" in done.stderr
     assert not directory.exists()
 
@@ -176,6 +176,33 @@ def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch,
     assert state.default_directory() == tmp_path / "scaler-batch-local"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert str(os.getuid()) in state.default_directory().name
+
+
+@pytest.mark.parametrize(
+    ("options", "made"),
+    [
+        ([], {"BUCKET": ["local-bucket"], "QUEUE": ["local-queue"], "DEFINITION": ["local-runner"]}),
+        (["--queue", "line"], {"BUCKET": ["local-bucket"], "QUEUE": ["line"], "DEFINITION": ["local-runner"]}),
+        (["--bare", "--queue", "line"], {"BUCKET": [], "QUEUE": ["line"], "DEFINITION": []}),
+        (["--bare"], {"BUCKET": [], "QUEUE": [], "DEFINITION": []}),
+    ],
+)
+def test_up_makes_a_bucket_a_queue_and_a_definition_unless_it_is_to_be_bare(
+    up: Up, directory: Path, options: list[str], made: dict[str, list[str]]
+) -> None:
+    up(*options)
+    variables = state.read(directory).variables
+    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="us-east-1")
+    s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
+    assert {
+        "BUCKET": [each["Name"] for each in s3.list_buckets()["Buckets"]],
+        "QUEUE": [each["jobQueueName"] for each in batch.describe_job_queues()["jobQueues"]],
+        "DEFINITION": [each["jobDefinitionName"] for each in batch.describe_job_definitions()["jobDefinitions"]],
+    } == made
+    told = {"BUCKET": "SCALER_S3_BUCKET", "QUEUE": "SCALER_JOB_QUEUE", "DEFINITION": "SCALER_JOB_DEFINITION"}
+    assert {kind: [variables[name]] if name in variables else [] for kind, name in told.items()} == made
+    s3.close()
+    batch.close()
 
 
 def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(

@@ -15,7 +15,7 @@ from . import __version__, control, state
 from .batch.vocabulary import State
 from .environment import as_exports, for_users
 from .errors import LocalError, NotRunningError, StartError
-from .resources import Wanted, make
+from .resources import USUAL, Wanted, make
 from .server import LocalServer, leave, serving, signals_held_back, wait_to_stop
 from .settings import JobMode, LocalSettings
 
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def up(options: argparse.Namespace) -> int:
     """Run a local AWS in the foreground until it is told to stop."""
     settings = _settings(options)
-    wanted = Wanted(options.bucket, options.queue, options.definition)
+    named = Wanted(options.bucket, options.queue, options.definition)
+    wanted = named if options.bare else named.over(USUAL)
     with signals_held_back(), state.claimed(options.state_dir) as file, serving(settings) as server:
         leading = for_users(server.endpoint_url, settings.region)
         _furnish(server, wanted, leading)
@@ -60,13 +61,13 @@ def up(options: argparse.Namespace) -> int:
 
 
 def _furnish(server: LocalServer, wanted: Wanted, environment: Mapping[str, str]) -> None:
-    """Have the resources that were asked for made, now and after every reset."""
+    """Have the resources made, now and after every reset."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         server.furnish(lambda: make(wanted, environment))
     except (BotoCoreError, ClientError) as error:
-        raise StartError(f"what was asked for cannot be made: {error}") from error
+        raise StartError(f"bucket, queue and definition cannot be made: {error}") from error
 
 
 def down(options: argparse.Namespace) -> int:
@@ -191,9 +192,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     rate = "throttle SubmitJob above so many a second, 50 on AWS (default: no bound)"
     add("--submit-rate", type=float, metavar="N", help=rate)
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
-    add("--bucket", metavar="NAME", help="make an S3 bucket of this name")
-    add("--queue", metavar="NAME", help="make a job queue of this name, and a compute environment below it")
-    add("--definition", metavar="NAME", help="make a job definition of this name, with the runner's command")
+    add("--bucket", metavar="NAME", help=f"name of the S3 bucket that is made (default: {USUAL.bucket})")
+    queue = f"name of the job queue that is made, and of its compute environment (default: {USUAL.queue})"
+    add("--queue", metavar="NAME", help=queue)
+    definition = f"name of the job definition that is made, with the runner's command (default: {USUAL.definition})"
+    add("--definition", metavar="NAME", help=definition)
+    add("--bare", action="store_true", help="make none of these but those that are named")
     add("--env-file", type=Path, metavar="PATH", help="write the environment to use there while the server runs")
 
 

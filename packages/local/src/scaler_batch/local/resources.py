@@ -1,4 +1,4 @@
-"""What ``up`` makes when it is asked to: a bucket, a queue with its compute environment, a definition of the runner's.
+"""What ``up`` makes unless told not to: a bucket, a queue with its compute environment, a definition of the runner's.
 
 Made through the same API that everybody uses, so they are as real as any. Whoever wants roles, networks, images and a
 plan takes the provisioner instead.
@@ -7,7 +7,7 @@ plan takes the provisioner instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import boto3
@@ -18,6 +18,9 @@ VCPUS: Final = "1"
 MEMORY_MIB: Final = "2048"
 FLEET_VCPUS: Final = 256
 """More than any one machine has: the slots decide how many jobs run."""
+
+IMAGE: Final = "scaler-batch-runner"
+"""The image that `nox -s image` builds, for jobs as containers; without an engine nobody looks at it."""
 
 _DEFAULT_REGION = "us-east-1"
 
@@ -45,6 +48,14 @@ class Wanted:
         }
         there = {name: value for name, value in named.items() if value is not None}
         return {"SCALER_AWS_REGION": region, **there} if there else {}
+
+    def over(self, others: Wanted) -> Wanted:
+        """These, and the others where nothing is wanted here."""
+        return Wanted(*(getattr(self, each.name) or getattr(others, each.name) for each in fields(self)))
+
+
+USUAL: Final = Wanted(bucket="local-bucket", queue="local-queue", definition="local-runner")
+"""Other names than the provisioner's, so that both may be used on one local AWS."""
 
 
 def make(wanted: Wanted, environment: Mapping[str, str]) -> None:
@@ -103,7 +114,7 @@ def _make_definition(batch: Any, name: str) -> None:
         jobDefinitionName=name,
         type="container",
         containerProperties={
-            "image": "local/scaler-batch",
+            "image": IMAGE,
             "command": list(RUNNER_COMMAND),
             "resourceRequirements": [{"type": "VCPU", "value": VCPUS}, {"type": "MEMORY", "value": MEMORY_MIB}],
         },
