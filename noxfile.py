@@ -131,6 +131,16 @@ def interop(session: nox.Session, release: str) -> None:
     )  # fmt: skip
 
 
+@nox.session(requires=["build"])
+def soak(session: nox.Session) -> None:
+    """Live through days on which many things go wrong at once: `-- --rounds 100 --seed 7`."""
+    install(session, *everything(), *group("test"), *group("scaler"))
+    session.run(
+        "python", "tests_integration/soak.py", *session.posargs,
+        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
+    )  # fmt: skip
+
+
 # Checks that run nothing of ours
 
 
