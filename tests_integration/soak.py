@@ -44,7 +44,7 @@ from scaler_batch.local.faults import (
 )
 from scaler_batch.local.faults.reading import Plan
 from severing import Cut, Proxy
-from stack import Options, Stack
+from stack import Options, PartFailedError, Stack
 from watching import unfinished
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -254,9 +254,23 @@ def strike(stack: Stack, what: Break | Death, links: tuple[Proxy, Proxy], name: 
         case Death(away):
             stack.stop(stack.parts[-1], signal.SIGKILL)
             time.sleep(away)
-            stack.start_adapter(name)
+            until_it_runs(stack, name)
         case Break(link, how):
             links[link].cut(how)
+
+
+def until_it_runs(stack: Stack, name: str) -> None:
+    """Start the worker as whoever looks after services does: again, where AWS did not let it."""
+    deadline = time.monotonic() + END
+    while True:
+        try:
+            stack.start_adapter(name)
+        except PartFailedError as failed:
+            stack.stop(stack.part(name))
+            if "AWS does not answer" not in str(failed) or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def wrong(asked: Asked, day: Day, until: float) -> Iterator[str]:

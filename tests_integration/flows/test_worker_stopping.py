@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from scaler import Client
 
+from scaler_batch.local import control
+from scaler_batch.local.faults import ServerError, Throttle
+from scaler_batch.local.faults.reading import Plan
 from stack import Options, PartFailedError, Stack, free_port
 from watching import unfinished, wait_for
 
@@ -116,6 +119,31 @@ def options_of(stack: Stack, address: str) -> list[str]:
         *("--scheduler-address", address, "--job-queue", names["SCALER_JOB_QUEUE"]),
         *("--job-definition", names["SCALER_JOB_DEFINITION"], "--s3-bucket", names["SCALER_S3_BUCKET"]),
     ]
+
+
+def test_a_worker_that_starts_in_a_bad_moment_of_aws_waits_for_a_better_one(cloud: Stack) -> None:
+    endpoint = cloud.environment["AWS_ENDPOINT_URL"]
+    moment = [Throttle("batch.DescribeJobQueues", count=3), ServerError("s3.HeadBucket", status=503, count=3)]
+    with Stack() as stack:
+        control.inject(endpoint, Plan(moment))
+        try:
+            stack.join(cloud).start_adapter()
+        finally:
+            struck = [fault["strikes"] for fault in control.faults(endpoint)]
+            control.remove_faults(endpoint)
+    assert struck == [3, 3]
+
+
+def test_an_aws_that_stays_away_is_not_said_to_be_a_wrong_bucket(cloud: Stack) -> None:
+    endpoint = cloud.environment["AWS_ENDPOINT_URL"]
+    with Stack() as stack:
+        stack.join(cloud)
+        control.inject(endpoint, Plan([ServerError("s3.HeadBucket", status=503)]))
+        try:
+            said = failing(stack, *options_of(stack, stack.scheduler_address))
+        finally:
+            control.remove_faults(endpoint)
+    assert "AWS does not answer as it should in us-east-1" in said
 
 
 def test_without_credentials_a_worker_says_so(cloud: Stack) -> None:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.type_defs import JobDefinitionTypeDef
 
-_IMPATIENT: Final = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-"""A check that hangs tells nobody anything."""
+_IMPATIENT: Final = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+"""A check that hangs tells nobody anything. But an account that is throttled has other workers which work: a call is
+tried again for up to seven seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def _check_bucket(settings: WorkerSettings, session: boto3.Session) -> None:
     try:
         session.client("s3", region_name=settings.aws_region, config=_IMPATIENT).head_bucket(Bucket=name)
     except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            raise  # it says nothing about the bucket
         raise ResourceError(
             f"bucket {name!r} cannot be used ({error.response['Error'].get('Code', 'unknown')}): "
             "check --s3-bucket, and that these credentials may list, read and write it"
