@@ -69,7 +69,8 @@ class Connection:
         for _, writer in self._ends:
             if how is Cut.RESET:
                 linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                with contextlib.suppress(OSError):  # it has been closed already
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 writer.transport.abort()
             elif not writer.is_closing():
                 writer.write_eof()
