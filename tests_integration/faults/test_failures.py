@@ -21,7 +21,7 @@ import cloudpickle
 import pytest
 
 from scaler_batch.local import LocalAWS, LocalSettings
-from scaler_batch.local.faults import Drop, Kill, LoseResponse, Reclaim, ServerError, Throttle, Vanish
+from scaler_batch.local.faults import Drop, ExpiredToken, Kill, LoseResponse, Reclaim, ServerError, Throttle, Vanish
 from scaler_batch.local.resources import Wanted, make
 from scaler_batch.payload import Outcome, RunLocation, Status
 from scaler_batch.payload.calls import make_call
@@ -200,6 +200,8 @@ async def test_a_disabled_queue_is_told_at_once_and_other_tasks_go_on(managers: 
         LoseResponse("s3.PutObject", count=2),
         Drop("batch.*", share=0.3),
         Drop("s3.*", share=0.2),
+        ExpiredToken("batch.*", count=2),
+        ExpiredToken("s3.*", count=4),
     ],
     ids=lambda fault: f"{type(fault).__name__} {fault.calls}",
 )

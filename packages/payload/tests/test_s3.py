@@ -7,14 +7,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.errors import AlreadyStoredError, ContractError, NotStoredError, StoreError
-from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore
+from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore, boto3_credentials
 
 if TYPE_CHECKING:
     from conftest import S3
@@ -25,9 +27,10 @@ RUN = RunLocation("tests", "prefix", "run", "us-east-1")
 class Stumbling(ThreadingHTTPServer):
     """Answers the first requests with an error, then all with an object."""
 
-    def __init__(self, *, status: int, times: int) -> None:
+    def __init__(self, *, status: int, times: int, code: str) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.status = status
+        self.said = f"<Error><Code>{code}</Code></Error>".encode() if code else b""
         self.times = times
         self.requests = 0
 
@@ -43,7 +46,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests += 1
         stumbles = self.server.requests <= self.server.times
-        body = b"" if stumbles else b"object"
+        body = self.server.said if stumbles else b"object"
         self.send_response(self.server.status if stumbles else 200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", '"1"')
@@ -59,8 +62,8 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stumbling(*, status: int = 503, times: int = 10**6) -> Iterator[Stumbling]:
-    with Stumbling(status=status, times=times) as server:
+def stumbling(*, status: int = 503, times: int = 10**6, code: str = "") -> Iterator[Stumbling]:
+    with Stumbling(status=status, times=times, code=code) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -102,6 +105,44 @@ async def test_a_refusal_is_an_error_that_stays_and_is_not_retried(status: int) 
                 await call
             assert not caught.value.retryable
         assert server.requests == 3
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "TokenRefreshRequired", "RequestExpired"])
+async def test_credentials_that_have_expired_are_asked_for_anew(code: str) -> None:
+    with stumbling(status=400, times=1, code=code) as server:
+        assert await S3RunStore(RUN, environment=server.environment).get("packs/1") == b"object"
+        assert server.requests == 2
+    with stumbling(status=400, times=1, code=code) as server:
+        BlockingS3RunStore(RUN, environment=server.environment).put_once("outcomes/1", [b"x"])
+        assert server.requests == 2
+
+
+async def test_credentials_that_stay_expired_are_an_error_that_says_so() -> None:
+    with stumbling(status=400, code="ExpiredToken") as server:
+        store = S3RunStore(RUN, environment=server.environment, retries=1)
+        for call in (store.get("a/1"), store.put("a/1", [b"x"]), store.list("a"), store.delete(["a/1"])):
+            with pytest.raises(StoreError, match="ExpiredToken") as caught:
+                await call
+            assert caught.value.retryable
+        assert server.requests == 8
+        with pytest.raises(StoreError, match="ExpiredToken"):
+            BlockingS3RunStore(RUN, environment=server.environment, retries=0).get("a/1")
+        assert server.requests == 9
+
+
+async def test_another_bad_request_is_not_tried_again() -> None:
+    with stumbling(status=400, code="InvalidRequest") as server:
+        with pytest.raises(StoreError, match="InvalidRequest"):
+            await S3RunStore(RUN, environment=server.environment).get("a/1")
+        assert server.requests == 1
+
+
+def test_credentials_of_boto3_are_not_kept_longer_than_they_hold() -> None:
+    # botocore hands out credentials that hold for ten minutes at least.
+    session = boto3.Session("key", "secret", region_name="us-east-1")
+    until = boto3_credentials(session)()["expires_at"]
+    assert until is not None
+    assert until < datetime.now(UTC) + timedelta(minutes=10)
 
 
 async def test_a_bucket_that_does_not_exist_is_not_taken_for_an_absent_object_when_writing(s3: S3) -> None:

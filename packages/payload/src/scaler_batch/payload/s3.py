@@ -7,6 +7,7 @@ this module and still fork; it must not fork after a request and use the store i
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import functools
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import obstore
@@ -56,6 +58,17 @@ _NO_BUCKET: Final = "NoSuchBucket"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+
+_EXPIRED: Final = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|RequestExpired)</Code>")
+"""What S3 says of credentials that held a moment ago, with a status of 400, which the library takes for final."""
+
+_UNTIL_RENEWED: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0, 30.0)
+"""Seconds to wait for new credentials, try by try: three minutes in all, as for everything else, and the time for which
+the library keeps those that it has been given."""
+
+_KEPT: Final = timedelta(minutes=8)
+"""How long the library may take credentials of boto3's for good. boto3 renews them ten minutes before they expire at
+the latest, and the library asks anew five minutes before the end of this."""
 
 _PARTING: Final = 1.0
 """How many seconds the end of a process waits for obstore's threads to leave Python."""
@@ -107,15 +120,29 @@ def _translated(error: Exception, key: str) -> StoreError:
             return StoreError(f"S3 refused {key!r}: {reason}", key=key, retryable=not permanent)
 
 
+def _wait_for_credentials(error: Exception, key: str, waits: Iterator[float]) -> float:
+    """Return how many seconds to wait for new credentials; raise what the error is in our words where none help."""
+    wait = next(waits, None) if _EXPIRED.search(str(error)) else None
+    if wait is None:
+        raise _translated(error, key) from error
+    return wait
+
+
 def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Let only our own errors out of a method whose first argument is a key, a prefix, or a list of keys."""
+    """Let only our own errors out of a method whose first argument is a key, a prefix, or a list of keys.
+
+    Credentials that have expired are waited for: whoever gives them out has new ones soon.
+    """
 
     @functools.wraps(method)
     async def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return await method(*args, **kwargs)
-        except (BaseError, FileNotFoundError) as error:
-            raise _translated(error, str(args[1])) from error
+        waits = iter(args[0]._waits)  # type: ignore[attr-defined]
+        while True:
+            try:
+                return await method(*args, **kwargs)
+            except (BaseError, FileNotFoundError) as error:
+                wait = _wait_for_credentials(error, str(args[1]), waits)
+            await asyncio.sleep(wait)
 
     return guarded
 
@@ -125,10 +152,13 @@ def _blocking(method: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @functools.wraps(method)
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return method(*args, **kwargs)
-        except (BaseError, FileNotFoundError) as error:
-            raise _translated(error, str(args[1])) from error
+        waits = iter(args[0]._waits)  # type: ignore[attr-defined]
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except (BaseError, FileNotFoundError) as error:
+                wait = _wait_for_credentials(error, str(args[1]), waits)
+            time.sleep(wait)
 
     return guarded
 
@@ -168,7 +198,7 @@ def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
     # Imported here: only callers that have boto3 anyway come by.
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    return Boto3CredentialProvider(session)
+    return Boto3CredentialProvider(session, ttl=_KEPT)
 
 
 class S3RunStore:
@@ -191,6 +221,7 @@ class S3RunStore:
         retries: int = _RETRIES,
     ) -> None:
         self._bucket = _bucket(run, environment, retries, credentials)
+        self._waits = _UNTIL_RENEWED[:retries]
         _part_in_order()
 
     @_bordered
@@ -230,6 +261,7 @@ class BlockingS3RunStore:
         self, run: RunLocation, *, environment: Mapping[str, str] = os.environ, retries: int = _RETRIES
     ) -> None:
         self._bucket = _bucket(run, environment, retries)
+        self._waits = _UNTIL_RENEWED[:retries]
 
     @_blocking
     def get(self, key: str) -> Buffer:
