@@ -16,6 +16,7 @@ from pathlib import Path
 from scaler_batch.wire import Dialect
 
 SOON = 60.0
+STOP_WITHIN = 10.0
 HOST = "127.0.0.1"
 BACKENDS = ("zmq", "ymq")
 ATTEMPTS = 3
@@ -111,8 +112,13 @@ class Cluster:
 
 
 async def stop(process: Process, number: signal.Signals = signal.SIGTERM) -> None:
+    """End a program, and kill it where it does not end: on a busy machine, the published ones now and then hang."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
