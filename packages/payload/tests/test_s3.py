@@ -205,6 +205,18 @@ def test_importing_and_making_a_store_starts_no_thread() -> None:
     assert done.stdout == "1\n"
 
 
+def test_a_store_without_an_event_loop_imports_none() -> None:
+    script = (
+        "import sys\n"
+        "from scaler_batch.payload import RunLocation\n"
+        "from scaler_batch.payload.s3 import BlockingS3RunStore\n"
+        "BlockingS3RunStore(RunLocation('bucket', '', 'run', 'us-east-1'))\n"
+        "print(sorted({'asyncio', 'boto3', 'concurrent', 'threading'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 PUTS_A_LARGE_VIEW = """
 import asyncio, resource, sys
 from scaler_batch.payload import RunLocation

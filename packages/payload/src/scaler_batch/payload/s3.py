@@ -2,22 +2,20 @@
 
 obstore sends the requests, signs them, finds credentials (environment, container role, instance role) and retries what
 may be retried, in native threads of its own. Nothing of it starts before the first request, so a process may import
-this module and still fork; it must not fork after a request and use the store in the child.
+this module and still fork; it must not fork after a request and use the store in the child. What only callers with an
+event loop need (asyncio, threads, dates) is imported by them: a runner has to be quick to start.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import functools
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import obstore
@@ -55,10 +53,6 @@ _PERMANENT = (PermissionDeniedError, NoCredentialsError, NotSupportedError, File
 _NO_BUCKET: Final = "NoSuchBucket"
 """Listing says only in its text that the bucket is missing."""
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
 _EXPIRED: Final = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|RequestExpired)</Code>")
 """What S3 says of credentials that held a moment ago, with a status of 400, which the library takes for final."""
 
@@ -66,12 +60,15 @@ _UNTIL_RENEWED: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0, 
 """Seconds to wait for new credentials, try by try: three minutes in all, as for everything else, and the time for which
 the library keeps those that it has been given."""
 
-_KEPT: Final = timedelta(minutes=8)
+_MINUTES_KEPT: Final = 8
 """How long the library may take credentials of boto3's for good. boto3 renews them ten minutes before they expire at
 the latest, and the library asks anew five minutes before the end of this."""
 
 _PARTING: Final = 1.0
 """How many seconds the end of a process waits for obstore's threads to leave Python."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def _bucket(
@@ -142,6 +139,8 @@ def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Cor
                 return await method(*args, **kwargs)
             except (BaseError, FileNotFoundError) as error:
                 wait = _wait_for_credentials(error, str(args[1]), waits)
+            import asyncio
+
             await asyncio.sleep(wait)
 
     return guarded
@@ -184,6 +183,8 @@ def _part_in_order() -> None:
 
 
 def _wait_for_native_threads() -> None:
+    import threading
+
     deadline = time.monotonic() + _PARTING
     while True:
         # Those that only want the interpreter for a moment, and are in no function of Python's, get it meanwhile.
@@ -196,9 +197,11 @@ def _wait_for_native_threads() -> None:
 def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
     """Let a store use the credentials of a boto3 session, which knows profiles, SSO and credential processes."""
     # Imported here: only callers that have boto3 anyway come by.
+    from datetime import timedelta
+
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    return Boto3CredentialProvider(session, ttl=_KEPT)
+    return Boto3CredentialProvider(session, ttl=timedelta(minutes=_MINUTES_KEPT))
 
 
 class S3RunStore:
