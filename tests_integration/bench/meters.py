@@ -9,15 +9,14 @@ behind on purpose. Processes that a part has made and buried are booked under th
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import psutil
 
+from scaler_batch.local import control
 from stack import Part, Stack
 
 JOBS, CLIENT, ADAPTER, LOCAL_AWS = "jobs", "client", "adapter", "local AWS"
@@ -85,11 +84,10 @@ class Meter:
         endpoint = self._stack.environment.get("AWS_ENDPOINT_URL")
         if endpoint is None:
             return {}
-        with urlopen(Request(f"{endpoint}/_scaler_batch/counters")) as answer:
-            return by_role(json.load(answer)["callers"])
+        return by_role(control.counters(endpoint).callers)
 
 
-def by_role(callers: dict[str, dict[str, int]]) -> Calls:
+def by_role(callers: Mapping[str, Mapping[str, int]]) -> Calls:
     """Add up the callers of one role: ``job/…`` are jobs, every other one is the adapter."""
     calls: dict[str, Counter[str]] = {ADAPTER: Counter(), JOBS: Counter()}
     for caller, counts in callers.items():

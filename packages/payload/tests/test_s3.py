@@ -193,28 +193,25 @@ def test_an_endpoint_that_is_none_is_refused_before_the_first_request(endpoint: 
             store(RUN, environment={"AWS_ENDPOINT_URL": endpoint})
 
 
-def test_importing_and_making_a_store_starts_no_thread() -> None:
+def after_making_a_store(expression: str) -> str:
+    """What an expression prints in a process that has made a store, and made no request."""
     script = (
-        "import os\n"
+        "import os, sys\n"
         "from scaler_batch.payload import RunLocation\n"
         "from scaler_batch.payload.s3 import BlockingS3RunStore\n"
         "BlockingS3RunStore(RunLocation('bucket', '', 'run', 'us-east-1'))\n"
-        "print(len(os.listdir('/proc/self/task')))\n"
+        f"print({expression})\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_and_making_a_store_starts_no_thread() -> None:
+    assert after_making_a_store("len(os.listdir('/proc/self/task'))") == "1\n"
 
 
 def test_a_store_without_an_event_loop_imports_none() -> None:
-    script = (
-        "import sys\n"
-        "from scaler_batch.payload import RunLocation\n"
-        "from scaler_batch.payload.s3 import BlockingS3RunStore\n"
-        "BlockingS3RunStore(RunLocation('bucket', '', 'run', 'us-east-1'))\n"
-        "print(sorted({'asyncio', 'boto3', 'concurrent', 'threading'} & sys.modules.keys()))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    unwanted = "{'asyncio', 'boto3', 'concurrent', 'threading'}"
+    assert after_making_a_store(f"sorted({unwanted} & sys.modules.keys())") == "[]\n"
 
 
 PUTS_A_LARGE_VIEW = """
