@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -40,7 +41,7 @@ def test_every_requirement_is_used(package: Package) -> None:
     used = {
         provider
         for module in package.modules().values()
-        for name in [*imported(module.body), *named(module)]
+        for name in [*imported(module.body), *named(module), *run_as_programs(module)]
         for provider in providers(name)
     }
 
@@ -78,6 +79,14 @@ def named(module: ast.Module) -> Iterator[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SIBLING.fullmatch(node.value):
             yield ".".join(node.value.split(".")[:2])
+
+
+def run_as_programs(module: ast.Module) -> Iterator[str]:
+    """Modules that a command line starts with ``-m``."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.List):
+            words = [word.value if isinstance(word, ast.Constant) else None for word in node.elts]
+            yield from (str(name) for flag, name in itertools.pairwise(words) if flag == "-m")
 
 
 def walk_at_run_time(node: ast.AST) -> Iterator[ast.AST]:
