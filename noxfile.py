@@ -1,11 +1,12 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["nox>=2026.4"]
+# dependencies = ["nox[uv]>=2026.4"]
 # ///
 """Everything that is done with this repository, one session each.
 
-`python -m pip install nox` is all that a fresh machine needs beyond Python; this file also runs by itself
-(`pipx run noxfile.py -s demo`, `uv run noxfile.py -s demo`).
+`python -m pip install "nox[uv]"` is all that a fresh machine needs beyond Python; this file also runs by itself
+(`pipx run noxfile.py -s demo`, `uv run noxfile.py -s demo`). Without uv, environments are made by virtualenv and pip,
+which takes some twenty seconds each in place of one or two.
 
 What flows through: `build` makes a wheel of every distribution and a constraints file that names them. All other
 environments install from those wheels, never from the checkout, so what is tested is what would be published. The
@@ -22,13 +23,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
 
 nox.needs_version = ">=2026.4"
 nox.options.sessions = ["lint", "types", "tests"]
-nox.options.default_venv_backend = "virtualenv"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # nox says which one it skips
 nox.options.reuse_venv = "never"  # an installed wheel of the same version would hide a change
@@ -42,6 +44,10 @@ PACKAGES = {path.parent.name: load_toml(path) for path in sorted(ROOT.glob("pack
 SOURCES = [ROOT / "packages" / name / "src" for name in PACKAGES]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*python_versions(next(iter(PACKAGES.values()))), HERE}, key=lambda version: int(version[2:]))
+
+CPUS = os.cpu_count() or 1
+PER_CPU = 2
+"""Test processes per processor where tests mostly wait for other processes."""
 
 IMAGE = "scaler-batch-runner"
 IMAGE_PYTHON = os.environ.get("SCALER_BATCH_IMAGE_PYTHON", "3.12")
@@ -93,19 +99,27 @@ def build(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Test one package, with no other of ours installed than those its metadata declares."""
     install(session, with_extras(package), *group("test"), *own_group(package, "test"))
-    run_pytest(session, f"packages/{package}/tests", name=f"unit-{session.python}-{package}")
+    run_pytest(session, f"packages/{package}/tests", *side_by_side(), name=f"unit-{session.python}-{package}")
 
 
-@nox.session(requires=["build"], tags=["test"])
+@nox.session(requires=["build", "job"], tags=["test"])
 def integration(session: nox.Session) -> None:
     """Test all packages together: the real Scaler, the local AWS, and jobs in an environment of their own."""
     install(session, *everything(), *group("test"), *group("scaler"))
-    run_pytest(
-        session,
-        "tests_integration",
-        name="integration",
-        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
-    )
+    run_pytest(session, "tests_integration", *side_by_side(by="module"), name="integration", env=job_python(session))
+
+
+@nox.session(requires=["build"])
+def job(session: nox.Session) -> None:
+    """Make the environment that a container image would hold: the runner and what it declares, nothing else."""
+    install(session, distribution("runner"))
+
+
+@nox.session(requires=["build", "job"], tags=["test"])
+def steady(session: nox.Session) -> None:
+    """Repeat contracts, flows and faults while every processor and the disk are kept busy: `-- --rounds 5`."""
+    install(session, *everything(), *group("test"), *group("scaler"))
+    session.run("python", "tests_integration/steady.py", *session.posargs, env=job_python(session))
 
 
 @nox.session(python=IMAGE_PYTHON, requires=["image"], tags=["test"])
@@ -131,14 +145,11 @@ def interop(session: nox.Session, release: str) -> None:
     )  # fmt: skip
 
 
-@nox.session(requires=["build"])
+@nox.session(requires=["build", "job"])
 def soak(session: nox.Session) -> None:
     """Live through days on which many things go wrong at once: `-- --rounds 100 --seed 7`."""
     install(session, *everything(), *group("test"), *group("scaler"))
-    session.run(
-        "python", "tests_integration/soak.py", *session.posargs,
-        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
-    )  # fmt: skip
+    session.run("python", "tests_integration/soak.py", *session.posargs, env=job_python(session))
 
 
 # Checks that run nothing of ours
@@ -185,6 +196,7 @@ def wheels(session: nox.Session, package: str) -> None:
 def image(session: nox.Session) -> None:
     """Build the runner's image without a network, run it, and look what is in it."""
     needs_engine(session)
+    session.install("pip")
     options = ("--python", IMAGE_PYTHON, "--tag", IMAGE, "--context", str(ROOT / "build" / "image"))
     session.run("python", "docker/runner/build.py", *options, *in_image())
 
@@ -192,20 +204,18 @@ def image(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def lock(session: nox.Session) -> None:
     """Choose anew what goes into the runner's image beside our own wheels, and write it down with its hashes."""
+    session.install("pip")  # which the script runs; environments made by uv have none
     session.run("python", "docker/runner/wheelhouse.py", *in_image())
 
 
 # What is measured
 
 
-@nox.session(requires=["build"])
+@nox.session(requires=["build", "job"])
 def bench(session: nox.Session) -> None:
     """Compare with the adapter that Scaler ships: `-- quick`, or `-- --publish` for the page in `docs/benchmarks`."""
     install(session, *everything(), *group("scaler"), *group("bench"))
-    session.run(
-        "python", "tests_integration/benchmark.py", *session.posargs,
-        env={"SCALER_BATCH_JOB_PYTHON": str(job_environment(session))},
-    )  # fmt: skip
+    session.run("python", "tests_integration/benchmark.py", *session.posargs, env=job_python(session))
 
 
 # Names and installing
@@ -265,22 +275,9 @@ def install(session: nox.Session, *requirements: str) -> None:
     session.install("--constraint", str(CONSTRAINTS), *requirements, env={"PIP_NO_COMPILE": "1"})
 
 
-def job_environment(session: nox.Session) -> Path:
-    """Make the environment that a container image would hold, and return its Python.
-
-    The runner and what it declares: no Scaler, no ZeroMQ, no boto3.
-    """
-    folder = Path(session.virtualenv.location) / "job"
-    python = folder / "bin" / "python"
-    session.run(
-        sys.executable, "-m", "virtualenv", "--quiet", "--python", session.bin_paths[0] + "/python", str(folder),
-        external=True,
-    )  # fmt: skip
-    session.run(
-        str(python), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), distribution("runner"),
-        external=True,
-    )  # fmt: skip
-    return python
+def job_python(session: nox.Session) -> dict[str, str]:
+    """Tell the tests which interpreter jobs run with: that of the environment that `job` has made."""
+    return {"SCALER_BATCH_JOB_PYTHON": str(Path(session.virtualenv.location).with_name("job") / "bin" / "python")}
 
 
 def in_image() -> list[str]:
@@ -299,10 +296,21 @@ def report(name: str) -> Path:
     return REPORTS / f"{name}.xml"
 
 
-def run_pytest(session: nox.Session, folder: str, *, name: str, env: dict[str, str] | None = None) -> None:
+def run_pytest(session: nox.Session, folder: str, *options: str, name: str, env: dict[str, str] | None = None) -> None:
     """Run the tests below a folder and leave a report."""
     report(name).unlink(missing_ok=True)
-    session.run("pytest", folder, f"--junit-xml={report(name)}", *session.posargs, env=env)
+    session.run("pytest", folder, *options, f"--junit-xml={report(name)}", *session.posargs, env=env)
+
+
+def side_by_side(by: Literal["test", "module"] = "test") -> tuple[str, str]:
+    """Options that make pytest run tests in several processes.
+
+    Args:
+        by: Whether any process takes any test, or each takes whole modules, for the sake of what their tests share.
+            Those that share a running system wait more than they compute, so there are more processes of them.
+    """
+    processes, order = (CPUS, "worksteal") if by == "test" else (CPUS * PER_CPU, "loadscope")
+    return f"--numprocesses={processes}", f"--dist={order}"
 
 
 if __name__ == "__main__":

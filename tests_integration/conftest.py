@@ -11,10 +11,9 @@ from stack import Stack
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Stack]:
-    """A provisioned AWS with nothing else, shared by all tests."""
+    """An AWS with a bucket, a queue and a definition, shared by all tests of a process."""
     with Stack() as running:
-        running.start_aws()
-        running.provision()
+        running.start_aws(bare=False)
         yield running
 
 
