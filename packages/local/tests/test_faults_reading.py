@@ -14,7 +14,7 @@ from scaler_batch.local import faults
 from scaler_batch.local.errors import FaultError
 from scaler_batch.local.faults.reading import KINDS, Plan, from_json, plan_of, read_file, to_json
 
-GROUPS = {"Fault", "CallFault", "SightFault", "HostFault"}
+GROUPS = {"Fault", "CallFault", "SightFault", "JobFault", "HostFault"}
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -48,6 +48,13 @@ WRONG = [
     {"kind": "Reclaim", "span": 3},
     {"kind": "Reclaim", "notice": -1},
     {"kind": "Kill", "number": 0},
+    {"kind": "Conflict", "done": True, "winner": "theirs"},
+    {"kind": "Drop", "reset": 1},
+    {"kind": "BulkError", "code": "TooManyRequestsException"},
+    {"kind": "BulkError", "tries": 0},
+    {"kind": "FailStart", "error": "CannotPull"},
+    {"kind": "HoldRunnable", "reason": None},
+    {"kind": "UnknownState", "state": ""},
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.local.faults import Drop, Fault, RateLimit, Throttle, Vanish
+from scaler_batch.local.faults import BulkError, Drop, Fault, RateLimit, Throttle, Vanish
 from scaler_batch.local.faults.selection import Selection
 
 
@@ -78,3 +78,9 @@ def test_a_count_of_jobs_is_of_different_ones() -> None:
 def test_a_job_is_back_when_the_fault_has_passed() -> None:
     selection = Selection(Vanish(span=5), 0.0, "")
     assert [selection.strike_job((0, -1), at) for at in (0.0, 4.9, 5.0)] == [True, True, False]
+
+
+def test_the_first_tries_of_each_job_are_struck() -> None:
+    selection = Selection(BulkError(tries=2, count=5), 0.0, "")
+    places = [(0, -1), (1, -1), (0, -1), (0, -1), (1, -1), (2, -1), (2, -1)]
+    assert [selection.strike_try(place, 2, 0.0) for place in places] == [True, True, True, False, True, True, False]

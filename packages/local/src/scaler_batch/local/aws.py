@@ -19,8 +19,8 @@ import boto3
 
 from . import control, environment
 from .errors import NotRunningError, StartError
+from .faults import Fault
 from .faults.reading import DEFAULT_SEED, Plan
-from .faults.vocabulary import Fault
 from .settings import LocalSettings
 from .web.counters import Counters
 

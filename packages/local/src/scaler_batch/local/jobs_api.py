@@ -18,9 +18,11 @@ from .batch.listing import select
 from .batch.specification import specify
 from .batch.vocabulary import Definition, Queue, Scope
 from .errors import ApiError
+from .faults.reads import BULK_ERRORS, BulkError
 from .machine import Machine
 
 Json = Mapping[str, Any]
+End = Callable[[Engine, Job, str, float], None]
 
 SNAPSHOT_JOBS: Final = 100
 
@@ -35,11 +37,17 @@ class Catalogue(Protocol):
         """A job definition by name (its latest active revision), name and revision, or ARN."""
 
 
-class Sight(Protocol):
-    """What an answer shows instead of what there is."""
+class Interference(Protocol):
+    """What answers say instead of how it is."""
 
-    def __call__(self, operation: str, jobs: list[Job], now: float) -> list[Job]:
+    def sight(self, operation: str, jobs: list[Job], now: float) -> list[Job]:
         """The jobs to show where these would be; ``now`` in seconds since 1970."""
+
+    def shown(self, operation: str, job: Job, members: dict[str, Any]) -> dict[str, Any]:
+        """The members of a job to show where these would be."""
+
+    def bulk_error(self, operation: str, job: Job) -> BulkError | None:
+        """The error that a bulk operation reports for a job, if it does."""
 
 
 class JobsApi:
@@ -49,17 +57,17 @@ class JobsApi:
         machine: What runs the jobs.
         catalogue: The queues and job definitions of the scope.
         scope: The account and region.
-        sight: What DescribeJobs and ListJobs see.
+        interference: What goes wrong with answers.
         minimum_timeout: The shortest job timeout to accept, in seconds.
     """
 
     def __init__(
-        self, machine: Machine, catalogue: Catalogue, scope: Scope, sight: Sight, minimum_timeout: int
+        self, machine: Machine, catalogue: Catalogue, scope: Scope, interference: Interference, minimum_timeout: int
     ) -> None:
         self._machine = machine
         self._catalogue = catalogue
         self._scope = scope
-        self._sight = sight
+        self._interference = interference
         self._minimum_timeout = minimum_timeout
 
     def submit_job(self, request: Json) -> Json:
@@ -81,7 +89,8 @@ class JobsApi:
         ids = limits.check_ids(request.get("jobs"), limits.DESCRIBED_JOBS)
         with self._machine.engine() as (engine, now):
             found = filter(None, [self._find(engine, job_id) for job_id in dict.fromkeys(ids)])
-            return {"jobs": [detail(job) for job in self._sight("DescribeJobs", list(found), now)]}
+            seen = self._interference.sight("DescribeJobs", list(found), now)
+            return {"jobs": [self._interference.shown("DescribeJobs", job, detail(job)) for job in seen]}
 
     def list_jobs(self, request: Json) -> Json:
         """Show jobs in short, a page at a time."""
@@ -91,9 +100,10 @@ class JobsApi:
         queue = self._queue(request["jobQueue"]).arn if named == ["jobQueue"] else None
         with self._machine.engine() as (engine, now):
             jobs = engine.table.in_queue(queue) if queue else self._children(engine, request.get("arrayJobId"))
-            seen = self._sight("ListJobs", jobs, now)
+            seen = self._interference.sight("ListJobs", jobs, now)
             page, token = select(seen, request if queue else {**request, "filters": None})
-            answer: dict[str, Any] = {"jobSummaryList": [summary(job) for job in page]}
+            shown = [self._interference.shown("ListJobs", job, summary(job)) for job in page]
+            answer: dict[str, Any] = {"jobSummaryList": shown}
         return answer if token is None else {**answer, "nextToken": token}
 
     def terminate_job(self, request: Json) -> Json:
@@ -108,11 +118,11 @@ class JobsApi:
 
     def terminate_jobs(self, request: Json) -> Json:
         """End jobs, wherever they are."""
-        return self._end_all(request, Engine.terminate)
+        return self._end_all("TerminateJobs", request, Engine.terminate)
 
     def cancel_jobs(self, request: Json) -> Json:
         """End those of these jobs that have not started."""
-        return self._end_all(request, Engine.cancel)
+        return self._end_all("CancelJobs", request, Engine.cancel)
 
     def get_job_queue_snapshot(self, request: Json) -> Json:
         """Show the jobs at the front of a queue."""
@@ -122,13 +132,26 @@ class JobsApi:
             front = [{"jobArn": self._scope.arn(f"job/{job.id}")} for job in waiting]
         return {"frontOfQueue": {"jobs": front, "lastUpdatedAt": int(now * 1000)}}
 
-    def _end_all(self, request: Json, end: Callable[[Engine, Job, str, float], None]) -> Json:
+    def _end_all(self, operation: str, request: Json, end: End) -> Json:
         """End many jobs; AWS counts those that it does not know as done."""
         ids = limits.check_ids(request.get("jobs"), limits.BULK_JOBS)
-        self._end(ids, request, end)
-        return {"successful": ids, "errors": []}
+        errors = self._bulk_errors(operation, ids)
+        self._end([job_id for job_id in ids if job_id not in errors or errors[job_id].done], request, end)
+        return {
+            "successful": [job_id for job_id in ids if job_id not in errors],
+            "errors": [
+                {"job": job_id, "code": error.code, "message": BULK_ERRORS[error.code]}
+                for job_id, error in errors.items()
+            ],
+        }
 
-    def _end(self, ids: list[str], request: Json, end: Callable[[Engine, Job, str, float], None]) -> None:
+    def _bulk_errors(self, operation: str, ids: list[str]) -> dict[str, BulkError]:
+        with self._machine.engine() as (engine, _):
+            known = [(job_id, job) for job_id in dict.fromkeys(ids) if (job := self._find(engine, job_id)) is not None]
+            asked = [(job_id, self._interference.bulk_error(operation, job)) for job_id, job in known]
+        return {job_id: error for job_id, error in asked if error is not None}
+
+    def _end(self, ids: list[str], request: Json, end: End) -> None:
         reason = limits.check_reason(request.get("reason"))
         with self._machine.engine() as (engine, now):
             for job in filter(None, [self._find(engine, job_id) for job_id in ids]):

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from .batch import texts
 from .batch.effects import Effect, ForgetLogs, LogStream, SignalProcess, StartProcess, StopProcess
 from .batch.engine import Engine
-from .batch.rules import Topology
+from .batch.rules import Mishaps, Topology
 from .batch.strikes import Strike
 from .batch.vocabulary import Ending, Scope
 from .containers import endings
@@ -71,17 +71,19 @@ class Machine:
         self._closed = False
         self._host = self._new_host()
 
-    def attach(self, topology: Topology, logs: LogSink, secrets: SecretSource) -> None:
+    def attach(self, topology: Topology, logs: LogSink, secrets: SecretSource, mishaps: Mishaps) -> None:
         """Begin to run jobs. To be called once, before anything else is asked of it.
 
         Args:
             topology: The queues and compute environments.
             logs: Where the output of jobs goes.
             secrets: Where jobs' secrets come from.
+            mishaps: What goes wrong with jobs.
         """
         self._topology = topology
         self._logs = logs
         self._secrets = secrets
+        self._mishaps = mishaps
         self._engine = self._new_engine()
         threading.Thread(target=self._keep_time, name="batch-timer", daemon=True).start()
 
@@ -111,6 +113,11 @@ class Machine:
         with self.engine() as (engine, now):
             engine.strike(now + after, strike)
 
+    def reconsider(self, after: float) -> None:
+        """Look again, so many seconds from now, which jobs have to stay RUNNABLE."""
+        with self.engine() as (engine, now):
+            engine.reconsider(now + after)
+
     def reset(self) -> None:
         """End and forget every job."""
         with self._changed:
@@ -128,7 +135,7 @@ class Machine:
         self._host.close()
 
     def _new_engine(self) -> Engine:
-        return Engine(self._settings.rules(), self._topology, lambda: uuid.uuid4().hex)
+        return Engine(self._settings.rules(), self._topology, lambda: uuid.uuid4().hex, self._mishaps)
 
     def _new_host(self) -> JobHost:
         return JobHost(self._settings.python, self._settings.jobs, self._heard, self._host_lost)

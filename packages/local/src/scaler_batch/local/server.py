@@ -106,9 +106,9 @@ class LocalServer:
         from .services.secrets import MotoSecrets
 
         registry = Registry()
-        self._faults = FaultBoard(plan, machine.strike)
-        install(Wiring(machine, registry, self._faults.sight, settings.minimum_timeout))
-        machine.attach(registry, MotoLogs(), MotoSecrets())
+        self._faults = FaultBoard(plan, machine.strike, reconsider=machine.reconsider)
+        install(Wiring(machine, registry, self._faults, settings.minimum_timeout))
+        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults)
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 from .batch.rules import Rules
 from .batch.vocabulary import State
 from .errors import SettingsError
+from .faults import RateLimit
 from .faults.reading import Plan, read_file
-from .faults.vocabulary import RateLimit
 
 JobMode = Literal["fork", "spawn", "docker"]
 

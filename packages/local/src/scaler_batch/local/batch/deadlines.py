@@ -69,7 +69,17 @@ class Happening:
         return True
 
 
-Deadline = Release | TimeLimit | LastCall | Happening
+@dataclass(frozen=True, slots=True)
+class Reconsider:
+    """What holds jobs RUNNABLE may have begun or ended."""
+
+    @property
+    def holds(self) -> bool:
+        """Always: looking again does no harm."""
+        return True
+
+
+Deadline = Release | TimeLimit | LastCall | Happening | Reconsider
 
 _SMALL: Final = 1000
 

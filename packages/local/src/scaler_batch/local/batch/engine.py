@@ -24,13 +24,13 @@ from ..errors import IllegalMoveError
 from . import texts
 from .arrays import conclude, open_array
 from .capacity import Capacity
-from .deadlines import Deadlines, Happening, LastCall, Release, TimeLimit
+from .deadlines import Deadlines, Happening, LastCall, Reconsider, Release, TimeLimit
 from .dependencies import Dependencies
 from .effects import Effect, ForgetLogs, SignalProcess, StopProcess
 from .job import Attempt, Job
 from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, start_process
 from .placing import take_next
-from .rules import Rules, Topology
+from .rules import Mishaps, NoMishaps, Rules, Topology
 from .strikes import Strike
 from .table import JobTable
 from .verdicts import seen_as, state_after
@@ -45,15 +45,20 @@ class Engine:
         rules: How this machine behaves.
         topology: The queues and compute environments.
         new_id: Makes the ids of attempts.
+        mishaps: What goes wrong with jobs; nothing when it is None.
     """
 
-    def __init__(self, rules: Rules, topology: Topology, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, rules: Rules, topology: Topology, new_id: Callable[[], str], mishaps: Mishaps | None = None
+    ) -> None:
         self.table = JobTable(rules.keep_finished, rules.keep_seconds)
         self.capacity = Capacity(rules.slots, rules.memory_mib)
         self.waiting = WaitingLine()
         self._rules = rules
         self._topology = topology
         self._new_id = new_id
+        self._mishaps = mishaps or NoMishaps()
+        self._held: dict[str, Job] = {}
         self._deadlines = Deadlines()
         self._dependencies = Dependencies(self.table)
         self._attempts: dict[str, Job] = {}
@@ -102,7 +107,9 @@ class Engine:
         """The process of an attempt is gone, or could not be made."""
         job = self._attempts.get(attempt_id)
         if job is not None:
-            self._end_attempt(job, ending, now)
+            ran = job.current is not None and job.current.started_at is not None
+            lost = self._mishaps.lost_exit(job) if ran else None
+            self._end_attempt(job, lost or ending, now)
             self._settle(now)
 
     def host_lost(self, now: float) -> None:
@@ -114,6 +121,10 @@ class Engine:
     def strike(self, when: float, strike: Strike) -> None:
         """Something will happen to what runs then."""
         self._deadlines.add(when, Happening(strike))
+
+    def reconsider(self, when: float) -> None:
+        """Look again, at that moment, which jobs have to stay RUNNABLE."""
+        self._deadlines.add(when, Reconsider())
 
     def advance(self, now: float) -> None:
         """Time has passed."""
@@ -127,6 +138,8 @@ class Engine:
                     self._effects.append(StopProcess(attempt.id, force=True))
                 case Happening(strike):
                     self._strike(strike, now)
+                case Reconsider():
+                    self._reconsider()
         self._forget(self.table.expire(now))
         self._settle(now)
 
@@ -181,9 +194,25 @@ class Engine:
             case State.SUBMITTED | State.PENDING:
                 self._enter(job, State.RUNNABLE, now)
             case State.RUNNABLE:
-                self.waiting.add(job)
+                self._line_up(job)
             case State.STARTING:
                 self._launch(job, now)
+
+    def _line_up(self, job: Job) -> None:
+        """Have a job wait for its turn, or be held."""
+        reason = self._mishaps.held(job)
+        if reason is None:
+            job.status_reason = None
+            self.waiting.add(job)
+        else:
+            job.status_reason = reason or None
+            self._held[job.id] = job
+
+    def _reconsider(self) -> None:
+        """Sort the jobs that wait and those that are held again."""
+        held, self._held = self._held, {}
+        for job in (*held.values(), *self.waiting.take_all()):
+            self._line_up(job)
 
     def _enter(self, job: Job, state: State, now: float) -> None:
         job.move(state, now)
@@ -205,6 +234,10 @@ class Engine:
             self._finish(job, State.FAILED, texts.OVERRIDES_TOO_LONG, now)
             return
         attempt.launched = True
+        error = self._mishaps.start_error(job)
+        if error is not None:
+            self._end_attempt(job, error, now)
+            return
         self._effects.append(start_process(job, attempt, limit_memory=self._rules.limit_memory))
 
     def _stop(self, job: Job, reason: str, now: float) -> None:
@@ -257,6 +290,7 @@ class Engine:
 
     def _finish(self, job: Job, state: State, reason: str | None, now: float) -> None:
         job.status_reason = reason
+        self._held.pop(job.id, None)
         job.move(state, now)
         self._ended.append(job)
 

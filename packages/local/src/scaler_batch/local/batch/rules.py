@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .vocabulary import Environment, State
+from .job import Job
+from .vocabulary import Ending, Environment, State
 
 
 class Topology(Protocol):
@@ -17,6 +18,35 @@ class Topology(Protocol):
 
     def priority(self, queue: str) -> int:
         """The queue with the higher number goes first."""
+
+
+class Mishaps(Protocol):
+    """What may go wrong on a job's way to its end without anything that Batch does. Each is asked when it matters."""
+
+    def held(self, job: Job) -> str | None:
+        """Why a job has to stay RUNNABLE; empty for no reason that is shown, None when it need not."""
+
+    def start_error(self, job: Job) -> Ending | None:
+        """How the attempt ends that is about to be launched; None when it is launched."""
+
+    def lost_exit(self, job: Job) -> Ending | None:
+        """How the attempt is shown whose command has just ended; None when it is shown as it ended."""
+
+
+class NoMishaps:
+    """Nothing goes wrong."""
+
+    def held(self, job: Job) -> str | None:
+        """No job is held."""
+        return None
+
+    def start_error(self, job: Job) -> Ending | None:
+        """Every attempt is launched."""
+        return None
+
+    def lost_exit(self, job: Job) -> Ending | None:
+        """Every attempt is shown as it ended."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,25 @@ TOO_MUCH_MEMORY: Final = (
     "job requirements."
 )
 
+NO_CAPACITY: Final = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
+    "[m5.large]"
+)
+
+STUCK: Final = {
+    text.partition(" - ")[0]: text
+    for text in (
+        TOO_MANY_VCPUS,
+        TOO_MUCH_MEMORY,
+        "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - Batch service role has a permission issue.",
+        "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - The instance configuration is not supported.",
+        NO_CAPACITY,
+        "ACTION_REQUIRED - CE(s) associated with the job queue are invalid.",
+        "UNDETERMINED - Batch job is blocked, root cause is undetermined.",
+    )
+}
+"""What RUNNABLE jobs show that block their queue, by code (Batch User Guide, "Jobs stuck in a RUNNABLE status")."""
+
 
 def exited(code: int) -> Ending:
     """The command ended by itself, or by a signal."""

@@ -44,6 +44,12 @@ class WaitingLine:
         """Take the head out; there must be one."""
         return heapq.heappop(self._queues[queue])[2]
 
+    def take_all(self) -> list[Job]:
+        """Take every waiting job out."""
+        taken = [job for entries in self._queues.values() for _, _, job in entries if job.state is State.RUNNABLE]
+        self._queues.clear()
+        return taken
+
     def in_order(self, queue: str) -> Iterator[Job]:
         """The waiting jobs of a queue, first first."""
         return (job for _, _, job in sorted(self._queues.get(queue, [])) if job.state is State.RUNNABLE)

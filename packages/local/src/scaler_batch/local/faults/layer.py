@@ -6,13 +6,17 @@ second, and one that the first delays may still be refused by the second.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
+from typing import Final
 
-from ..web.chain import Answer, Call, Disconnect, Proceed
+from ..web.chain import Answer, Call, Disconnect, Manner, Proceed
+from .calls import CallFault, Conflict, Drop, Hang, LoseResponse, ServerError, Slow
 from .refusals import refusal
-from .vocabulary import CallFault, Drop, LoseResponse, ServerError, Slow
 
 Struck = Callable[[Call], Iterator[CallFault]]
+
+_ABOUT_BODY: Final = ("HTTP_X_AMZ_", "HTTP_CONTENT_MD5", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
 
 
 class FaultLayer:
@@ -42,18 +46,42 @@ class FaultLayer:
             case Slow(seconds=seconds):
                 self._wait(seconds)
                 return go_on()
+            case Drop(reset=False):
+                raise Disconnect
             case Drop():
-                raise Disconnect
-            case LoseResponse():
+                _read_whole(call)  # so that the client sees the reset while it waits for the answer
+                raise Disconnect(Manner.RESET)
+            case LoseResponse(reset=reset):
                 go_on()
-                raise Disconnect
-            case ServerError(done=True):
+                raise Disconnect(Manner.RESET if reset else Manner.CLOSE)
+            case Hang(done=done):
+                _carry_out(call, go_on, done=done)
+                raise Disconnect(Manner.SILENCE)
+            case Conflict(winner=str() as winner):
+                _read_whole(call)
+                _replace_body(call, winner.encode())
                 go_on()
+            case ServerError(done=done) | Conflict(done=done):
+                _carry_out(call, go_on, done=done)
             case _:
                 _read_whole(call)
         return refusal(fault, call)
 
 
+def _carry_out(call: Call, go_on: Proceed, *, done: bool) -> None:
+    if done:
+        go_on()
+    else:
+        _read_whole(call)
+
+
 def _read_whole(call: Call) -> None:
     """Take a request off the connection, on which the next one follows."""
     call.environ["wsgi.input"].read()
+
+
+def _replace_body(call: Call, body: bytes) -> None:
+    """Have the request store something else: a plain body, without what the headers said about the first one."""
+    for name in [name for name in call.environ if name.startswith(_ABOUT_BODY)]:
+        del call.environ[name]
+    call.environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})

@@ -20,23 +20,33 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import FaultError
-from . import vocabulary
+from . import calls, jobs, reads
+from .base import Fault
 
-KINDS: Final[Mapping[str, type[vocabulary.Fault]]] = {
+KINDS: Final[Mapping[str, type[Fault]]] = {
     kind.__name__: kind
     for kind in (
-        vocabulary.Throttle,
-        vocabulary.RateLimit,
-        vocabulary.ServerError,
-        vocabulary.ExpiredToken,
-        vocabulary.Slow,
-        vocabulary.Drop,
-        vocabulary.LoseResponse,
-        vocabulary.Vanish,
-        vocabulary.Stale,
-        vocabulary.Duplicate,
-        vocabulary.Reclaim,
-        vocabulary.Kill,
+        calls.Throttle,
+        calls.RateLimit,
+        calls.ServerError,
+        calls.ExpiredToken,
+        calls.InvalidCredentials,
+        calls.Deny,
+        calls.Conflict,
+        calls.Slow,
+        calls.Hang,
+        calls.Drop,
+        calls.LoseResponse,
+        reads.Vanish,
+        reads.Stale,
+        reads.Duplicate,
+        reads.UnknownState,
+        reads.Omit,
+        reads.BulkError,
+        jobs.HoldRunnable,
+        jobs.FailStart,
+        jobs.Reclaim,
+        jobs.Kill,
     )
 }
 
@@ -47,18 +57,18 @@ DEFAULT_SEED: Final = 0
 class Plan:
     """Faults to be injected together, and the seed of their chances."""
 
-    faults: tuple[vocabulary.Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
     seed: int = DEFAULT_SEED
 
 
-def to_json(fault: vocabulary.Fault) -> dict[str, Any]:
+def to_json(fault: Fault) -> dict[str, Any]:
     """A fault as JSON has it; what is at its default is left out."""
     values = {each.name: (getattr(fault, each.name), each.default) for each in fields(fault)}
     changed = {name: value for name, (value, default) in values.items() if value != default or default is MISSING}
     return {"kind": type(fault).__name__, **changed}
 
 
-def from_json(entry: object) -> vocabulary.Fault:
+def from_json(entry: object) -> Fault:
     """The fault that an entry describes.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from ..web.chain import Answer, Call
-from .vocabulary import CallFault, ExpiredToken, RateLimit, ServerError, Throttle
+from .calls import CallFault, Conflict, Deny, ExpiredToken, InvalidCredentials, RateLimit, ServerError, Throttle
 
 _REQUEST: Final = "00000000-0000-0000-0000-000000000000"
 _XML: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -27,12 +27,28 @@ _EXPIRED: Final[dict[str, Refusal]] = {
     "sts": (403, "ExpiredToken", "The security token included in the request is expired"),
     "iam": (403, "ExpiredToken", "The security token included in the request is expired"),
 }
+_INVALID: Final = "The security token included in the request is invalid."
+_UNKNOWN: Final[dict[str, Refusal]] = {
+    "batch": (403, "UnrecognizedClientException", _INVALID),
+    "s3": (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+    "ec2": (401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
+    "sts": (403, "InvalidClientTokenId", _INVALID),
+    "iam": (403, "InvalidClientTokenId", _INVALID),
+}
+_DENIED: Final[dict[str, tuple[int, str]]] = {
+    "batch": (403, "AccessDeniedException"),
+    "s3": (403, "AccessDenied"),
+    "ec2": (403, "UnauthorizedOperation"),
+    "sts": (403, "AccessDenied"),
+    "iam": (403, "AccessDenied"),
+}
+_CONFLICT: Final = "The conditional request cannot succeed due to a conflicting operation against this resource."
 _FAILED: Final = {"batch": "ServerException", "s3": "InternalError", "ec2": "InternalError", "ecr": "ServerException"}
 
 
 def refusal(fault: CallFault, call: Call) -> Answer:
     """The answer of a service that refuses a call because of a fault."""
-    status, code, message = _what(fault, call.service)
+    status, code, message = _what(fault, call)
     kind, body = _dressed(call.service, code, message)
     content = b"" if call.environ.get("REQUEST_METHOD") == "HEAD" else body
     headers = [("Content-Type", kind), ("Content-Length", str(len(content))), ("x-amzn-RequestId", _REQUEST)]
@@ -41,13 +57,20 @@ def refusal(fault: CallFault, call: Call) -> Answer:
     return Answer(f"{status} {_phrase(status)}", headers, [content])
 
 
-def _what(fault: CallFault, service: str) -> Refusal:
+def _what(fault: CallFault, call: Call) -> Refusal:
+    service = call.service
     match fault:
         case Throttle() | RateLimit():
             return _THROTTLED.get(service, (400, "ThrottlingException", "Rate exceeded"))
         case ExpiredToken():
             expired = (403, "ExpiredTokenException", "The security token included in the request is expired")
             return _EXPIRED.get(service, expired)
+        case InvalidCredentials():
+            return _UNKNOWN.get(service, (400, "UnrecognizedClientException", _INVALID))
+        case Deny():
+            return *_DENIED.get(service, (400, "AccessDeniedException")), _denial(call)
+        case Conflict():
+            return 409, "ConditionalRequestConflict", _CONFLICT
         case ServerError(status=503):
             return 503, "ServiceUnavailable", "Service is unavailable. Please retry."
         case ServerError(status=status):
@@ -58,6 +81,13 @@ def _what(fault: CallFault, service: str) -> Refusal:
             )
         case _:
             raise TypeError(f"{type(fault).__name__} refuses nothing")
+
+
+def _denial(call: Call) -> str:
+    if call.service == "s3":
+        return "Access Denied"
+    who = "arn:aws:iam::123456789012:user/local"
+    return f"User: {who} is not authorized to perform: {call.service}:{call.operation}"
 
 
 def _dressed(service: str, code: str, message: str) -> tuple[str, bytes]:

@@ -7,12 +7,18 @@ again and again and in any order: each takes a number of its own, that the seed 
 from __future__ import annotations
 
 import random
+import threading
+from collections import Counter
 
-from .vocabulary import CallFault, Fault, RateLimit
+from .base import Fault
+from .calls import CallFault, RateLimit
+
+Place = tuple[int, int]
+"""A job's place in line: its order, and its index in an array, or -1."""
 
 
 class Selection:
-    """The chances of one injected fault, and the sole owner of how often it has struck.
+    """The chances of one injected fault, and the sole owner of how often it has struck. Thread-safe.
 
     Args:
         fault: The fault.
@@ -27,7 +33,9 @@ class Selection:
         self._random = random.Random(seed)
         self._allowance = Allowance(fault, since) if isinstance(fault, RateLimit) else None
         self._left_to_skip = fault.skip if isinstance(fault, CallFault) else 0
-        self._chosen: set[tuple[int, int]] = set()
+        self._chosen: set[Place] = set()
+        self._tries: Counter[Place] = Counter()
+        self._lock = threading.Lock()
         self.strikes = 0
 
     @property
@@ -47,6 +55,37 @@ class Selection:
 
     def strike_call(self, now: float) -> bool:
         """Whether the next event is struck; counted if so."""
+        with self._lock:
+            return self._strike_call(now)
+
+    def strike_attempt(self) -> bool:
+        """Whether the next event is struck, whatever the time; counted if so."""
+        with self._lock:
+            return self._draw_next()
+
+    def strike_try(self, place: Place, most: int | None, now: float) -> bool:
+        """Whether the next event about the job of this place is struck; ``most`` events of each job are at most."""
+        with self._lock:
+            if most is not None and self._tries[place] >= most:
+                return False
+            struck = self._strike_call(now)
+            self._tries[place] += struck
+            return struck
+
+    def strike_job(self, place: Place, now: float) -> bool:
+        """Whether the job of this place in line is struck: always the same answer while the fault lasts."""
+        with self._lock:
+            if not self.lasts(now):
+                return False
+            if place in self._chosen:
+                return True
+            if self.exhausted or not self._draws(place):
+                return False
+            if self._fault.count is not None:
+                self._chosen.add(place)
+            return self._count(True)
+
+    def _strike_call(self, now: float) -> bool:
         if self.exhausted or not self.lasts(now):
             return False
         if self._allowance is not None and self._allowance.take(now):
@@ -54,25 +93,12 @@ class Selection:
         if self._left_to_skip > 0:
             self._left_to_skip -= 1
             return False
-        return self.strike_attempt()
+        return self._draw_next()
 
-    def strike_attempt(self) -> bool:
-        """Whether the next event is struck, whatever the time; counted if so."""
+    def _draw_next(self) -> bool:
         return not self.exhausted and self._count(self._random.random() < self._fault.share)
 
-    def strike_job(self, place: tuple[int, int], now: float) -> bool:
-        """Whether the job of this place in line is struck: always the same answer while the fault lasts."""
-        if not self.lasts(now):
-            return False
-        if place in self._chosen:
-            return True
-        if self.exhausted or not self._draws(place):
-            return False
-        if self._fault.count is not None:
-            self._chosen.add(place)
-        return self._count(True)
-
-    def _draws(self, place: tuple[int, int]) -> bool:
+    def _draws(self, place: Place) -> bool:
         return self._fault.share >= 1 or random.Random(f"{self._seed}/{place}").random() < self._fault.share
 
     def _count(self, struck: bool) -> bool:

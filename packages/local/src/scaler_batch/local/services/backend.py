@@ -21,7 +21,7 @@ from ..batch import limits
 from ..batch.specification import retry_strategy
 from ..batch.vocabulary import Definition, Environment, Queue, Scope
 from ..errors import ApiError
-from ..jobs_api import JobsApi, Sight
+from ..jobs_api import Interference, JobsApi
 from ..machine import Machine
 
 SERVICE_ROLE = "AWSServiceRoleForBatch"
@@ -56,7 +56,7 @@ class Wiring:
 
     machine: Machine
     registry: Registry
-    sight: Sight
+    interference: Interference
     minimum_timeout: int
 
 
@@ -68,7 +68,8 @@ class LocalBatchBackend(BatchBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.scope = Scope(account_id, region_name)
-        self.jobs = JobsApi(self.wiring.machine, self, self.scope, self.wiring.sight, self.wiring.minimum_timeout)
+        wiring = self.wiring
+        self.jobs = JobsApi(wiring.machine, self, self.scope, wiring.interference, wiring.minimum_timeout)
         self.wiring.registry.backends[self.scope] = self
 
     @property

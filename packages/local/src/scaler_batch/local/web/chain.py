@@ -9,14 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+class Manner(Enum):
+    """How a connection is left without an answer."""
+
+    CLOSE = auto()
+    RESET = auto()
+    SILENCE = auto()
+
+
 class Disconnect(Exception):  # noqa: N818 - it is an order, not a fault
-    """Close the connection without an answer."""
+    """Leave the connection without an answer: close it, reset it, or say nothing until the client closes it.
+
+    Attributes:
+        manner: Which of these.
+    """
+
+    def __init__(self, manner: Manner = Manner.CLOSE) -> None:
+        super().__init__(manner.name)
+        self.manner = manner
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,13 @@ class Call:
     def name(self) -> str:
         """Service and operation, such as ``s3.PutObject``."""
         return f"{self.service}.{self.operation}"
+
+    @property
+    def path(self) -> str:
+        """What it is about: ``bucket/key`` in S3, and ``bucket/prefix`` where a prefix is listed."""
+        path = str(self.environ.get("PATH_INFO", "")).strip("/")
+        prefix = parse_qs(str(self.environ.get("QUERY_STRING", ""))).get("prefix", [""])[0]
+        return f"{path}/{prefix}" if prefix else path
 
 
 @dataclass(frozen=True, slots=True)

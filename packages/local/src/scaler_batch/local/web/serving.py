@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
+import struct
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from cheroot.wsgi import Gateway_10, Server
 
 from ..errors import StartError
-from .chain import Disconnect
+from .chain import Disconnect, Manner
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -22,6 +26,9 @@ BACKLOG: Final = 256
 IDLE_CONNECTIONS: Final = 1000
 IDLE_SECONDS: Final = 60
 """An idle connection is kept so long; a client that finds its own closed may report an error before it tries again."""
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""To linger for no second: the kernel sends RST instead of FIN."""
 
 _PRESERVED_NAMES = "moto.preserved_header_names"
 _METADATA = "x-amz-meta-"
@@ -40,11 +47,10 @@ class HttpServer:
     """
 
     def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
-        self._server = Server((host, port), application, numthreads=THREADS, request_queue_size=BACKLOG)
+        self._server = _Server((host, port), application, numthreads=THREADS, request_queue_size=BACKLOG)
         self._server.gateway = _Gateway
         self._server.keep_alive_conn_limit = IDLE_CONNECTIONS
         self._server.timeout = IDLE_SECONDS
-        self._staff = threading.Lock()
         try:
             self._server.prepare()
         except OSError as error:
@@ -61,15 +67,31 @@ class HttpServer:
 
     def wait(self, seconds: float) -> None:
         """Let a request wait in its thread, while another thread stands in for it."""
-        with self._staff:
-            self._server.requests.grow(1)
-        time.sleep(seconds)
-        with self._staff:
-            self._server.requests.shrink(1)
+        with self._server.stand_in():
+            time.sleep(seconds)
 
     def close(self) -> None:
         """Let go of the socket and the threads."""
         self._server.stop()
+
+
+class _Server(Server):
+    """A server whose threads may wait for long."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._staff = threading.Lock()
+
+    @contextlib.contextmanager
+    def stand_in(self) -> Iterator[None]:
+        """Have one thread more while a block lasts, in place of the one that waits in it."""
+        with self._staff:
+            self.requests.grow(1)
+        try:
+            yield
+        finally:
+            with self._staff:
+                self.requests.shrink(1)
 
 
 class _Gateway(Gateway_10):
@@ -92,10 +114,29 @@ class _Gateway(Gateway_10):
         return environ
 
     def respond(self) -> None:
-        """Answer, or close the connection when that is what the application wants."""
+        """Answer, or leave the connection without an answer when that is what the application wants."""
         try:
             super().respond()
-        except Disconnect:
+        except Disconnect as order:
             self.req.close_connection = True
             self.req.ready = False  # there are no headers to send any more
-            self.req.conn.socket.shutdown(socket.SHUT_RDWR)
+            self._leave(order.manner)
+
+    def _leave(self, manner: Manner) -> None:
+        connection = self.req.conn
+        match manner:
+            case Manner.CLOSE:
+                connection.socket.shutdown(socket.SHUT_RDWR)
+            case Manner.RESET:
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                connection.socket.close()
+                connection.linger = True  # there is nothing left for cheroot to shut down
+            case Manner.SILENCE:
+                with self.req.server.stand_in():
+                    _wait_for_hang_up(connection.socket)
+
+
+def _wait_for_hang_up(connection: socket.socket) -> None:
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    poll.poll()
