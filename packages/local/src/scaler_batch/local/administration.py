@@ -6,15 +6,17 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .errors import FaultError
 from .faults.board import FaultBoard
 from .faults.reading import plan_of
-from .web.control import COUNTERS, FAULTS, HEALTH, METRICS, RESET, Action, Order, Text
+from .web.control import CLOCK, COUNTERS, FAULTS, HEALTH, METRICS, RESET, Action, Order, Text
 from .web.counters import CountingLayer
 
 Json = Mapping[str, Any]
+
+_LONGEST_JUMP: Final = 10 * 365 * 86400
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Administration:
     Attributes:
         counting: Counts the calls.
         faults: Has the faults.
+        jump_clock: Has the clock jump by so many seconds.
         reset_all: Ends every job and forgets every resource.
     """
 
     counting: CountingLayer
     faults: FaultBoard
+    jump_clock: Callable[[float], None]
     reset_all: Callable[[], None]
 
     def actions(self) -> dict[tuple[str, str], Action]:
@@ -41,6 +45,7 @@ class Administration:
             ("GET", FAULTS): lambda order: {"faults": self.faults.report()},
             ("POST", FAULTS): self._inject,
             ("DELETE", FAULTS): self._remove_faults,
+            ("POST", CLOCK): self._jump,
             ("POST", RESET): self._reset,
         }
 
@@ -54,11 +59,7 @@ class Administration:
         return exposition(self.counting.counters())
 
     def _inject(self, order: Order) -> Json:
-        try:
-            document = json.loads(order.body)
-        except ValueError as error:
-            raise FaultError(f"not JSON: {error}") from error
-        return {"numbers": self.faults.inject(plan_of(document))}
+        return {"numbers": self.faults.inject(plan_of(_document(order)))}
 
     def _remove_faults(self, order: Order) -> Json:
         numbers = order.query.get("number", ())
@@ -70,6 +71,21 @@ class Administration:
             self.faults.clear()
         return {}
 
+    def _jump(self, order: Order) -> Json:
+        document = _document(order)
+        seconds = document.get("seconds") if isinstance(document, dict) else None
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not abs(seconds) <= _LONGEST_JUMP:
+            raise FaultError(f"seconds must be a number between -{_LONGEST_JUMP} and {_LONGEST_JUMP}")
+        self.jump_clock(float(seconds))
+        return {}
+
     def _reset(self, order: Order) -> Json:
         self.reset_all()
         return {}
+
+
+def _document(order: Order) -> object:
+    try:
+        return json.loads(order.body)
+    except ValueError as error:
+        raise FaultError(f"not JSON: {error}") from error

@@ -134,6 +134,13 @@ class LocalAWS:
         """
         control.remove_faults(self.endpoint_url, numbers)
 
+    def jump_clock(self, seconds: float) -> None:
+        """Have the clock of this AWS jump: what happens from now on is dated so many seconds later, or earlier.
+
+        It shows in ``LastModified`` and ``Date`` of S3 and in the times of jobs. Nothing becomes due for it.
+        """
+        control.jump_clock(self.endpoint_url, seconds)
+
     def start(self) -> None:
         """Start it, and wait until it answers.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import FaultError, NotRunningError
 from .faults.reading import Plan, to_json
-from .web.control import COUNTERS, FAULTS, HEALTH, RESET
+from .web.control import CLOCK, COUNTERS, FAULTS, HEALTH, RESET
 from .web.counters import Counters
 
 _SECONDS = 60.0
@@ -63,6 +63,15 @@ def remove_faults(endpoint_url: str, numbers: Sequence[int] = ()) -> None:
     """
     query = "?" + "&".join(f"number={number}" for number in numbers) if numbers else ""
     _ask("DELETE", endpoint_url, FAULTS + query)
+
+
+def jump_clock(endpoint_url: str, seconds: float) -> None:
+    """Have the clock show another time at once.
+
+    Raises:
+        FaultError: It is more than ten years.
+    """
+    _ask("POST", endpoint_url, CLOCK, {"seconds": seconds})
 
 
 def _ask(method: str, endpoint_url: str, path: str, order: object = None) -> dict[str, Any]:

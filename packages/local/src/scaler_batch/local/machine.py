@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from .batch.engine import Engine
 from .batch.rules import Mishaps, Topology
 from .batch.strikes import Strike
 from .batch.vocabulary import Ending, Scope
+from .clock import Clock
 from .containers import endings
 from .containers.wishes import JOB_ID, heeded
 from .errors import SecretError, StartError
@@ -57,15 +57,18 @@ class Machine:
     Args:
         settings: How it behaves.
         variables: What every job's environment holds, unless the job has it otherwise.
+        clock: The time of jobs.
         give_up: Called when the job host is gone and cannot be replaced, so that no job will ever run.
     """
 
-    def __init__(self, settings: LocalSettings, variables: Mapping[str, str], give_up: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: LocalSettings, variables: Mapping[str, str], clock: Clock, give_up: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._variables = dict(variables)
         self._give_up = give_up
         self._changed = threading.Condition()
-        self._clock = _Clock()
+        self._clock = clock
         self._streams: dict[str, LogStream] = {}
         self._awaited: float | None = None
         self._closed = False
@@ -117,6 +120,13 @@ class Machine:
         """Look again, so many seconds from now, which jobs have to stay RUNNABLE."""
         with self.engine() as (engine, now):
             engine.reconsider(now + after)
+
+    def jump_clock(self, seconds: float) -> None:
+        """Have the clock show another time at once."""
+        with self._changed:
+            self._clock.jump(seconds)
+            self._engine.clock_jumped(seconds)
+            self._changed.notify_all()
 
     def reset(self) -> None:
         """End and forget every job."""
@@ -230,14 +240,3 @@ class Machine:
                     return True
                 self._changed.wait(left)
         return False
-
-
-class _Clock:
-    """The time of day as it was at the start, and from there on a clock that nobody sets."""
-
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return time.monotonic() + self._offset

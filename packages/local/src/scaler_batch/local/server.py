@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import environment
 from .administration import Administration
+from .clock import Clock
 from .errors import LocalError
 from .faults.board import FaultBoard
 from .faults.layer import FaultLayer
@@ -31,6 +32,8 @@ from .web.callers import caller_of, service_of, signed_with
 from .web.chain import Call, Front, Layer
 from .web.control import ControlLayer
 from .web.counters import CountingLayer
+from .web.dates import DateLayer
+from .web.regions import RegionLayer
 from .web.serving import HttpServer
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class LocalServer:
         self._http = HttpServer(settings.host, settings.port, self._application)
         self.endpoint_url = f"http://{settings.host}:{self._http.port}"
         self._counting = CountingLayer()
+        self._clock = Clock()
         try:
             plan = settings.fault_plan()
             self._machine = self._start_machine(settings, plan)
@@ -91,6 +95,7 @@ class LocalServer:
         from .services.application import reset_everything
 
         self._machine.reset()
+        self._machine.jump_clock(-self._clock.ahead)
         reset_everything()
         self._faults.clear()
         self._furnish()
@@ -100,7 +105,7 @@ class LocalServer:
     def _start_machine(self, settings: LocalSettings, plan: Plan) -> Machine:
         """Start the machine, and put it under moto's Batch."""
         variables = environment.for_jobs(self.endpoint_url, settings.region)
-        machine = Machine(settings, variables, give_up=stop_this_process)
+        machine = Machine(settings, variables, self._clock, give_up=stop_this_process)
         from .services.backend import Registry, Wiring, install
         from .services.logs import MotoLogs
         from .services.secrets import MotoSecrets
@@ -115,12 +120,16 @@ class LocalServer:
         return machine
 
     def _front(self) -> Front:
+        from .services import buckets
         from .services.application import moto_application
 
-        administration = Administration(self._counting, self._faults, self.reset)
+        buckets.keep_time(self._clock.now)
+        administration = Administration(self._counting, self._faults, self._machine.jump_clock, self.reset)
         layers: list[Layer] = [
             ControlLayer(administration.actions()),
             self._counting,
+            DateLayer(self._clock),
+            RegionLayer(buckets.region),
             FaultLayer(self._faults.striking, self._http.wait),
         ]
         return Front(moto_application(), _understand, layers)

@@ -115,6 +115,10 @@ class Deadlines:
             if deadline.holds:
                 yield deadline
 
+    def shift(self, seconds: float) -> None:
+        """The clock has jumped by so many seconds: have everything due after the same time as before."""
+        self._entries = [(when + seconds, ticket, deadline) for when, ticket, deadline in self._entries]
+
     def _sweep(self) -> None:
         self._entries = [entry for entry in self._entries if entry[2].holds]
         heapq.heapify(self._entries)

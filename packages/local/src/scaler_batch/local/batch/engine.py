@@ -126,6 +126,10 @@ class Engine:
         """Look again, at that moment, which jobs have to stay RUNNABLE."""
         self._deadlines.add(when, Reconsider())
 
+    def clock_jumped(self, seconds: float) -> None:
+        """The clock shows another time than before. Nothing becomes due sooner or later for it."""
+        self._deadlines.shift(seconds)
+
     def advance(self, now: float) -> None:
         """Time has passed."""
         for deadline in self._deadlines.due(now):

@@ -93,13 +93,20 @@ class LocalBatchBackend(BatchBackend):
 
     def definition(self, identifier: str) -> Definition | None:
         """A job definition by name (its latest active revision), name and revision, or ARN."""
-        name, _, revision = identifier.rpartition("job-definition/")[2].partition(":")
+        name, _, revision = self._in_scope(identifier).partition(":")
         revisions = [each for each in self._job_definitions.values() if each.name == name]
         if revision:
             chosen = [each for each in revisions if str(each.revision) == revision]
         else:
             chosen = sorted((each for each in revisions if each.status == "ACTIVE"), key=lambda each: each.revision)
         return _definition(chosen[-1]) if chosen else None
+
+    def _in_scope(self, identifier: str) -> str:
+        """The name, with or without revision, that is meant; empty for an ARN of elsewhere."""
+        if not identifier.startswith("arn:"):
+            return identifier
+        prefix = self.scope.arn("job-definition/")
+        return identifier.removeprefix(prefix) if identifier.startswith(prefix) else ""
 
     # What AWS does otherwise --------------------------------------------------------------------------------------
 
@@ -183,6 +190,17 @@ class LocalBatchBackend(BatchBackend):
         if queue is not None and queue.state != "DISABLED":
             raise ApiError("Cannot delete, job queue must be DISABLED")
         super().delete_job_queue(queue_name)
+
+    def describe_job_definitions(
+        self, job_def_name: str | None = None, job_def_list: list[str] | None = None, status: str | None = None
+    ) -> list[JobDefinition]:
+        """Find job definitions; those in the list are named by name and revision, or by ARN."""
+        if job_def_list is None:
+            return super().describe_job_definitions(job_def_name, None, status)
+        if job_def_name is not None or status is not None:
+            raise ApiError("jobDefinitions cannot be used with other parameters")
+        wanted = {self._in_scope(identifier) for identifier in job_def_list}
+        return [each for each in self._job_definitions.values() if f"{each.name}:{each.revision}" in wanted]
 
     def register_job_definition(self, *arguments: Any, **named: Any) -> JobDefinition:
         """Register a revision, its name, timeout, strategy and tags checked."""

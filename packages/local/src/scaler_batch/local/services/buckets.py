@@ -1,12 +1,15 @@
-"""Names of buckets, which moto measures and AWS reads."""
+"""Names of buckets, which moto measures and AWS reads; their regions, and the time at which objects were stored."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from moto.s3 import models
 from moto.s3.exceptions import InvalidBucketName
-from moto.s3.models import FakeBucket, S3Backend
+from moto.s3.models import FakeBucket, S3Backend, s3_backends
 
 _NAME: Final = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS: Final = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -22,3 +25,22 @@ def install() -> None:
         return by_moto(self, bucket_name, *arguments, **named)
 
     S3Backend.create_bucket = create_bucket  # type: ignore[method-assign]
+
+
+def region(bucket_name: str) -> str | None:
+    """The region of a bucket; None when there is no such bucket."""
+    found = s3_backends.bucket_accounts.get(bucket_name)
+    if found is None:
+        return None
+    partition, account = found
+    bucket = s3_backends[account][partition].buckets.get(bucket_name)
+    return bucket.region_name if bucket is not None else None
+
+
+def keep_time(now: Callable[[], float]) -> None:
+    """Have moto's S3 date objects by another clock than the machine's; ``now`` is in seconds since 1970."""
+
+    def utcnow() -> datetime:
+        return datetime.fromtimestamp(now(), UTC).replace(tzinfo=None)
+
+    models.utcnow = utcnow  # type: ignore[attr-defined]

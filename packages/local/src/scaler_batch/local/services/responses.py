@@ -44,7 +44,7 @@ class LocalBatchResponse(BatchResponse):
 
     def describejobdefinitions(self) -> str:
         """DescribeJobDefinitions: moto's."""
-        return _without_nulls(super().describejobdefinitions())
+        return self._translated(lambda: _without_nulls(super(LocalBatchResponse, self).describejobdefinitions()))
 
     def describejobqueues(self) -> str:
         """DescribeJobQueues: moto's."""

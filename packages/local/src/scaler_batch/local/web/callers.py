@@ -44,6 +44,12 @@ def service_of(environ: WSGIEnvironment) -> str:
     return match[3].lower() if match else "s3"
 
 
+def region_of(environ: WSGIEnvironment) -> str | None:
+    """The region that a request is signed for, if it is signed."""
+    match = _scope(environ)
+    return match[2].lower() if match else None
+
+
 def _scope(environ: WSGIEnvironment) -> re.Match[str] | None:
     """The credential scope, from the header or, in a presigned address, from the query."""
     header = _CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))

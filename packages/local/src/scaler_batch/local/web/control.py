@@ -8,6 +8,7 @@
 ``GET    …/faults``           the faults in force, and how often each has struck
 ``POST   …/faults``           inject faults: ``{"seed": 7, "faults": [{"kind": "Throttle", …}]}``; gives their numbers
 ``DELETE …/faults?number=N``  take one fault back; without a number, all of them
+``POST   …/clock``            jump: ``{"seconds": 3600}``
 ``POST   …/reset``            end every job, forget every resource, count from nothing again
 ============================  ==================================================================================
 """
@@ -28,6 +29,7 @@ HEALTH: Final = f"{PREFIX}health"
 COUNTERS: Final = f"{PREFIX}counters"
 METRICS: Final = f"{PREFIX}metrics"
 FAULTS: Final = f"{PREFIX}faults"
+CLOCK: Final = f"{PREFIX}clock"
 RESET: Final = f"{PREFIX}reset"
 
 

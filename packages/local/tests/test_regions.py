@@ -1,0 +1,81 @@
+"""Buckets in another region than the one that a request is addressed to."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from scaler_batch.local import LocalAWS
+from scaler_batch.local.faults import Deny
+
+BUCKET = "far-away"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def far_away(aws: LocalAWS) -> Iterator[None]:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.close()
+    yield
+    aws.remove_faults()
+
+
+@pytest.fixture
+def ask(aws: LocalAWS) -> Callable[..., tuple[int, str | None, bytes]]:
+    """A request for a path, signed for a region, by a client that follows no redirects."""
+
+    def send(method: str, path: str, region: str, body: bytes = b"") -> tuple[int, str | None, bytes]:
+        host = aws.endpoint_url.removeprefix("http://")
+        request = AWSRequest(method, f"http://{host}{path}", data=body, headers={"Host": host})
+        S3SigV4Auth(Credentials("KEY", "secret"), "s3", region).add_auth(request)
+        connection = http.client.HTTPConnection(host)
+        connection.request(method, path, body, dict(request.headers.items()))
+        answer = connection.getresponse()
+        said = answer.status, answer.headers["x-amz-bucket-region"], answer.read()
+        connection.close()
+        return said
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", f"/{BUCKET}?list-type=2"), ("GET", f"/{BUCKET}/key"), ("PUT", f"/{BUCKET}/key")]
+)
+def test_s3_sends_requests_for_a_bucket_of_another_region_away(ask: Any, method: str, path: str) -> None:
+    status, region, body = ask(method, path, "us-east-1", b"body" if method == "PUT" else b"")
+    assert (status, region) == (301, "eu-central-1")
+    assert b"<Code>PermanentRedirect</Code>" in body
+    assert b"<Endpoint>far-away.s3.eu-central-1.amazonaws.com</Endpoint>" in body
+
+
+def test_head_bucket_names_the_region_whether_it_answers_sends_away_or_refuses(aws: LocalAWS, ask: Any) -> None:
+    assert ask("HEAD", f"/{BUCKET}", "us-east-1") == (301, "eu-central-1", b"")
+    assert ask("HEAD", f"/{BUCKET}", "eu-central-1") == (200, "eu-central-1", b"")
+    with aws.suffering(Deny("s3.HeadBucket")):
+        assert ask("HEAD", f"/{BUCKET}", "eu-central-1") == (403, "eu-central-1", b"")
+    assert ask("HEAD", "/no-such-bucket-here", "eu-central-1")[0] == 404
+
+
+def test_in_its_own_region_a_bucket_works(aws: LocalAWS, ask: Any) -> None:
+    assert ask("PUT", f"/{BUCKET}/there", "eu-central-1", b"body")[0] == 200
+    assert ask("GET", f"/{BUCKET}/there", "eu-central-1") == (200, None, b"body")
+    assert ask("GET", f"/{BUCKET}?location", "us-east-1")[0] == 200
+
+
+def test_boto3_finds_the_way_by_itself(aws: LocalAWS) -> None:
+    session = boto3.session.Session("KEY", "secret", region_name="us-east-1")
+    s3 = session.client("s3", endpoint_url=aws.endpoint_url, config=Config(retries={"total_max_attempts": 1}))
+    s3.put_object(Bucket=BUCKET, Key="found", Body=b"")
+    assert s3.head_object(Bucket=BUCKET, Key="found")["ContentLength"] == 0
+    with pytest.raises(ClientError):
+        s3.head_object(Bucket=BUCKET, Key="not-found")
+    s3.close()
