@@ -33,6 +33,7 @@ from .web.chain import Call, Front, Layer
 from .web.control import ControlLayer
 from .web.counters import CountingLayer
 from .web.dates import DateLayer
+from .web.portal import PortalLayer
 from .web.regions import RegionLayer
 from .web.serving import HttpServer
 
@@ -131,6 +132,7 @@ class LocalServer:
             DateLayer(self._clock),
             RegionLayer(buckets.region),
             FaultLayer(self._faults.striking, self._http.wait),
+            PortalLayer(self._clock),
         ]
         return Front(moto_application(), _understand, layers)
 

@@ -21,7 +21,9 @@ _THROTTLED: Final[dict[str, Refusal]] = {
     "s3": (503, "SlowDown", "Please reduce your request rate."),
     "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
 }
+_NO_SESSION: Final = (401, "UnauthorizedException", "Session token not found or invalid")
 _EXPIRED: Final[dict[str, Refusal]] = {
+    "sso": _NO_SESSION,
     "s3": (400, "ExpiredToken", "The provided token has expired."),
     "ec2": (400, "RequestExpired", "Request has expired."),
     "sts": (403, "ExpiredToken", "The security token included in the request is expired"),
@@ -29,6 +31,7 @@ _EXPIRED: Final[dict[str, Refusal]] = {
 }
 _INVALID: Final = "The security token included in the request is invalid."
 _UNKNOWN: Final[dict[str, Refusal]] = {
+    "sso": _NO_SESSION,
     "batch": (403, "UnrecognizedClientException", _INVALID),
     "s3": (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
     "ec2": (401, "AuthFailure", "AWS was not able to validate the provided access credentials"),

@@ -19,6 +19,9 @@ JOB_KEY: Final = "LOCALJOBLOCALJOB0000"
 SECRET: Final = "local"  # noqa: S105 - signatures are not checked
 """The access keys that the environments of users and of jobs hold. moto takes any."""
 
+SSO_TOKEN: Final = "HTTP_X_AMZ_SSO_BEARER_TOKEN"  # noqa: S105 - a header
+"""What requests to the SSO portal carry instead of a signature."""
+
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _APPLICATION = re.compile(r"(?:^|\s)app/([^\s/]+)")
 _PRODUCT = re.compile(r"\s*([^\s/]+)")
@@ -39,7 +42,9 @@ def signed_with(environ: WSGIEnvironment) -> str | None:
 
 
 def service_of(environ: WSGIEnvironment) -> str:
-    """The service that a request is signed for; S3 when it is not signed."""
+    """The service that a request is signed for; S3 when it is not signed, or SSO when it carries such a token."""
+    if SSO_TOKEN in environ:
+        return "sso"
     match = _scope(environ)
     return match[3].lower() if match else "s3"
 

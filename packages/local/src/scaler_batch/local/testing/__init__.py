@@ -1,13 +1,21 @@
-"""Fixtures for pytest, for who asks for them: ``pytest_plugins = ["scaler_batch.local.testing"]`` in a conftest.
+"""Fixtures and helpers for tests. ``pytest_plugins = ["scaler_batch.local.testing"]`` in a conftest loads the fixtures.
 
 ===========================  ========  ======================================================================
 ``local_aws_settings``       session   how the local AWS behaves; define your own of this name to change it
-``local_aws``                session   a running :class:`~.aws.LocalAWS`
+``local_aws``                session   a running :class:`~..aws.LocalAWS`
 ``local_aws_environment``    function  its variables in ``os.environ`` while a test lasts
 ===========================  ========  ======================================================================
 
 Nothing is started until a test asks for it. Tests of a session share the server: name resources apart, or call
 ``local_aws.reset()``.
+
+Credentials that fail on the client's side, each in the ways that its kind of provider can fail:
+
+===========================  ========================================================================================
+:class:`CredentialProcess`   a profile with a ``credential_process``: good, expired, failing, garbled, missing, hanging
+:class:`CredentialEndpoint`  the endpoint that containers get credentials from: good, expired, failing, hanging
+:class:`SsoProfile`          a profile with SSO: signed in, or with a session that has expired
+===========================  ========================================================================================
 """
 
 from __future__ import annotations
@@ -16,8 +24,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from .aws import LocalAWS
-from .settings import LocalSettings
+from ..aws import LocalAWS
+from ..settings import LocalSettings
+from .endpoint import CredentialEndpoint
+from .profiles import CredentialProcess, SsoProfile
+
+__all__ = [
+    "CredentialEndpoint",
+    "CredentialProcess",
+    "SsoProfile",
+    "local_aws",
+    "local_aws_environment",
+    "local_aws_settings",
+]
 
 _MISLEADING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 
