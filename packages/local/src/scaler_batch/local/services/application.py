@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from moto.core.common_models import BaseModel
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import buckets, listings, policies
+from . import buckets, listings, policies, registry
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -19,6 +19,7 @@ def moto_application() -> WSGIApplication:
     buckets.install()
     listings.install()
     policies.install()
+    registry.install()
     BaseModel.__new__ = _untracked  # type: ignore[method-assign]
     return cast("WSGIApplication", _Dispatcher(create_backend_app))
 
