@@ -26,26 +26,36 @@ job_timeout_minutes = 5
 """
 
 
+def provision(cloud: Stack, prefix: str, *options: str) -> dict[str, str]:
+    """Make a queue and a definition by the provisioner, and return their names."""
+    files = ("--env-file", f"{prefix}.env", "--config", f"{prefix}.json")
+    chosen = ("--image", "local/scaler-batch", "--prefix", prefix, *options, "--yes")
+    cloud.run("provisioner", "-m", "scaler_batch.provision", "provision", *chosen, *files)
+    return read_exports(cloud.directory / f"{prefix}.env")
+
+
+@pytest.fixture(scope="module")
+def first(cloud: Stack) -> dict[str, str]:
+    """The queue and the definition of tasks without a capability."""
+    return provision(cloud, "first")
+
+
 @pytest.fixture(scope="module")
 def second(cloud: Stack) -> dict[str, str]:
     """Another queue and another definition."""
-    files = ("--env-file", "second.env", "--config", "second.json")
-    cloud.run(
-        "provisioner", "-m", "scaler_batch.provision", "provision",
-        *("--image", "local/scaler-batch", "--prefix", "second", "--vcpus", "2", "--memory", "4096", "--yes"), *files,
-    )  # fmt: skip
-    return read_exports(cloud.directory / "second.env")
+    return provision(cloud, "second", "--vcpus", "2", "--memory", "4096")
 
 
 @pytest.fixture(scope="module")
-def stack(cloud: Stack, second: dict[str, str]) -> Iterator[Stack]:
+def stack(cloud: Stack, first: dict[str, str], second: dict[str, str]) -> Iterator[Stack]:
     with Stack(Options(scheduler=("-pc", "allocate=capability; scaling=no"))) as running:
         running.join(cloud)
+        running.provisioned = first
         file = running.directory / "config.toml"
         file.write_text(
             CONFIG.format(
                 scheduler=running.scheduler_address,
-                handover=cloud.directory / ".scaler_aws_batch_config.json",
+                handover=cloud.directory / "first.json",
                 queue=second["SCALER_JOB_QUEUE"],
                 definition=second["SCALER_JOB_DEFINITION"],
             )

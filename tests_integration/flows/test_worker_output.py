@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -130,12 +131,16 @@ def test_the_status_lives_in_a_terminal_until_it_is_interrupted(stack: Stack, cl
     termios.tcsetwinsize(terminal, (40, 120))
     command = [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(port(stack))]
     with subprocess.Popen([*command, "--interval", "0.2"], stdin=terminal, stdout=terminal, stderr=terminal) as showing:
+        os.close(terminal)
         before = int(read_until(ours, r"success (\d+)\D")[1])  # not a part of the number
         assert client.map(abs, range(-9, 0)) == list(range(9, 0, -1))
         read_until(ours, rf"success {before + 9}\D")
         showing.send_signal(signal.SIGINT)
+        # To its end: a terminal that nobody reads fills up, and whoever writes to it waits.
+        with contextlib.suppress(OSError):
+            while os.read(ours, 4096):
+                pass
         assert showing.wait(30) == 0
-    os.close(terminal)
     os.close(ours)
 
 
