@@ -20,6 +20,7 @@ import boto3
 import cloudpickle
 import pytest
 
+from scaler_batch.aws import BatchJobService, JobShape
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.faults import Drop, ExpiredToken, Kill, LoseResponse, Reclaim, ServerError, Throttle, Vanish
 from scaler_batch.local.resources import Wanted, make
@@ -28,10 +29,9 @@ from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings
 from scaler_batch.tasks import errors as failures
-from scaler_batch.tasks.aws import BatchJobService
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import MemoryInputs, RecordingSink
-from scaler_batch.tasks.vocabulary import JobShape, Result, job_names
+from scaler_batch.tasks.vocabulary import Result, job_names
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

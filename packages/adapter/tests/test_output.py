@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.adapter.output import Output, cleaned, is_runners, says_end
-from scaler_batch.tasks.errors import ServiceError
-from scaler_batch.tasks.vocabulary import JobReport, JobStatus
+from scaler_batch.aws import Classification, JobReport, JobStatus, ServiceError
 from scaler_batch.wire import LogStream
 
 TASK = b"t" * 16
@@ -25,7 +24,7 @@ class Jobs:
     async def describe(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
         self.asked += 1
         if self.asked == 1:
-            raise ServiceError("not now", retryable=True)
+            raise ServiceError("not now", Classification.REPEAT)
         if self.asked == 2:
             return {job_id: JobReport(job_id, JobStatus.STARTING) for job_id in job_ids}
         return {job_id: JobReport(job_id, JobStatus.RUNNING, log_stream=f"log of {job_id}") for job_id in job_ids}

@@ -20,12 +20,12 @@ from scaler_batch.adapter.routes import Routes
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.adapter.storage import StorageLink
 from scaler_batch.adapter.worker import AWSBatchWorker, End
+from scaler_batch.aws import JobShape
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.calls import make_call, open_call
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings
 from scaler_batch.tasks.testing import FakeJobService, Reject, Stall
-from scaler_batch.tasks.vocabulary import JobShape
 from scaler_batch.wire import (
     Argument,
     ArgumentKind,

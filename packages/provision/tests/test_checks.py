@@ -92,7 +92,7 @@ def test_an_environment_that_cannot_run_jobs_is_a_problem(environments: Any, ver
         ("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - x", Verdict.PROBLEM, "--instance-types"),
         ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - x", Verdict.PROBLEM, "--max-vcpus"),
         ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - x", Verdict.PROBLEM, "--memory"),
-        ("MISCONFIGURATION:SOMETHING_NEW", Verdict.PROBLEM, "not set up rightly"),
+        ("MISCONFIGURATION:SOMETHING_NEW", Verdict.PROBLEM, "misconfigured"),
     ],
 )
 def test_jobs_that_cannot_start_are_told_with_the_reason(reason: str, verdict: Verdict, words: str) -> None:

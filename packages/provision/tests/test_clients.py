@@ -9,7 +9,7 @@ from botocore import exceptions as botocore_errors
 from botocore.exceptions import ClientError
 
 from scaler_batch.provision import AwsError, CredentialsError, Patience, UnreachableError, WaitError
-from scaler_batch.provision.resources.clients import once_accepted, open_session, translated, unless_missing
+from scaler_batch.provision.resources.clients import once_accepted, open_session, translated
 from scaler_batch.provision.waiting import Waiter
 
 
@@ -75,13 +75,6 @@ def test_an_unknown_profile_is_a_matter_of_credentials(monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(CredentialsError, match="nobody"):
         open_session("nobody")
-
-
-def test_what_is_missing_is_none_and_other_refusals_pass() -> None:
-    assert unless_missing(lambda: "found", "NoSuchEntity") == "found"
-    assert unless_missing(Refusing("NoSuchEntity", 1), "NoSuchEntity") is None
-    with pytest.raises(ClientError):
-        unless_missing(Refusing("AccessDenied", 1), "NoSuchEntity")
 
 
 def test_a_call_is_made_until_aws_takes_it(waiter: Waiter) -> None:

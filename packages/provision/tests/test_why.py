@@ -13,7 +13,6 @@ from scaler_batch.payload.contract import ExitCode
 from scaler_batch.provision.doctor import Patient
 from scaler_batch.provision.errors import NoJobError, UnreachableError
 from scaler_batch.provision.explanation import Around, explain_started, explain_waiting
-from scaler_batch.provision.reasons import ended, exited
 from scaler_batch.provision.why import explain, look_around
 
 if TYPE_CHECKING:
@@ -92,9 +91,34 @@ def test_earlier_attempts_are_told_of() -> None:
     assert explanation.log_stream == "/aws/batch/job/stream/2"
 
 
-def test_every_exit_code_of_the_runner_has_a_meaning() -> None:
-    assert all(exited(code) for code in ExitCode)
-    assert exited(None) is exited(77) is ended("something else") is None
+@pytest.mark.parametrize("code", [*ExitCode, 1, 126, 127, 137, 139])
+def test_every_exit_code_of_the_runner_has_a_meaning(code: int) -> None:
+    assert "nothing more is known" not in said(failed({"container": {"exitCode": int(code)}}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CannotPullImageManifestError",
+        "CannotPullECRContainerError",
+        "CannotPullContainerAuthError",
+        "DockerTimeoutError",
+        "CannotCreateContainerError",
+        "CannotInspectContainerError",
+        "ResourceInitializationError",
+    ],
+)
+def test_every_error_of_the_ecs_agent_has_a_meaning(name: str) -> None:
+    assert "nothing more is known" not in said(failed({"container": {"reason": f"{name}: no"}}))
+
+
+@pytest.mark.parametrize("job", [{}, {"container": {"exitCode": 77}}, {"statusReason": "something else"}])
+def test_what_is_not_known_is_not_made_up(job: dict[str, Any]) -> None:
+    assert "nothing more is known" in said(failed(job))
+
+
+def failed(job: dict[str, Any]) -> Explanation:
+    return explain_started({**JOB, "status": "FAILED", "stoppedAt": 1_700_000_000_000, **job}, [])
 
 
 class Batch:

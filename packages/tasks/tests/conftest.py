@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from scaler_batch.aws import JobShape
 from scaler_batch.payload import Call, RunLocation
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
@@ -17,7 +18,6 @@ from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink, Stall
-from scaler_batch.tasks.vocabulary import JobShape
 
 
 class Store(MemoryStore):

@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler_batch.aws import JobShape
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobShape, TaskRequest
+from scaler_batch.tasks.vocabulary import TaskRequest
 
 SHAPE = JobShape("queue", "definition", 60)
 LARGE = replace(SHAPE, memory=64_000)

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler_batch.aws import JobShape
+from scaler_batch.aws.limits import LARGEST_ARRAY
 from scaler_batch.tasks.backlog import Backlog
-from scaler_batch.tasks.batching import LARGEST_ARRAY, LARGEST_BUNDLE, bundle_size, next_batch
+from scaler_batch.tasks.batching import LARGEST_BUNDLE, bundle_size, next_batch
 from scaler_batch.tasks.capacity import Room, gathering, may_start
 from scaler_batch.tasks.lifecycle import Task
 from scaler_batch.tasks.pace import Pace, Stream
-from scaler_batch.tasks.vocabulary import JobShape, TaskRequest
+from scaler_batch.tasks.vocabulary import TaskRequest
 
 SHAPE = JobShape("queue", "definition", 3600)
 

@@ -21,7 +21,3 @@ def tree() -> dict[str, str]:
 def test_the_tree_in_the_docstring_is_the_one_in_the_code():
     classes = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind)}
     assert tree() == {name: kind.__bases__[0].__name__ for name, kind in classes.items()}
-
-
-def test_a_service_error_is_certain_unless_it_says_otherwise():
-    assert not errors.ServiceError("no", retryable=True).ambiguous

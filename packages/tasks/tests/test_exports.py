@@ -6,10 +6,10 @@ import pytest
 
 import scaler_batch
 from scaler_batch import tasks
-from scaler_batch.tasks import aws, testing
+from scaler_batch.tasks import testing
 
 
-@pytest.mark.parametrize("module", [tasks, testing, aws])
+@pytest.mark.parametrize("module", [tasks, testing])
 def test_every_exported_name_exists_and_is_documented(module):
     assert module.__all__ == sorted(module.__all__)
     for name in module.__all__:

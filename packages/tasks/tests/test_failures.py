@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from scaler_batch.aws import FailureKind, JobReport, JobStatus
 from scaler_batch.payload.contract import ExitCode
+from scaler_batch.tasks import errors
 from scaler_batch.tasks.errors import (
     JobFailedError,
     JobLostError,
@@ -14,8 +16,7 @@ from scaler_batch.tasks.errors import (
     TaskFailedError,
     UnschedulableError,
 )
-from scaler_batch.tasks.failures import LOG_LINE, LOG_LINES, job_failed, job_lost, unschedulable
-from scaler_batch.tasks.vocabulary import JobReport, JobStatus
+from scaler_batch.tasks.failures import ERRORS, LOG_LINE, LOG_LINES, job_failed, job_lost, unschedulable
 
 KILLED = JobReport(
     "job-1:7",
@@ -33,8 +34,8 @@ KILLED = JobReport(
 
 def test_a_user_reads_what_happened_then_the_facts_then_the_log():
     assert str(job_failed(KILLED)) == (
-        "AWS Batch job failed: it used more memory than it may, and was killed. "
-        "Give its jobs more memory, or let the task use less.\n"
+        "AWS Batch job failed: it ran out of memory and was killed. "
+        "Give its jobs more memory (scaler-batch-provision provision --memory), or let the task use less.\n"
         "job: job-1:7\n"
         "attempt: 2\n"
         "exit code: 137\n"
@@ -72,6 +73,12 @@ def test_an_unknown_exit_code_is_shown_without_a_guess():
 @pytest.mark.parametrize("code", list(ExitCode))
 def test_every_exit_of_the_runner_has_a_name(code: ExitCode):
     assert type(job_failed(JobReport("job-1", JobStatus.FAILED, exit_code=code.value))) is not JobFailedError
+
+
+def test_every_kind_of_failure_has_one_class_and_every_class_its_kind():
+    assert set(ERRORS) == set(FailureKind)
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, JobFailedError)]
+    assert set(ERRORS.values()) | {JobLostError} == set(kinds)
 
 
 def test_a_log_is_cut_at_both_ends():

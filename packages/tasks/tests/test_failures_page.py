@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scaler_batch.aws import FAILURES, FailureKind, FailurePattern, JobFailure, JobReport, JobStatus
 from scaler_batch.tasks import errors
-from scaler_batch.tasks.causes import CAUSES, Cause, Sign
 from scaler_batch.tasks.errors import JobFailedError, TaskFailedError
-from scaler_batch.tasks.failures import job_failed, job_lost
+from scaler_batch.tasks.failures import ERRORS, headline_of, job_failed, job_lost
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import MemoryInputs, Reject, Throttle
-from scaler_batch.tasks.vocabulary import JobReport, JobStatus
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "failures.md"
 if not PAGE.exists():
@@ -55,6 +54,7 @@ EXAMPLES = [
     dead("Container Overrides length must be at most 8192"),
     dead("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job needs more memory than any instance type has."),
     dead(EXITED, "OutOfMemoryError: Container killed due to memory usage", 137, "reading the table", "joining"),
+    dead(NOT_STARTED, "DockerTimeoutError: Could not transition to started; timed out after waiting 3m0s"),
     dead(NOT_STARTED, "CannotStartContainerError: Error response from daemon: exec: python: not found"),
     dead("stopped by the night watch", "", 143, terminated=True),
     dead(EXITED, "", 64),
@@ -63,24 +63,30 @@ EXAMPLES = [
     dead(EXITED, "", 74),
     dead(EXITED, "", 143),
     dead(EXITED, "", 137),
+    dead(EXITED, "", 127),
+    dead(EXITED, "", 126),
+    dead(EXITED, "", 139, "loading the model"),
     dead(EXITED, "", 0, status=JobStatus.SUCCEEDED),
     dead(EXITED, "", 1, "ModuleNotFoundError: No module named 'scaler_batch'"),
 ]
 
 
-def row(cause: Cause) -> str:
+BLOCKED = [failure.patterns[0].status_reason or "" for failure in FAILURES if failure.kind is FailureKind.UNSCHEDULABLE]
+
+
+def row(failure: JobFailure) -> str:
     """One line of the page's table."""
-    signs = " or ".join(map(words, cause.signs))
-    return f"| `{cause.error.__name__}` | {signs} | {'yes' if cause.retried else 'no'} |"
+    patterns = " or ".join(map(words, failure.patterns))
+    return f"| `{ERRORS[failure.kind].__name__}` | {patterns} | {'yes' if failure.retried else 'no'} |"
 
 
-def words(sign: Sign) -> str:
+def words(pattern: FailurePattern) -> str:
     said = [
-        f"status reason `{sign.status_reason}`" if sign.status_reason else "",
-        f"reason `{sign.reason}`" if sign.reason else "",
-        f"exit code {int(sign.exit_code)}" if sign.exit_code is not None else "",
-        "terminated or cancelled" if sign.terminated else "",
-        f"state `{sign.status}`" if sign.status else "",
+        f"status reason `{pattern.status_reason}`" if pattern.status_reason else "",
+        f"reason `{pattern.reason}`" if pattern.reason else "",
+        f"exit code {int(pattern.exit_code)}" if pattern.exit_code is not None else "",
+        "terminated or cancelled" if pattern.terminated else "",
+        f"state `{pattern.status}`" if pattern.status else "",
     ]
     return ", ".join(filter(None, said))
 
@@ -92,7 +98,7 @@ def section(error: TaskFailedError) -> str:
 
 
 def test_the_table_is_the_code_s():
-    assert re.findall(r"^\| `\w+Error` \|.*$", TEXT, flags=re.MULTILINE) == [row(cause) for cause in CAUSES]
+    assert re.findall(r"^\| `\w+Error` \|.*$", TEXT, flags=re.MULTILINE) == [row(failure) for failure in FAILURES]
 
 
 def test_every_failure_has_its_section():
@@ -106,9 +112,21 @@ def test_a_dead_job_is_told_of_as_the_page_shows(report: JobReport):
     assert f"```text\n{error}\n```" in section(error)
 
 
+def waiting_row(failure: JobFailure) -> str:
+    """One line of the table of what jobs wait for."""
+    return f"| `{failure.patterns[0].status_reason}` | {headline_of(failure)} |"
+
+
+def test_the_table_of_what_jobs_wait_for_is_the_code_s():
+    wanted = [waiting_row(failure) for failure in FAILURES if failure.kind is FailureKind.UNSCHEDULABLE]
+    section_of_it = section(job_failed(dead("MISCONFIGURATION:SOMETHING_NEW")))
+    assert re.findall(r"^\| `[A-Z].*$", section_of_it, flags=re.MULTILINE) == wanted
+
+
 def test_every_row_of_the_table_has_an_example():
-    told = {job_failed(report).args[0].splitlines()[0] for report in EXAMPLES}
-    assert {f"AWS Batch job failed: {cause.headline}" for cause in CAUSES} <= told
+    shown = [*EXAMPLES, *(dead(text.removesuffix("*")) for text in BLOCKED)]
+    told = {job_failed(report).args[0].splitlines()[0] for report in shown}
+    assert {f"AWS Batch job failed: {headline_of(failure)}" for failure in FAILURES} <= told
 
 
 def test_a_lost_job_is_told_of_as_the_page_shows():

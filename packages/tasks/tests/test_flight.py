@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from scaler_batch.aws import JobShape
 from scaler_batch.tasks.flight import Flight, Submission
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobRef, JobShape, TaskRequest
+from scaler_batch.tasks.vocabulary import JobRef, TaskRequest
 
 SHAPE = JobShape("queue", "definition", 60)
 

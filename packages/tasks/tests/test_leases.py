@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler_batch.aws import JobShape, JobSpec
 from scaler_batch.payload import Call, Store, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.leases import STALE, Lease, Leases, Place
 from scaler_batch.tasks.testing import FakeJobService, Throttle
-from scaler_batch.tasks.vocabulary import JobShape, JobSpec, job_names
+from scaler_batch.tasks.vocabulary import job_names
 
 pytestmark = pytest.mark.looptime(end=10_000)
 

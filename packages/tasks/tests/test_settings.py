@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from scaler_batch.aws import JobShape
 from scaler_batch.tasks import Polling, TaskManagerSettings
 from scaler_batch.tasks.errors import SettingsError
-from scaler_batch.tasks.vocabulary import JobShape
 
 
 def test_defaults_are_what_aws_runs():

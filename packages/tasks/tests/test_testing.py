@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from scaler_batch.aws import JobReport, JobShape, JobSpec, JobStatus, ServiceError
 from scaler_batch.payload import Call, Status, decode_outcomes, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks.errors import InputError, ServiceError
+from scaler_batch.tasks.errors import InputError
 from scaler_batch.tasks.testing import (
     ANY,
     FakeJobService,
@@ -28,7 +29,7 @@ from scaler_batch.tasks.testing import (
     Throttle,
     Vanish,
 )
-from scaler_batch.tasks.vocabulary import JobReport, JobShape, JobSpec, JobStatus, TaskRequest
+from scaler_batch.tasks.vocabulary import TaskRequest
 
 pytestmark = pytest.mark.looptime(end=10_000)
 

@@ -19,6 +19,7 @@ from scaler_batch.adapter.options import FOREIGN, OPTIONS, Option
 from scaler_batch.adapter.process import run_program
 from scaler_batch.adapter.settings import ProgramSettings
 from scaler_batch.adapter.sources import PREFIX, SECTION, Chosen, choose
+from scaler_batch.aws import AwsError
 from scaler_batch.tasks import TasksError
 from scaler_batch.wire import WireError
 
@@ -58,7 +59,7 @@ def _run(settings: ProgramSettings) -> int:
     try:
         with asyncio.Runner(loop_factory=factory_of(settings.event_loop)) as runner:
             runner.run(run_program(settings))
-    except* (AdapterError, TasksError, WireError) as failures:
+    except* (AdapterError, AwsError, TasksError, WireError) as failures:
         code = EXIT_FAILED
         for failure in _leaves(failures):
             _complain(failure)

@@ -21,9 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import Any, Final
-
-import boto3
+from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.adapter.connecting import connected
 from scaler_batch.adapter.heartbeat import HeartbeatManager
@@ -40,6 +38,9 @@ from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
 from scaler_batch.tasks.leases import Leases
 from scaler_batch.wire import LogStream, WorkerConnection, new_worker_id, parse
+
+if TYPE_CHECKING:
+    import boto3
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, Kind, number, one_of, parsed, text, whole
+from scaler_batch.aws.limits import MOST_ATTEMPTS
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks.batching import LARGEST_BUNDLE
-from scaler_batch.tasks.settings import MOST_ATTEMPTS
 from scaler_batch.wire import AddressError, TransportKind, parse
 
 HERE: Final = "{}.{}".format(*sys.version_info)
 """Minor version of the Python that runs this."""
+
+DEFAULT_REGION: Final = "us-east-1"
+"""Where nobody says a region."""
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -109,7 +112,8 @@ OPTIONS: Final = (
     Option(BATCH, ("--job-definition", "-d"), text(),
            "job definition; NAME:REVISION for a certain revision", otherwise="required", metavar="NAME"),
     Option(BATCH, ("--aws-region",), text("the name of an AWS region", r"[a-z0-9-]{2,32}"),
-           "region of queue, definition and bucket", "us-east-1", metavar="REGION"),
+           "region of queue, definition and bucket",
+           otherwise=f"AWS_REGION, AWS_DEFAULT_REGION, the profile's, {DEFAULT_REGION}", metavar="REGION"),
     Option(BATCH, ("--max-concurrent-jobs", "-mcj"), whole(1),
            "jobs in flight at once; the child of an array is one", 100, metavar="N"),
     Option(BATCH, ("--job-timeout-minutes", "--job-timeout"), whole(1, 525600),

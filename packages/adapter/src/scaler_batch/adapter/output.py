@@ -16,19 +16,11 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from scaler_batch.aws import JobReport, ServiceError
 from scaler_batch.tasks import JobService
-from scaler_batch.tasks.errors import ServiceError
-from scaler_batch.tasks.vocabulary import JobReport
 from scaler_batch.wire import LogStream
-
-if TYPE_CHECKING:
-    import boto3
-    from mypy_boto3_logs import CloudWatchLogsClient
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +32,6 @@ PATIENCE: Final = 8.0
 
 TICK: Final = 0.05
 """Seconds between two looks for the job of a task; a short job is over soon, and then nobody knows which it was."""
-
-_SPACING: Final = 0.1
-"""Seconds between two requests to CloudWatch Logs, well below its limit, which an account's other programs share."""
-
-_CONFIG: Final = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class Say(Protocol):
@@ -201,30 +188,3 @@ def _event(line: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return event if isinstance(event, str) else None
-
-
-class CloudWatchLogs:
-    """Lines of logs in CloudWatch Logs.
-
-    Args:
-        session: Where credentials come from.
-        region: The region of the jobs.
-    """
-
-    def __init__(self, session: boto3.Session, region: str) -> None:
-        self._client: CloudWatchLogsClient = session.client("logs", region_name=region, config=_CONFIG)
-        self._turn = asyncio.Lock()
-
-    async def read(self, group: str, stream: str, token: str | None) -> tuple[list[str], str]:
-        """Return the lines after a place, and the place after them; none where the log cannot be read."""
-        request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
-        if token:
-            request["nextToken"] = token
-        async with self._turn:
-            await asyncio.sleep(_SPACING)
-            try:
-                answer = await asyncio.to_thread(self._client.get_log_events, **request)
-            except (ClientError, BotoCoreError) as error:
-                logger.info("log %s cannot be read: %s", stream, error)
-                return [], token or ""
-        return [event["message"].rstrip("\n") for event in answer["events"]], answer["nextForwardToken"]

@@ -8,19 +8,18 @@ import logging
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
-
-import boto3
-from botocore.exceptions import ProfileNotFound
+from typing import TYPE_CHECKING, Final
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.fleet import Fleet, manager_link
 from scaler_batch.adapter.member import Cloud, Member
 from scaler_batch.adapter.metrics import serving
-from scaler_batch.adapter.output import CloudWatchLogs
 from scaler_batch.adapter.preflight import check_resources
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
-from scaler_batch.tasks.aws import BatchJobService
+from scaler_batch.aws import BatchJobService, CredentialsError, open_session
+
+if TYPE_CHECKING:
+    import boto3
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ async def run_program(settings: ProgramSettings) -> None:
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled() as stop:
-        cloud = Cloud(session, jobs, CloudWatchLogs(session, worker.aws_region))
+        cloud = Cloud(session, jobs, jobs.logs)
         fleet = Fleet(settings.fleet, lambda: Member(worker, cloud), worker.scheduler_address)
         with serving(fleet, worker, settings.metrics):
             await fleet.run(stop, manager_link(worker, settings.fleet))
@@ -56,9 +55,9 @@ async def run_program(settings: ProgramSettings) -> None:
 
 def _session(region: str) -> boto3.Session:
     try:
-        return boto3.Session(region_name=region)
-    except ProfileNotFound as error:
-        raise ResourceError(f"no AWS credentials ({error}): check AWS_PROFILE") from error
+        return open_session(region=region)
+    except CredentialsError as error:
+        raise ResourceError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from typing import Any, Final
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.kinds import Kind, number, text, whole
 from scaler_batch.adapter.sources import SECTION, TABLES, Given, suggestion
-from scaler_batch.tasks.vocabulary import JobShape
+from scaler_batch.aws import JobShape
 
 _MINUTES: Final = whole(1, 525600)
 

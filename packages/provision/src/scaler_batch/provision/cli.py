@@ -17,6 +17,7 @@ import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from scaler_batch.aws import partition_of
 from scaler_batch.provision import cleaning, provisioning
 from scaler_batch.provision import options as option_values
 from scaler_batch.provision.atomic import write_text
@@ -26,7 +27,7 @@ from scaler_batch.provision.finding import healthy
 from scaler_batch.provision.image.source import BuiltImage
 from scaler_batch.provision.people import People
 from scaler_batch.provision.programs import Programs
-from scaler_batch.provision.resources.clients import open_session, partition_of
+from scaler_batch.provision.resources.clients import open_session
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.why import explain
 

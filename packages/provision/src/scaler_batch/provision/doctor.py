@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from scaler_batch.aws import DENIED, QUICK, NoCredentialsError, expiry_of, find_credentials
 from scaler_batch.provision.bounded import OverdueError, call_all_within, call_within
 from scaler_batch.provision.checks import (
     bucket,
@@ -32,7 +33,7 @@ from scaler_batch.provision.errors import AwsError, CredentialsError, ProvisionE
 from scaler_batch.provision.finding import Finding, problem, skipped
 from scaler_batch.provision.handover import Handover, read_env
 from scaler_batch.provision.naming import Names
-from scaler_batch.provision.resources.clients import DENIED, QUICK, Clients, open_session, translated
+from scaler_batch.provision.resources.clients import Clients, open_session, translated
 from scaler_batch.provision.resources.surroundings import find_account
 from scaler_batch.provision.settings import DEFAULT_PREFIX, DEFAULT_REGION, Target
 
@@ -126,11 +127,10 @@ def admit(patient: Patient, region: str, open_: Session) -> Admission:
     """
     with translated("find credentials"):
         session = open_()
-        if session.get_credentials() is None:
-            raise CredentialsError("there are none", fix=credentials.NONE.fix)
+        find_credentials(session)
         clients = Clients.of(session, region, patient.endpoint_url, config=QUICK)
         account = find_account(clients.sts)
-    return clients, account, credentials.expiry_of(session)
+    return clients, account, expiry_of(session)
 
 
 def _admit(patient: Patient, region: str, open_: Session) -> Finding | Admission:
@@ -139,12 +139,10 @@ def _admit(patient: Patient, region: str, open_: Session) -> Finding | Admission
     except OverdueError:
         return credentials.hanging(patient.seconds)
     except CredentialsError as error:
-        return credentials.NONE if error.__cause__ is None else credentials.refused(str(error))
+        absent = isinstance(error.__cause__, NoCredentialsError)
+        return credentials.NONE if absent else credentials.refused(str(error))
     except AwsError as error:
         return problem(credentials.SUBJECT, str(error), error.fix)
-    except OSError as error:
-        # botocore starts a credential_process without looking whether it is there.
-        return credentials.refused(f"the credential_process of the profile cannot be started: {error}")
 
 
 def _look(scene: Scene, seconds: float) -> Iterator[Finding]:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from scaler_batch.provision.reasons import Meaning, blocked, ended, exited
+from scaler_batch.aws import FailureKind, JobFailure, JobReport, JobStatus, blocking_failure, failure_of, read_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_DEFAULT_LOG_GROUP: Final = "/aws/batch/job"
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What something means.
+
+    Attributes:
+        fix: What to do about it; empty where nothing is to be done.
+    """
+
+    message: str
+    fix: str = ""
+
+    @classmethod
+    def of(cls, failure: JobFailure) -> Meaning:
+        """What a failure of the table means."""
+        return cls(failure.headline, failure.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,8 @@ def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -
     """Say what a job waits for."""
     story = [f"it waits, {job['status']}, since {_time(job.get('createdAt'))}"]
     reason = job.get("statusReason", "")
-    meaning = blocked(reason) or _obstacle(around) or _patience(job, around)
+    failure = blocking_failure(reason)
+    meaning = Meaning.of(failure) if failure else _obstacle(around) or _patience(job, around)
     if reason:
         story.append(f"AWS says: {reason}")
     story.append(meaning.message)
@@ -67,25 +83,15 @@ def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -
 
 def explain_started(job: Mapping[str, Any], log: Sequence[str], missing: str = "") -> Explanation:
     """Say how a job fares, or what it came to."""
-    container = job.get("container", {})
-    code = container.get("exitCode")
-    reasons = [text for text in (job.get("statusReason"), container.get("reason")) if text]
-    meaning = _meaning(job, code, reasons)
-    story = [_opening(job, code), *(f"AWS says: {reason}" for reason in dict.fromkeys(reasons))]
+    report = read_report(job)
+    reasons = [text for text in (report.status_reason, report.reason) if text]
+    meaning = _meaning(report)
+    story = [_opening(job, report.exit_code), *(f"AWS says: {reason}" for reason in dict.fromkeys(reasons))]
     story += [meaning.message] if meaning.message else []
     story += _earlier(job)
     story += [missing] if missing else []
-    stream = "/".join(log_of(job)) if log_of(job)[1] else ""
+    stream = f"{report.log_group}/{report.log_stream}" if report.log_stream else ""
     return Explanation(job["jobId"], job["status"], tuple(story), meaning.fix, tuple(log), stream)
-
-
-def log_of(job: Mapping[str, Any]) -> tuple[str, str]:
-    """Log group and stream of a job's last attempt; no stream where it never ran."""
-    container = job.get("container", {})
-    options = container.get("logConfiguration", {}).get("options", {})
-    attempts = [one.get("container", {}).get("logStreamName") for one in job.get("attempts", [])]
-    streams = [stream for stream in (*attempts, container.get("logStreamName")) if stream]
-    return options.get("awslogs-group", _DEFAULT_LOG_GROUP), streams[-1] if streams else ""
 
 
 def _obstacle(around: Around) -> Meaning | None:
@@ -123,15 +129,18 @@ def _opening(job: Mapping[str, Any], code: int | None) -> str:
     return f"it {job['status']} at {_time(job.get('stoppedAt'))}{exit_code}"
 
 
-def _meaning(job: Mapping[str, Any], code: int | None, reasons: Sequence[str]) -> Meaning:
-    if job["status"] == "SUCCEEDED":
-        return Meaning("its tasks are answered; what they raised, the client was told")
-    if job["status"] == "STARTING":
-        return Meaning("a machine is found, and pulls the image", "give it some minutes; large images take long")
-    if job["status"] == "RUNNING":
-        return Meaning("")
-    found = ended(*reasons) or next(filter(None, map(blocked, reasons)), None) or exited(code)
-    return found or Meaning("nothing more is known", "look at its log, and at the AWS Batch console")
+def _meaning(report: JobReport) -> Meaning:
+    match report.status:
+        case JobStatus.SUCCEEDED:
+            return Meaning("its tasks are answered; what they raised, the client was told")
+        case JobStatus.STARTING:
+            return Meaning("a machine is found, and pulls the image", "give it some minutes; large images take long")
+        case JobStatus.RUNNING:
+            return Meaning("")
+    failure = failure_of(report)
+    if failure.kind is FailureKind.OTHER:
+        return Meaning("nothing more is known", "look at its log, and at the AWS Batch console")
+    return Meaning.of(failure)
 
 
 def _earlier(job: Mapping[str, Any]) -> list[str]:

@@ -8,23 +8,13 @@ shared with the whole world, hence account and region in that of the bucket.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from scaler_batch.aws import dns_suffix
 from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from scaler_batch.provision.settings import Target
-
-
-_DOMAINS: Final = {
-    "aws-cn": "amazonaws.com.cn",
-    "aws-eusc": "amazonaws.eu",
-    "aws-iso": "c2s.ic.gov",
-    "aws-iso-b": "sc2s.sgov.gov",
-    "aws-iso-e": "cloud.adc-e.uk",
-    "aws-iso-f": "csp.hci.ic.gov",
-}
-"""What registries are called by in partitions that have a domain of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +71,7 @@ class Names:
 
     def image(self, tag: str) -> str:
         """The URI of an image in our repository."""
-        suffix = _DOMAINS.get(self.account.partition, "amazonaws.com")
-        host = f"{self.account.number}.dkr.ecr.{self.target.region}.{suffix}"
+        host = f"{self.account.number}.dkr.ecr.{self.target.region}.{dns_suffix(self.account.partition)}"
         return f"{host}/{self.of(Kind.REPOSITORY)}:{tag}"
 
     def _regional(self, service: str, resource: str) -> str:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from scaler_batch.aws import read_report, read_tail
 from scaler_batch.provision.bounded import OverdueError, call_within
 from scaler_batch.provision.doctor import admit, names_in_file
 from scaler_batch.provision.errors import AwsError, NoJobError, ProvisionError, UnreachableError
-from scaler_batch.provision.explanation import Around, Explanation, explain_started, explain_waiting, log_of
+from scaler_batch.provision.explanation import Around, Explanation, explain_started, explain_waiting
 from scaler_batch.provision.resources.clients import open_session, translated
 from scaler_batch.provision.settings import DEFAULT_REGION, Target
 
@@ -68,7 +69,7 @@ def _explain(clients: Clients, job: Mapping[str, Any], seconds: float) -> Explan
         around, missing = _tried("queue", lambda: look_around(clients, job), seconds)
         return explain_waiting(job, around or Around(), missing)
     log, missing = _tried("log", lambda: tail(clients, job), seconds)
-    return explain_started(job, tuple(log or ()), missing)
+    return explain_started(job, log or (), missing)
 
 
 def _explain_array(clients: Clients, job: Mapping[str, Any], seconds: float) -> Explanation:
@@ -111,15 +112,12 @@ def _place(clients: Clients, queue: str, arn: str) -> int | None:
     return next((at for at, one in enumerate(front) if one.get("jobArn") == arn), None)
 
 
-def tail(clients: Clients, job: Mapping[str, Any]) -> list[str]:
+def tail(clients: Clients, job: Mapping[str, Any]) -> tuple[str, ...]:
     """Read the last lines of the job's last attempt."""
-    group, stream = log_of(job)
-    if not stream:
-        return []
-    events = clients.logs.get_log_events(
-        logGroupName=group, logStreamName=stream, limit=LOG_LINES, startFromHead=False
-    )["events"]
-    return [event.get("message", "") for event in events]
+    report = read_report(job)
+    if not report.log_stream:
+        return ()
+    return read_tail(clients.logs.get_log_events, report.log_group, report.log_stream, LOG_LINES)
 
 
 def _tried(what: str, look: Callable[[], T], seconds: float) -> tuple[T | None, str]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from scaler_batch.tasks.errors import JobFailedError, ServiceError
+from scaler_batch.aws import JobReport, ServiceError
+from scaler_batch.tasks.errors import JobFailedError
 from scaler_batch.tasks.failures import job_failed
 from scaler_batch.tasks.ports import JobService
-from scaler_batch.tasks.vocabulary import JobReport
 
 EXPLAINED: Final = 20
 """Dead jobs of one checkup that are looked into; where there are more, they have most likely died of the same."""

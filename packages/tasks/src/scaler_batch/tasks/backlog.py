@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 from itertools import count
 
+from scaler_batch.aws import JobShape
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobShape
 
 _Entry = tuple[int, int, Task]
 

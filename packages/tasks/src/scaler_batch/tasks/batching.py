@@ -10,12 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from scaler_batch.aws import JobShape
+from scaler_batch.aws.limits import LARGEST_ARRAY
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobShape
-
-LARGEST_ARRAY: Final = 10_000
-"""Children of one array job at most. Source: AWS Batch, SubmitJob, ``arrayProperties.size``."""
 
 LARGEST_BUNDLE: Final = 1_000
 """Tasks of one job at most, where their number is chosen here."""

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from scaler_batch.aws import ServiceError
 from scaler_batch.payload.keys import interruption_key, outcome_key
-from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.flight import Flight, Job
 from scaler_batch.tasks.janitor import Janitor
 from scaler_batch.tasks.lifecycle import Ledger, Stage

@@ -5,7 +5,6 @@
     TasksError
     ├── SettingsError            a setting that AWS Batch would refuse, with what it takes
     ├── IllegalMoveError         a stage tried a move that the table does not have: a bug of ours
-    ├── ServiceError             a call to AWS Batch failed; says whether it may have worked all the same
     ├── InputError               an input of a task cannot be had
     └── TaskFailedError          why a task has no outcome of its own; becomes its answer
         ├── InputUnavailableError
@@ -24,10 +23,12 @@
             ├── EnvironmentMismatchError
             ├── JobInputMissingError
             ├── JobStorageError
+            ├── JobCrashedError
             ├── OutcomeMissingError
             └── JobLostError
 
-What is said to users, and which of these a dead job is, stands in :mod:`~scaler_batch.tasks.causes`.
+What is said to users of a dead job stands in the table of :mod:`scaler_batch.aws`, and which of these it is in
+:mod:`~scaler_batch.tasks.failures`. A call to AWS that failed is a :class:`scaler_batch.aws.ServiceError`.
 """
 
 from __future__ import annotations
@@ -43,22 +44,6 @@ class SettingsError(TasksError):
 
 class IllegalMoveError(TasksError):
     """A task was to move between stages that no arrow connects."""
-
-
-class ServiceError(TasksError):
-    """A call to AWS Batch failed.
-
-    Attributes:
-        retryable: Whether the same call may work later.
-        ambiguous: Whether the call may have had its effect although no answer came.
-        code: AWS's name for the error, such as ``ClientException``; empty where AWS did not answer.
-    """
-
-    def __init__(self, message: str, *, retryable: bool, ambiguous: bool = False, code: str = "") -> None:
-        super().__init__(message)
-        self.retryable = retryable
-        self.ambiguous = ambiguous
-        self.code = code
 
 
 class InputError(TasksError):
@@ -162,6 +147,10 @@ class JobInputMissingError(JobFailedError):
 
 class JobStorageError(JobFailedError):
     """The runner could not read from S3 or write to it."""
+
+
+class JobCrashedError(JobFailedError):
+    """The runner crashed in native code."""
 
 
 class OutcomeMissingError(JobFailedError):

@@ -1,19 +1,53 @@
 """From what AWS says of a dead job to what its user reads.
 
-One line of what happened and what to do, then the facts, then the end of the job's log. Which error a job's end
-becomes, and what is said of it, stands in the table of :mod:`~scaler_batch.tasks.causes`.
+One line of what happened and what to do, then the facts, then the end of the job's log. What is said of it stands in
+the one table of failures (:mod:`scaler_batch.aws`); here each kind of failure gets its class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
-from scaler_batch.tasks.causes import Sign, cause_of
-from scaler_batch.tasks.errors import JobFailedError, JobLostError, UnschedulableError
-from scaler_batch.tasks.vocabulary import JobReport, JobStatus
+from scaler_batch.aws import FailureKind, FailurePattern, JobFailure, JobReport, JobStatus, failure_of
+from scaler_batch.tasks.errors import (
+    ContainerStartError,
+    EnvironmentMismatchError,
+    ImagePullError,
+    InterruptedJobError,
+    JobCrashedError,
+    JobFailedError,
+    JobInputMissingError,
+    JobLostError,
+    JobOutOfMemoryError,
+    JobStorageError,
+    JobTimeoutError,
+    OutcomeMissingError,
+    OverridesTooLargeError,
+    SpotReclaimedError,
+    UnschedulableError,
+)
 
 _E = TypeVar("_E", bound=JobFailedError)
+
+ERRORS: Final[Mapping[FailureKind, type[JobFailedError]]] = {
+    FailureKind.TIMEOUT: JobTimeoutError,
+    FailureKind.HOST_LOST: SpotReclaimedError,
+    FailureKind.IMAGE_PULL: ImagePullError,
+    FailureKind.OVERRIDES_TOO_LARGE: OverridesTooLargeError,
+    FailureKind.UNSCHEDULABLE: UnschedulableError,
+    FailureKind.OUT_OF_MEMORY: JobOutOfMemoryError,
+    FailureKind.CONTAINER_START: ContainerStartError,
+    FailureKind.INTERRUPTED: InterruptedJobError,
+    FailureKind.ENVIRONMENT_MISMATCH: EnvironmentMismatchError,
+    FailureKind.INPUT_MISSING: JobInputMissingError,
+    FailureKind.STORAGE: JobStorageError,
+    FailureKind.CRASHED: JobCrashedError,
+    FailureKind.RUNNER_FAILED: JobFailedError,
+    FailureKind.OUTCOME_MISSING: OutcomeMissingError,
+    FailureKind.OTHER: JobFailedError,
+}
+"""Which class a kind of failure has; every kind has one."""
 
 LOG_LINES: Final = 50
 """Lines of a job's log that an error carries at most."""
@@ -23,13 +57,13 @@ LOG_LINE: Final = 1000
 
 _LOST: Final = "AWS Batch does not know it any more"
 
-_HOPELESS: Final = Sign(status_reason="MISCONFIGURATION:*", status=JobStatus.RUNNABLE)
+_HOPELESS: Final = FailurePattern(status_reason="MISCONFIGURATION:*", status=JobStatus.RUNNABLE)
 
 
 def job_failed(report: JobReport) -> JobFailedError:
     """Explain a job that ended without an outcome."""
-    cause = cause_of(report)
-    return _explained(cause.error, cause.headline, report, _said(report))
+    failure = failure_of(report)
+    return _explained(ERRORS[failure.kind], headline_of(failure), report, _said(report))
 
 
 def job_lost(job_id: str) -> JobLostError:
@@ -40,9 +74,14 @@ def job_lost(job_id: str) -> JobLostError:
 
 def unschedulable(report: JobReport) -> UnschedulableError | None:
     """Explain a job that waits and will never run; ``None`` where there is hope, as for want of capacity."""
-    if not _HOPELESS.fits(report):
+    if not _HOPELESS.matches(report):
         return None
-    return _explained(UnschedulableError, cause_of(report).headline, report, _said(report))
+    return _explained(UnschedulableError, headline_of(failure_of(report)), report, _said(report))
+
+
+def headline_of(failure: JobFailure) -> str:
+    """What the user reads first."""
+    return f"{failure.headline}. {failure.advice}"
 
 
 def _explained(kind: type[_E], headline: str, report: JobReport, reason: str) -> _E:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from scaler_batch.aws import JobShape
 from scaler_batch.tasks.errors import TaskFailedError
 from scaler_batch.tasks.lifecycle import Task
-from scaler_batch.tasks.vocabulary import JobRef, JobShape
+from scaler_batch.tasks.vocabulary import JobRef
 
 
 class Job:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from scaler_batch.aws import ServiceError
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import OBJECTS, OUTCOMES, PACKS
-from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.vocabulary import job_names
 

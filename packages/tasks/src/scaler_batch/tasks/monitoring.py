@@ -19,17 +19,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from scaler_batch.aws import JobReport, ServiceError
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.payload.keys import OUTCOMES, parse_outcome_key
 from scaler_batch.tasks.autopsy import Autopsy
 from scaler_batch.tasks.collection import Collector
-from scaler_batch.tasks.errors import JobFailedError, ServiceError
+from scaler_batch.tasks.errors import JobFailedError
 from scaler_batch.tasks.failures import job_lost, unschedulable
 from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.settings import Polling
-from scaler_batch.tasks.vocabulary import JobRef, JobReport
+from scaler_batch.tasks.vocabulary import JobRef
 
 logger = logging.getLogger(__name__)
 

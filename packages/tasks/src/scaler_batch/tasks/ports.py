@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from scaler_batch.aws import JobReport, JobSpec
 from scaler_batch.payload.buffers import Buffer
-from scaler_batch.tasks.vocabulary import JobReport, JobSpec, Result, TaskRequest
+from scaler_batch.tasks.vocabulary import Result, TaskRequest
 
 
 class JobService(Protocol):
-    """AWS Batch, as far as it is needed. Every method raises :class:`~.errors.ServiceError`.
+    """AWS Batch, as far as it is needed. Every method raises :class:`scaler_batch.aws.ServiceError`.
 
     No method tries again by itself: its callers know when that is safe, and what else to do meanwhile.
     """
@@ -28,7 +29,10 @@ class JobService(Protocol):
         """Submit a job and return its id."""
 
     async def find(self, name: str, queue: str) -> str | None:
-        """Return the id of the job that was submitted under this name, if there is one."""
+        """Return the id of the job that was submitted under this name, if it is listed.
+
+        One that was taken a moment ago may not be listed yet: look several times before believing that there is none.
+        """
 
     async def named(self, prefix: str, queue: str) -> list[str]:
         """Return the ids of all jobs in a queue that are not over and whose names are ``prefix`` and a number.
@@ -46,7 +50,7 @@ class JobService(Protocol):
         """End a job, whatever its state; the id of a parent ends all its children."""
 
     async def terminate_many(self, job_ids: Sequence[str], reason: str) -> list[str]:
-        """End many jobs, fifty a request; return the ids of those that could not be ended."""
+        """End many jobs, fifty a request; return the ids of those to try again. Refused ones are not among them."""
 
     async def tail(self, report: JobReport, lines: int) -> tuple[str, ...]:
         """Return the last lines of a job's log; none where there is no log."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
+from scaler_batch.aws import JobShape
+from scaler_batch.aws.limits import MOST_ATTEMPTS, SHORTEST_TIMEOUT
 from scaler_batch.payload import Client
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks.batching import LARGEST_BUNDLE
 from scaler_batch.tasks.errors import SettingsError
-from scaler_batch.tasks.vocabulary import JobShape
-
-SHORTEST_TIMEOUT: Final = 60
-"""Seconds; AWS Batch refuses a shorter ``attemptDurationSeconds``."""
-
-MOST_ATTEMPTS: Final = 10
-"""Source: AWS Batch API reference, RetryStrategy."""
 
 
 @dataclass(frozen=True, slots=True)

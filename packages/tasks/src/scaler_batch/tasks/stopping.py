@@ -7,8 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+from scaler_batch.aws import ServiceError
 from scaler_batch.tasks.cancellation import AT_ONCE, Canceller
-from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.flight import Flight
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.retrying import Backoff

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
+from scaler_batch.aws import JobShape, JobSpec, ServiceError
 from scaler_batch.payload import Pack, RunLocation, Store, encode_pack, place
 from scaler_batch.payload.contract import PACK_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
 from scaler_batch.payload.errors import StoreError
@@ -24,7 +25,7 @@ from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.batching import bundle_size, next_batch
 from scaler_batch.tasks.capacity import Room, gathering, may_start
-from scaler_batch.tasks.errors import ServiceError, StorageUnavailableError, SubmitRejectedError, TaskFailedError
+from scaler_batch.tasks.errors import StorageUnavailableError, SubmitRejectedError, TaskFailedError
 from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
 from scaler_batch.tasks.loading import Loader, Ready
@@ -34,7 +35,7 @@ from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.settings import TaskManagerSettings
-from scaler_batch.tasks.vocabulary import JobShape, JobSpec, job_names
+from scaler_batch.tasks.vocabulary import job_names
 
 logger = logging.getLogger(__name__)
 

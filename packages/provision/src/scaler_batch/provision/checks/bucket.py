@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scaler_batch.aws import bucket_region
 from scaler_batch.provision.errors import AwsError
 from scaler_batch.provision.finding import Finding, ok, problem
 from scaler_batch.provision.resources.clients import translated
@@ -20,7 +21,7 @@ def check(scene: Scene) -> Finding:
     """Look at the bucket, and go once through everything that the worker does in it."""
     try:
         with translated(f"use bucket {scene.names.bucket}"):
-            scene.clients.s3.head_bucket(Bucket=scene.names.bucket)
+            region = bucket_region(scene.clients.s3, scene.names.bucket, scene.task_prefix)
             _exercise(scene)
     except AwsError as error:
         if not error.code:
@@ -28,6 +29,8 @@ def check(scene: Scene) -> Finding:
         if error.operation == "HeadBucket":
             return absent(scene.names.bucket, error.code)
         return forbidden(scene, error.operation, error.code)
+    if region not in (None, scene.names.region):
+        return elsewhere(scene.names.bucket, region, scene.names.region)
     return ok(SUBJECT, f"{scene.names.bucket}: write, read, list and remove under {scene.task_prefix}/")
 
 
@@ -39,6 +42,15 @@ def absent(bucket: str, code: str) -> Finding:
         return problem(SUBJECT, f"bucket {bucket} lies in another region", "give the worker the bucket's --aws-region")
     fix = "see that the bucket is yours, and that you may s3:ListBucket it; its policy may say no as well"
     return problem(SUBJECT, f"you may not look at bucket {bucket} ({code})", fix)
+
+
+def elsewhere(bucket: str, region: str, wanted: str) -> Finding:
+    """It is there, and in a region in which no job looks for it."""
+    return problem(
+        SUBJECT,
+        f"bucket {bucket} lies in {region}, and queue and job definition in {wanted}",
+        f"use a bucket in {wanted}, or a queue and a job definition in {region}",
+    )
 
 
 def forbidden(scene: Scene, operation: str, code: str) -> Finding:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 from scaler_batch.provision.finding import Finding, Verdict, ok, problem, warning
 
 if TYPE_CHECKING:
-    import boto3
-
     from scaler_batch.provision.naming import Account
 
 SUBJECT: Final = "credentials"
@@ -35,15 +33,6 @@ def hanging(seconds: float) -> Finding:
 def refused(reason: str) -> Finding:
     """The credentials do not serve."""
     return problem(SUBJECT, reason, f"renew them; {HAND_OVER}")
-
-
-def expiry_of(session: boto3.Session) -> datetime | None:
-    """When they end; ``None`` for never, or for no telling.
-
-    botocore has no public name for it; where the private one is gone nothing is known.
-    """
-    expires = getattr(session.get_credentials(), "_expiry_time", None)
-    return expires if isinstance(expires, datetime) else None
 
 
 def judge(account: Account, region: str, expires: datetime | None, now: datetime | None = None) -> Finding:

@@ -18,9 +18,9 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from scaler_batch.aws import unless_missing
 from scaler_batch.provision.errors import UnreachableError
 from scaler_batch.provision.finding import Finding, ok, problem, skipped, warning
-from scaler_batch.provision.resources.clients import unless_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from scaler_batch.aws import blocking_failure
 from scaler_batch.provision.finding import Finding, ok, problem, skipped, warning
-from scaler_batch.provision.reasons import blocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,11 +80,11 @@ def judge_waiting(jobs: Sequence[Mapping[str, Any]]) -> Finding:
     """Say why jobs wait, where AWS says why."""
     if not jobs:
         return ok(WAITING, "none")
-    stuck = [(job, why) for job in jobs if (why := blocked(job.get("statusReason", "")))]
+    stuck = [(job, why) for job in jobs if (why := blocking_failure(job.get("statusReason", "")))]
     counted = f"{len(jobs)} jobs wait" if len(jobs) > 1 else "1 job waits"
     if stuck:
         job, why = stuck[0]
-        return problem(WAITING, f"{counted}; {job['jobId']}: {why.message}", why.fix)
+        return problem(WAITING, f"{counted}; {job['jobId']}: {why.headline}", why.advice)
     return warning(
         WAITING,
         f"{counted}, and AWS names no reason: a machine may be on its way",

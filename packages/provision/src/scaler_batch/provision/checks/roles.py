@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from scaler_batch.aws import unless_missing
 from scaler_batch.provision.finding import Finding, ok, problem, skipped
 from scaler_batch.provision.permissions import Request, allowed, trusts
 from scaler_batch.provision.policies import ec2_service, parse
-from scaler_batch.provision.resources.clients import unless_missing
 from scaler_batch.provision.resources.role import MISSING
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from botocore.exceptions import ClientError
-
+from scaler_batch.aws import DENIED, ServiceError, classify_code, code_of, unless_missing
 from scaler_batch.provision.policies import canonical
-from scaler_batch.provision.resources.clients import code_of, once_accepted, unless_missing
+from scaler_batch.provision.resources.clients import once_accepted
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 
@@ -85,10 +84,10 @@ class BucketHandler(Handler[BucketSpecification]):
         arn = f"arn:{self._s3.meta.partition}:s3:::{name}"
         try:
             self._s3.head_bucket(Bucket=name, ExpectedBucketOwner=self._account)
-        except ClientError as error:
+        except Exception as error:
             if code_of(error) in ("404", "NoSuchBucket"):
                 return None
-            if code_of(error) in ("403", "AccessDenied"):
+            if code_of(error) in DENIED:
                 return Observed(name, arn, _SOMEBODY_ELSES, {})
             raise
         tags = self._tags(name)
@@ -232,7 +231,9 @@ class BucketHandler(Handler[BucketSpecification]):
             return
         answer = self._s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
         for refused in answer.get("Errors", [])[:1]:
-            raise ClientError({"Error": {"Code": refused["Code"], "Message": refused["Message"]}}, "DeleteObjects")
+            code = refused["Code"]
+            message = f"{code} when calling the DeleteObjects operation: {refused['Message']}"
+            raise ServiceError(message, classify_code(code), code=code, operation="DeleteObjects")
 
 
 def _tag_list(tags: Any) -> list[TagTypeDef]:

@@ -1,4 +1,4 @@
-"""The border to boto3: clients, and its exceptions turned into ours.
+"""Clients of all services in use, and the errors of their calls turned into ours.
 
 Inside ``resources`` calls may raise botocore's exceptions; :func:`translated` is the door through which they leave.
 """
@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-import boto3
-from botocore import exceptions as botocore_errors
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from scaler_batch import aws
+from scaler_batch.aws import DENIED, PATIENT, code_of, is_from_aws, open_client, service_error
 from scaler_batch.provision.errors import AwsError, CredentialsError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import boto3
+    from botocore.config import Config
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
@@ -36,34 +35,6 @@ EcrClient: TypeAlias = Any
 QuotasClient: TypeAlias = Any
 """A client of Service Quotas."""
 
-_CONFIG: Final = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 6})
-"""Bounded, so that no call hangs; throttling and lost connections are repeated by botocore."""
-
-QUICK: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
-"""For whoever would rather know soon than surely."""
-
-DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
-_BAD_CREDENTIALS: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_NO_CREDENTIALS: Final = (
-    botocore_errors.NoCredentialsError,
-    botocore_errors.PartialCredentialsError,
-    botocore_errors.CredentialRetrievalError,
-    botocore_errors.TokenRetrievalError,
-    botocore_errors.SSOError,
-    botocore_errors.ProfileNotFound,
-)
-_NO_ANSWER: Final = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError)
 RENEW: Final = "renew the credentials (aws sso login, aws configure) or name others with --profile; then run this again"
 
 
@@ -82,7 +53,7 @@ class Clients:
 
     @classmethod
     def of(
-        cls, session: boto3.Session, region: str, endpoint_url: str | None = None, *, config: Config = _CONFIG
+        cls, session: boto3.Session, region: str, endpoint_url: str | None = None, *, config: Config = PATIENT
     ) -> Clients:
         """Make the clients; no call goes out yet.
 
@@ -93,11 +64,11 @@ class Clients:
             config: How long calls may take, and how often they are repeated.
         """
 
-        def client(service: str) -> object:
-            return session.client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+        def client(service: str) -> Any:
+            return open_client(session, service, region, config, endpoint_url=endpoint_url)
 
         names = {"quotas": "service-quotas"}
-        return cls(**{one: client(names.get(one, one)) for one in cls.__dataclass_fields__})  # type: ignore[arg-type]
+        return cls(**{one: client(names.get(one, one)) for one in cls.__dataclass_fields__})
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
@@ -110,30 +81,7 @@ def open_session(profile: str | None = None) -> boto3.Session:
         CredentialsError: There is no such profile.
     """
     with translated("open a session"):
-        return boto3.Session(profile_name=profile)
-
-
-def partition_of(region: str) -> str:
-    """The partition that a region belongs to, by the names that botocore knows; asks AWS nothing."""
-    try:
-        return boto3.Session().get_partition_for_region(region)
-    except botocore_errors.UnknownRegionError:
-        return "aws"
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's code of an error."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def unless_missing(call: Callable[[], T], *codes: str) -> T | None:
-    """Make a call that may find nothing: ``None`` where AWS answers with one of these codes."""
-    try:
-        return call()
-    except ClientError as error:
-        if code_of(error) in codes:
-            return None
-        raise
+        return aws.open_session(profile)
 
 
 def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str) -> T:
@@ -153,7 +101,7 @@ def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str)
     def attempt() -> str | None:
         try:
             results.append(call())
-        except ClientError as error:
+        except Exception as error:
             if code_of(error) not in codes:
                 raise
             return str(error)
@@ -165,7 +113,7 @@ def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str)
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Turn botocore's exceptions into ours.
+    """Turn what calls to AWS raise into our errors; everything else passes.
 
     Args:
         action: What was being done, as it reads after "could not".
@@ -177,22 +125,21 @@ def translated(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except ClientError as error:
-        raise _refusal(action, error) from error
-    except _NO_CREDENTIALS as error:
-        raise CredentialsError(f"could not {action}: {error}", fix=RENEW) from error
-    except _NO_ANSWER as error:
-        fix = "check the network, --region and --endpoint-url; then run this again"
-        raise UnreachableError(f"could not {action}: {error}", fix=fix) from error
-    except BotoCoreError as error:
-        raise AwsError(f"could not {action}: {error}", fix="mend what the message names and run this again") from error
+    except Exception as error:
+        if not is_from_aws(error):
+            raise
+        raise _failure(action, service_error(error)) from error
 
 
-def _refusal(action: str, error: ClientError) -> AwsError:
-    code, operation = code_of(error), error.operation_name
-    message = f"could not {action}: {error}"
-    if code in _BAD_CREDENTIALS:
+def _failure(action: str, error: aws.ServiceError) -> AwsError:
+    message, code, operation = f"could not {action}: {error}", error.code, error.operation
+    if error.awaits_credentials:
         return CredentialsError(message, fix=RENEW, code=code, operation=operation)
+    if error.retryable and not code:
+        fix = "check the network, --region and --endpoint-url; then run this again"
+        return UnreachableError(message, fix=fix)
+    if not code:
+        return AwsError(message, fix="mend what the message names and run this again")
     if code in DENIED:
         fix = f"allow your identity the call {operation}; the how-to on provisioning lists every permission needed"
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scaler_batch.provision.resources.clients import once_accepted, unless_missing
+from scaler_batch.aws import unless_missing
+from scaler_batch.provision.resources.clients import once_accepted
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 

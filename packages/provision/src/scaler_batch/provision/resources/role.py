@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from scaler_batch.aws import unless_missing
 from scaler_batch.provision.policies import canonical, parse
-from scaler_batch.provision.resources.clients import once_accepted, unless_missing
+from scaler_batch.provision.resources.clients import once_accepted
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scaler_batch.provision.errors import ConflictError, CredentialsError
+from scaler_batch.aws import service_errors
+from scaler_batch.provision.errors import ConflictError
 from scaler_batch.provision.naming import Account
-from scaler_batch.provision.resources.clients import RENEW
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -31,16 +31,9 @@ class Network:
 
 
 def find_account(sts: STSClient) -> Account:
-    """Ask whose credentials these are. Needs no permission, so it also shows whether they serve at all.
-
-    Raises:
-        CredentialsError: They have ended.
-    """
-    try:
+    """Ask whose credentials these are. Needs no permission, so it also shows whether they serve at all."""
+    with service_errors():
         caller = sts.get_caller_identity()
-    except RuntimeError as error:
-        # botocore's way to say that credentials came with an end, that it is past, and that there are no new ones.
-        raise CredentialsError(f"the credentials have ended: {error}", fix=RENEW) from error
     match = _ARN.match(caller["Arn"])
     return Account(number=caller["Account"], partition=match[1] if match else "aws")
 

@@ -9,15 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from scaler_batch.aws import Classification, JobReport, JobSpec, JobStatus, ServiceError, is_numbered
 from scaler_batch.payload import Call, Failure, Origin, Outcome, Status, encode_outcomes
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.payload.keys import outcome_key
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks.errors import ServiceError
 from scaler_batch.tasks.testing.faults import Fault
 from scaler_batch.tasks.testing.jobs import FakeJob, FakeSubmission, overrides_too_long, refusal, unpack
-from scaler_batch.tasks.vocabulary import JobReport, JobSpec, JobStatus, is_numbered
 
 _DESCRIBED: Final = 100
 _LISTED: Final = 1000
@@ -202,7 +201,7 @@ class FakeJobService:
 
     def _accept(self, job: JobSpec) -> str:
         if (text := refusal(job)) is not None:
-            raise ServiceError(text, retryable=False)
+            raise ServiceError(text, Classification.FINAL)
         job_id = f"job-{len(self.submissions) + 1}"
         submission = FakeSubmission(job_id, job, unpack(job_id, job, self._store.objects))
         self.submissions[job_id] = submission

@@ -7,11 +7,12 @@ import hashlib
 from collections import Counter
 from typing import Any
 
+from scaler_batch.aws import JobShape
 from scaler_batch.payload import Call
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.bundles import Reference, Value
 from scaler_batch.tasks.errors import InputError
-from scaler_batch.tasks.vocabulary import JobShape, Result, TaskRequest
+from scaler_batch.tasks.vocabulary import Result, TaskRequest
 
 
 class MemoryInputs:

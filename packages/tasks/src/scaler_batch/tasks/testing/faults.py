@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scaler_batch.tasks.errors import ServiceError
+from scaler_batch.aws import Classification, ServiceError
 
 ANY: Final = "any"
 """The operation of a fault that hits every call."""
@@ -45,7 +45,7 @@ class Throttle(Fault):
 
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Refuse for now."""
-        raise ServiceError("TooManyRequestsException: rate exceeded", retryable=True)
+        raise ServiceError("TooManyRequestsException: rate exceeded", Classification.REPEAT)
 
 
 class LoseRequest(Fault):
@@ -53,7 +53,7 @@ class LoseRequest(Fault):
 
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Do nothing and say nothing."""
-        raise ServiceError("the connection was closed before an answer came", retryable=True, ambiguous=True)
+        raise ServiceError("the connection was closed before an answer came", Classification.AMBIGUOUS)
 
 
 class LoseResponse(Fault):
@@ -62,7 +62,7 @@ class LoseResponse(Fault):
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Do it and say nothing."""
         effect()
-        raise ServiceError("the connection was closed before an answer came", retryable=True, ambiguous=True)
+        raise ServiceError("the connection was closed before an answer came", Classification.AMBIGUOUS)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Reject(Fault):
 
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Refuse for good."""
-        raise ServiceError(self.message, retryable=False)
+        raise ServiceError(self.message, Classification.FINAL)
 
 
 @dataclass

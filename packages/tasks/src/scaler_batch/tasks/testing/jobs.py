@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from scaler_batch.aws import JobReport, JobSpec, JobStatus
+from scaler_batch.aws.limits import LARGEST_ARRAY, SHORTEST_TIMEOUT
 from scaler_batch.payload import Bundle, Call, Stored, decode_object, decode_pack, fetch_bundle, locate
 from scaler_batch.payload.bundles import references
 from scaler_batch.payload.contract import PACK_PARAMETER, RUNNER_COMMAND, SEQUENCE_PARAMETER
 from scaler_batch.payload.keys import pack_key
 from scaler_batch.payload.parts import Range
 from scaler_batch.payload.placement import OVERRIDES_LIMIT, REQUEST_LIMIT
-from scaler_batch.tasks.batching import LARGEST_ARRAY
-from scaler_batch.tasks.settings import SHORTEST_TIMEOUT
-from scaler_batch.tasks.vocabulary import JobReport, JobSpec, JobStatus
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ATTEMPTS: Final = 10

@@ -9,8 +9,9 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from scaler_batch.tasks.aws.requests import EXIT_RULES, retry_strategy, submit_request
-from scaler_batch.tasks.vocabulary import JobShape, JobSpec
+from scaler_batch.aws import JobShape, JobSpec, retry_rules
+from scaler_batch.aws.limits import EXIT_RULES
+from scaler_batch.aws.requests import submit_request
 
 SHAPE = JobShape("queue", "definition:3", 900)
 PARAMETERS = {"run": "s3://b/r", "pack": "-"}
@@ -36,7 +37,9 @@ def test_a_plain_job_says_nothing_but_what_it_must():
             "attempts": 3,
             "evaluateOnExit": [
                 {"action": "RETRY", "onStatusReason": "Host EC2*"},
-                {"action": "RETRY", "onReason": "CannotPullContainerError*"},
+                {"action": "RETRY", "onReason": "CannotPull*"},
+                {"action": "RETRY", "onReason": "DockerTimeoutError*"},
+                {"action": "RETRY", "onReason": "CannotInspectContainerError*"},
                 {"action": "EXIT", "onReason": "*"},
             ],
         },
@@ -74,7 +77,7 @@ def test_attempts_are_the_shapes():
 
 
 def test_no_failure_is_retried_for_want_of_a_rule():
-    rules = retry_strategy(3)["evaluateOnExit"]
+    rules = retry_rules()
     assert rules[-1] == {"action": "EXIT", "onReason": "*"}
     assert all(rule["action"] == "RETRY" for rule in rules[:-1])
     assert len(rules) <= EXIT_RULES

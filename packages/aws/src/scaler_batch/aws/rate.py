@@ -4,7 +4,7 @@ AWS Batch states one rate, 50 SubmitJob a second, and throttles everything else 
 share one budget that finds out: every call that AWS serves makes it a little faster, every call that AWS throttles much
 slower. That is how TCP finds the width of its way (additive increase, multiplicative decrease).
 
-:class:`Budget` is arithmetic on a clock that it is given, :class:`Turnstile` the waiting.
+:class:`AimdRate` is arithmetic on a clock that it is given, :class:`AdaptiveRateLimiter` the waiting.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from scaler_batch.tasks.errors import SettingsError
+from scaler_batch.aws.limits import SUBMITS_PER_SECOND
 
 SUBMIT: Final = "SubmitJob"
 """The operation with a rate of its own."""
@@ -25,7 +25,7 @@ _TICK: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class RateSettings:
-    """Bounds of a rate budget.
+    """Bounds of a rate.
 
     Attributes:
         highest: Calls a second at most, and to begin with; what eight calls at a time come to anyway.
@@ -40,17 +40,17 @@ class RateSettings:
     lowest: float = 0.5
     slower: float = 0.5
     faster: float = 1.0
-    submits: float = 50.0
+    submits: float = SUBMITS_PER_SECOND
 
     def __post_init__(self) -> None:
         """Refuse what would stand still or never slow down."""
         if not 0 < self.lowest <= self.highest:
-            raise SettingsError(f"between {self.lowest} and {self.highest} calls a second: 0 < lowest <= highest")
+            raise ValueError(f"between {self.lowest} and {self.highest} calls a second: 0 < lowest <= highest")
         if min(self.submits, self.faster) <= 0 or not 0 < self.slower < 1:
-            raise SettingsError(f"{self}: 0 < submits, 0 < faster, 0 < slower < 1")
+            raise ValueError(f"{self}: 0 < submits, 0 < faster, 0 < slower < 1")
 
 
-class Budget:
+class AimdRate:
     """When the next call may go. All moments are seconds on one clock.
 
     Attributes:
@@ -93,7 +93,7 @@ class Budget:
         self._next = max(self._next, now + 1 / self.rate)
 
 
-class Turnstile:
+class AdaptiveRateLimiter:
     """Lets calls through one by one, in the order in which they come.
 
     Args:
@@ -102,29 +102,29 @@ class Turnstile:
     """
 
     def __init__(self, settings: RateSettings, clock: Callable[[], float] | None = None) -> None:
-        self._budget = Budget(settings)
+        self._rate = AimdRate(settings)
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._turn = asyncio.Lock()
 
     @property
     def rate(self) -> float:
         """Calls a second at present."""
-        return self._budget.rate
+        return self._rate.rate
 
     async def enter(self, operation: str) -> float:
         """Wait until a call may go out, and return the moment."""
         async with self._turn:
             while True:
                 now = self._clock()
-                if self._budget.spend(operation, now):
+                if self._rate.spend(operation, now):
                     return now
                 # Not for good: the rate may drop meanwhile.
-                await asyncio.sleep(self._budget.wait(operation, now))
+                await asyncio.sleep(self._rate.wait(operation, now))
 
     def served(self) -> None:
         """AWS took a call."""
-        self._budget.served()
+        self._rate.served()
 
     def throttled(self, sent: float) -> None:
         """AWS throttled a call that was let through at ``sent``."""
-        self._budget.throttled(sent, self._clock())
+        self._rate.throttled(sent, self._clock())

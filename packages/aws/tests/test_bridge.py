@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from scaler_batch.tasks.aws.bridge import THREADS, Bridge
+from scaler_batch.aws.bridge import THREADS, Bridge
 
 
 async def test_a_blocking_call_does_not_block_the_loop():

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from scaler_batch.tasks.causes import CAUSES
+from scaler_batch.aws.failures import retry_rules
 
 if TYPE_CHECKING:
-    from mypy_boto3_batch.type_defs import EvaluateOnExitTypeDef, RetryStrategyTypeDef
-
-    from scaler_batch.tasks.vocabulary import JobShape, JobSpec
-
-EXIT_RULES: Final = 5
-"""Rules of one retry strategy at most. Source: AWS Batch API reference."""
+    from scaler_batch.aws.models import JobShape, JobSpec
 
 
 def submit_request(job: JobSpec) -> dict[str, Any]:
@@ -24,7 +19,7 @@ def submit_request(job: JobSpec) -> dict[str, Any]:
         "jobDefinition": shape.definition,
         "parameters": job.parameters,
         "timeout": {"attemptDurationSeconds": shape.timeout},
-        "retryStrategy": retry_strategy(shape.attempts),
+        "retryStrategy": {"attempts": shape.attempts, "evaluateOnExit": retry_rules()},
     }
     if job.size > 1:
         request["arrayProperties"] = {"size": job.size}
@@ -35,24 +30,6 @@ def submit_request(job: JobSpec) -> dict[str, Any]:
     if shape.scheduling_priority is not None:
         request["schedulingPriorityOverride"] = shape.scheduling_priority
     return request
-
-
-def retry_strategy(attempts: int) -> RetryStrategyTypeDef:
-    """Write down which failures get another attempt.
-
-    A failure that no rule fits is retried by AWS Batch, so the last one fits all.
-    """
-    rules = [_rule(sign.status_reason, sign.reason) for cause in CAUSES if cause.retried for sign in cause.signs]
-    return {"attempts": attempts, "evaluateOnExit": [*rules, {"onReason": "*", "action": "EXIT"}]}
-
-
-def _rule(status_reason: str | None, reason: str | None) -> EvaluateOnExitTypeDef:
-    rule: EvaluateOnExitTypeDef = {"action": "RETRY"}
-    if status_reason is not None:
-        rule["onStatusReason"] = status_reason
-    if reason is not None:
-        rule["onReason"] = reason
-    return rule
 
 
 def _requirements(shape: JobShape) -> list[dict[str, str]]:

@@ -10,11 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import Stubber
 
-from scaler_batch.tasks.aws import BatchJobService, RateSettings
-from scaler_batch.tasks.aws.requests import submit_request
-from scaler_batch.tasks.errors import ServiceError
-from scaler_batch.tasks.ports import JobService
-from scaler_batch.tasks.vocabulary import JobReport, JobShape, JobSpec, JobStatus
+from scaler_batch.aws import BatchJobService, JobReport, JobShape, JobSpec, JobStatus, RateSettings, ServiceError
+from scaler_batch.aws.requests import submit_request
 
 SPEC = JobSpec("scaler-batch-run-1", JobShape("queue", "definition:3", 900), {"run": "s3://b/r", "pack": "-"}, 1)
 DEAD = JobReport("abc", JobStatus.FAILED, log_stream="runner/default/xyz", log_group="/ours")
@@ -34,21 +31,16 @@ def service() -> Iterator[BatchJobService]:
 
 @pytest.fixture
 def aws(service: BatchJobService) -> Iterator[Stubber]:
-    with Stubber(service._batch) as stubber:
+    with Stubber(service._batch.sdk) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
 def logs(service: BatchJobService) -> Iterator[Stubber]:
-    with Stubber(service._logs) as stubber:
+    with Stubber(service._logs.sdk) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
-
-
-def test_it_is_a_job_service(service: BatchJobService):
-    port: JobService = service
-    assert port.calls is service.calls
 
 
 async def test_a_job_is_submitted_and_counted(service: BatchJobService, aws: Stubber):
@@ -67,23 +59,23 @@ async def test_a_call_that_failed_is_counted_too(service: BatchJobService, aws: 
 
 
 def test_nothing_is_tried_twice_in_here(service: BatchJobService):
-    for client in (service._batch, service._logs):
+    for client in (service._batch.sdk, service._logs.sdk):
         assert client.meta.config.retries["total_max_attempts"] == 1
 
 
 async def test_a_throttled_call_slows_all_calls_down():
     service = BatchJobService(session(), "eu-west-1")
     try:
-        with Stubber(service._batch) as aws:
+        with Stubber(service._batch.sdk) as aws:
             aws.add_client_error("list_jobs", "TooManyRequestsException", http_status_code=429)
             aws.add_client_error("describe_jobs", "ServerException", http_status_code=500)
             with pytest.raises(ServiceError) as caught:
                 await service.find("run-1", "queue")
             assert (caught.value.retryable, caught.value.code) == (True, "TooManyRequestsException")
-            assert service._batch_turn.rate == RateSettings().highest / 2
+            assert service._batch.limiter.rate == RateSettings().highest / 2
             with pytest.raises(ServiceError):
                 await service.describe(["abc"])
-            assert service._batch_turn.rate == RateSettings().highest / 2, "another error is no reason to slow down"
+            assert service._batch.limiter.rate == RateSettings().highest / 2, "another error is no reason to slow down"
     finally:
         service.close()
 
@@ -162,10 +154,10 @@ async def test_many_jobs_are_ended_fifty_a_call(service: BatchJobService, aws: S
     ids = [f"job-{number}" for number in range(120)]
     for start in (0, 50, 100):
         chunk = ids[start : start + 50]
-        refused = [{"job": chunk[3], "code": "ServerException", "message": "not now"}]
+        failed = [{"job": chunk[3], "code": "ServerException", "message": "not now"}]
         aws.add_response(
             "terminate_jobs",
-            {"successful": chunk[4:], "errors": refused if start else []},
+            {"successful": chunk[4:], "errors": failed if start else []},
             {"jobs": chunk, "reason": "cancelled"},
         )
     assert await service.terminate_many(ids, "cancelled") == ["job-53", "job-103"]
@@ -188,13 +180,36 @@ async def test_a_failure_from_the_start_is_raised(service: BatchJobService, aws:
         await service.terminate_many(["abc", "def"], "cancelled")
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException", "ServerException"])
+async def test_a_job_that_was_not_ended_because_aws_throttled_or_failed_is_tried_again(code: str):
+    service = BatchJobService(session(), "eu-west-1")
+    try:
+        with Stubber(service._batch.sdk) as aws:
+            errors = [{"job": "b", "code": code, "message": "rate exceeded"}]
+            aws.add_response("terminate_jobs", {"successful": ["a"], "errors": errors})
+            assert await service.terminate_many(["a", "b"], "cancelled") == ["b"]
+        throttled = code != "ServerException"
+        assert service._batch.limiter.rate == RateSettings().highest / (2 if throttled else 1)
+    finally:
+        service.close()
+
+
+async def test_a_job_that_aws_refuses_to_end_is_logged_and_not_tried_again(
+    service: BatchJobService, aws: Stubber, caplog: pytest.LogCaptureFixture
+):
+    errors = [{"job": "b", "code": "ClientException", "message": "no such job"}]
+    aws.add_response("terminate_jobs", {"successful": ["a"], "errors": errors})
+    assert await service.terminate_many(["a", "b"], "cancelled") == []
+    assert "AWS Batch refuses to end job b: ClientException: no such job" in caplog.text
+
+
 async def test_a_refused_bulk_call_is_made_singly_and_the_next_one_in_bulk_again(
     service: BatchJobService, aws: Stubber
 ):
     aws.add_client_error("terminate_jobs", "ClientException", "abc is no job", http_status_code=400)
     aws.add_client_error("terminate_job", "ClientException", "abc is no job", http_status_code=400)
     aws.add_response("terminate_job", {}, {"jobId": "def", "reason": "cancelled"})
-    assert await service.terminate_many(["abc", "def"], "cancelled") == ["abc"]
+    assert await service.terminate_many(["abc", "def"], "cancelled") == []
     aws.add_response("terminate_jobs", {"successful": ["def"], "errors": []})
     assert await service.terminate_many(["def"], "cancelled") == []
 
@@ -203,7 +218,7 @@ async def test_a_refused_bulk_call_is_made_singly_and_the_next_one_in_bulk_again
 async def test_where_there_is_no_bulk_call_jobs_are_ended_singly_from_then_on(code: str):
     service = BatchJobService(session(), "eu-west-1")
     try:
-        with Stubber(service._batch) as aws:
+        with Stubber(service._batch.sdk) as aws:
             aws.add_client_error("terminate_jobs", code, http_status_code=403)
             for _ in range(4):
                 aws.add_response("terminate_job", {})
