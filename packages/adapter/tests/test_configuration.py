@@ -49,6 +49,22 @@ def test_the_defaults_are_those_of_the_guide() -> None:
     assert (chosen.fleet.mode, chosen.fleet.workers, chosen.metrics) == ("fixed", 1, None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "region"),
+    [
+        ((), {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ((), {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ((), {"SCALER_BATCH_AWS_REGION": "eu-west-3", "AWS_REGION": "eu-west-1"}, "eu-west-3"),
+        (("--aws-region", "eu-west-4"), {"AWS_REGION": "eu-west-1"}, "eu-west-4"),
+    ],
+)
+def test_the_region_comes_from_the_options_and_then_from_the_configuration_of_aws(
+    arguments: tuple[str, ...], environment: dict[str, str], region: str
+) -> None:
+    chosen = choose(parser().parse_args([*REQUIRED, *arguments]), environment)
+    assert program_of(chosen).worker.aws_region == region
+
+
 CASES: list[tuple[str, str, Any]] = [
     ("--max-concurrent-jobs 8", "worker.tasks.max_concurrent_jobs", 8),
     ("-mcj 8", "worker.tasks.max_concurrent_jobs", 8),

@@ -4,29 +4,27 @@ from pathlib import Path
 
 import pytest
 
-from scaler_batch.aws import dns_suffix, find_region, partition_of
+from scaler_batch.aws import ConfiguredRegion, configured_region, dns_suffix, partition_of
 
 
 @pytest.mark.parametrize(
-    ("option", "environment", "expected"),
+    ("environment", "name", "source"),
     [
-        ("eu-west-1", {"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}, "eu-west-1"),
-        (None, {"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}, "a"),
-        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "b"}, "b"),
-        (None, {}, "profile-region"),
-        ("", {}, "profile-region"),
+        ({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}, "a", "AWS_REGION"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "b"}, "b", "AWS_DEFAULT_REGION"),
+        ({}, "profile-region", "AWS profile"),
     ],
 )
-def test_the_region_is_the_options_then_the_environments_then_the_profiles(
-    option: str | None, environment: dict[str, str], expected: str, no_account: Path
+def test_the_region_is_that_of_the_environment_or_of_the_profile(
+    environment: dict[str, str], name: str, source: str, no_account: Path
 ):
     (no_account / "config").write_text("[default]\nregion = profile-region\n")
-    assert find_region(option, environment=environment) == expected
+    assert configured_region(environment) == ConfiguredRegion(name, source)
 
 
 def test_where_nobody_says_a_region_there_is_none():
-    assert find_region() is None
-    assert find_region(profile="nobody") is None
+    assert configured_region() is None
+    assert configured_region(profile="nobody") is None
 
 
 @pytest.mark.parametrize(

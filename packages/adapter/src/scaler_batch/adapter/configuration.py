@@ -8,11 +8,10 @@ from importlib.util import find_spec
 from typing import Final
 
 from scaler_batch.adapter.member import new_run
-from scaler_batch.adapter.options import DEFAULT_REGION, HERE
+from scaler_batch.adapter.options import HERE
 from scaler_batch.adapter.routes import Routes
 from scaler_batch.adapter.settings import FleetSettings, LogSettings, MetricsSettings, ProgramSettings, WorkerSettings
 from scaler_batch.adapter.sources import Chosen
-from scaler_batch.aws import find_region
 from scaler_batch.payload import Client
 from scaler_batch.payload.errors import ContractError
 from scaler_batch.payload.keys import LONGEST_ADDRESS
@@ -67,7 +66,7 @@ def _worker(chosen: Chosen) -> WorkerSettings:
         s3_bucket=chosen["s3_bucket"],
         tasks=tasks,
         s3_prefix=chosen["s3_prefix"],
-        aws_region=chosen["aws_region"] or find_region() or DEFAULT_REGION,
+        aws_region=chosen["aws_region"],
         name=chosen["name"],
         queue_size=chosen["task_queue_size"],
         shutdown_deadline=chosen["shutdown_deadline"],

@@ -20,9 +20,6 @@ from scaler_batch.wire import AddressError, TransportKind, parse
 HERE: Final = "{}.{}".format(*sys.version_info)
 """Minor version of the Python that runs this."""
 
-DEFAULT_REGION: Final = "us-east-1"
-"""Where nobody says a region."""
-
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _ADDRESS: Final = parsed("tcp://HOST:PORT", parse, AddressError)
@@ -112,8 +109,8 @@ OPTIONS: Final = (
     Option(BATCH, ("--job-definition", "-d"), text(),
            "job definition; NAME:REVISION for a certain revision", otherwise="required", metavar="NAME"),
     Option(BATCH, ("--aws-region",), text("the name of an AWS region", r"[a-z0-9-]{2,32}"),
-           "region of queue, definition and bucket",
-           otherwise=f"AWS_REGION, AWS_DEFAULT_REGION, the profile's, {DEFAULT_REGION}", metavar="REGION"),
+           "region of queue, definition and bucket; AWS_REGION, AWS_DEFAULT_REGION and the AWS profile come next",
+           "us-east-1", metavar="REGION"),
     Option(BATCH, ("--max-concurrent-jobs", "-mcj"), whole(1),
            "jobs in flight at once; the child of an array is one", 100, metavar="N"),
     Option(BATCH, ("--job-timeout-minutes", "--job-timeout"), whole(1, 525600),

@@ -56,7 +56,7 @@ def _check(settings: WorkerSettings, session: boto3.Session) -> Found:
     try:
         return _Checks(settings, session).run()
     except CredentialsError as error:
-        raise ResourceError(f"no AWS credentials ({error})") from error
+        raise ResourceError(f"no AWS credentials can be used: {error}") from error
     except ServiceError as error:
         raise ResourceError(f"AWS does not answer as it should in {settings.aws_region}: {error}") from error
 

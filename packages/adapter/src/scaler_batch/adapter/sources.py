@@ -2,7 +2,7 @@
 
 Each source becomes a layer of values that remember where they stand and what they are called there, so that a wrong one
 can be found by who wrote it. The first layer that has an option decides; the defaults are not a layer but the options'
-own. All that is wrong is reported at once.
+own. All that is wrong is reported at once. The region alone may also stand where all programs on AWS look for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.options import ALIASES, BY_NAME, FOREIGN, OPTIONS, REQUIRED
 from scaler_batch.adapter.provisioned import read_provisioned
+from scaler_batch.aws import configured_region
 
 SECTION: Final = "aws_hpc_worker_adapter"
 """Section of the TOML file; Scaler's own name for it."""
@@ -108,6 +109,7 @@ def choose(flags: argparse.Namespace, environment: Mapping[str, str]) -> Chosen:
     handover = _first(layers, "from_provisioned")
     if handover is not None:
         layers.append(_from_provisioned(handover))
+    layers.append(_from_aws(environment))
     given = {option.name: found for option in OPTIONS if (found := _first(layers, option.name)) is not None}
     return Chosen(_values(given), given, tables, "" if config is None else str(config.value))
 
@@ -194,6 +196,11 @@ def _from_provisioned(handover: Given) -> Layer:
     except ValueError as error:
         raise SettingsError(f"{path} is not a file of scaler-batch-provision: {error}") from error
     return {option: Given(value, label, path) for option, (label, value) in found.items()}
+
+
+def _from_aws(environment: Mapping[str, str]) -> Layer:
+    found = configured_region(environment)
+    return {"aws_region": Given(found.name, found.source, "AWS configuration")} if found else {}
 
 
 def _text(file: Given) -> str:

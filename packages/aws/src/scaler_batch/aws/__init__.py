@@ -47,7 +47,7 @@ from scaler_batch.aws.logs import JobLogs, read_tail
 from scaler_batch.aws.lookup import DefinitionReference, bucket_region, find_definition, find_queue, vcpus_of
 from scaler_batch.aws.models import JobReport, JobShape, JobSpec, JobStatus, is_numbered, read_report
 from scaler_batch.aws.rate import AdaptiveRateLimiter, AimdRate, RateSettings
-from scaler_batch.aws.regions import dns_suffix, find_region, partition_of
+from scaler_batch.aws.regions import ConfiguredRegion, configured_region, dns_suffix, partition_of
 
 __version__ = "0.1.0"
 
@@ -65,6 +65,7 @@ __all__ = [
     "AwsError",
     "BatchJobService",
     "Classification",
+    "ConfiguredRegion",
     "CredentialSource",
     "CredentialsError",
     "DefinitionReference",
@@ -84,6 +85,7 @@ __all__ = [
     "bucket_region",
     "classify_code",
     "code_of",
+    "configured_region",
     "credentials_of",
     "dns_suffix",
     "expiry_of",
@@ -91,7 +93,6 @@ __all__ = [
     "find_credentials",
     "find_definition",
     "find_queue",
-    "find_region",
     "is_from_aws",
     "is_numbered",
     "open_client",

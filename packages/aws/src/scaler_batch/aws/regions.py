@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -17,18 +18,33 @@ _VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """In this order, as AWS's other SDKs have it. boto3 knows the second one only."""
 
 
-def find_region(
-    option: str | None = None, profile: str | None = None, environment: Mapping[str, str] = os.environ
-) -> str | None:
-    """Find the region to work in; ``None`` where nobody says one.
+@dataclass(frozen=True, slots=True)
+class ConfiguredRegion:
+    """A region, and where it is configured.
+
+    Attributes:
+        name: Such as ``eu-west-1``.
+        source: The variable, or the profile.
+    """
+
+    name: str
+    source: str
+
+
+def configured_region(
+    environment: Mapping[str, str] = os.environ, profile: str | None = None
+) -> ConfiguredRegion | None:
+    """Find the region of whoever asked for none: that of ``AWS_REGION``, ``AWS_DEFAULT_REGION`` or the profile.
 
     Args:
-        option: What was asked for; takes precedence over ``AWS_REGION``, ``AWS_DEFAULT_REGION`` and the profile.
+        environment: Where the variables are looked up; one that is empty counts as not set.
         profile: A profile of the AWS configuration; ``None`` for the usual one.
-        environment: Where the variables are looked up.
     """
-    named = option or next((found for name in _VARIABLES if (found := environment.get(name))), None)
-    return named or _region_of_profile(profile)
+    for variable in _VARIABLES:
+        if found := environment.get(variable):
+            return ConfiguredRegion(found, variable)
+    named = _region_of_profile(profile)
+    return ConfiguredRegion(named, f"profile {profile}" if profile else "AWS profile") if named else None
 
 
 def partition_of(region: str) -> str:

@@ -1,0 +1,124 @@
+"""What is found before the first task, against an AWS over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from scaler_batch.adapter.errors import ResourceError
+from scaler_batch.adapter.preflight import check_resources
+from scaler_batch.adapter.settings import WorkerSettings
+from scaler_batch.aws import open_session
+from scaler_batch.tasks import TaskManagerSettings
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def account(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def resources(endpoint: str) -> dict[str, str]:
+    """A queue, a definition with two revisions, and a bucket in each of two regions; return the ARNs."""
+    session = boto3.Session("key", "secret", region_name=REGION)
+
+    def client(service: str, region: str = REGION):
+        return session.client(service, endpoint_url=endpoint, region_name=region)
+
+    trust = '{"Version": "2012-10-17", "Statement": []}'
+    role = client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    batch = client("batch")
+    environment = batch.create_compute_environment(
+        computeEnvironmentName="hosts", type="UNMANAGED", state="ENABLED", serviceRole=role
+    )["computeEnvironmentArn"]
+    order = [{"order": 1, "computeEnvironment": environment}]
+    queue = batch.create_job_queue(jobQueueName="q", state="ENABLED", priority=1, computeEnvironmentOrder=order)[
+        "jobQueueArn"
+    ]
+    found = {"queue": queue}
+    for vcpus in ("1", "4"):
+        container = {
+            "image": "busybox",
+            "resourceRequirements": [{"type": "VCPU", "value": vcpus}, {"type": "MEMORY", "value": "99"}],
+        }
+        made = batch.register_job_definition(jobDefinitionName="pi", type="container", containerProperties=container)
+        found["definition"] = made["jobDefinitionArn"]
+    for name, region in (("here", REGION), ("elsewhere", "us-west-2")):
+        client("s3", region).create_bucket(
+            Bucket=f"bucket-{name}", CreateBucketConfiguration={"LocationConstraint": region}
+        )
+    return found
+
+
+def settings(definition: str = "pi", bucket: str = "bucket-here", queue: str = "q") -> WorkerSettings:
+    return replace(
+        WorkerSettings("tcp://h:1", bucket, TaskManagerSettings(queue, definition)),
+        aws_region=REGION,
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "vcpus"), [("pi", 4), ("pi:1", 1), ("pi:2", 4), ("{arn}", 4), ("{arn}:1", 1), ("{arn}:2", 4)]
+)
+async def test_a_definition_is_accepted_in_every_form_that_submitjob_takes(
+    form: str, vcpus: int, resources: dict[str, str]
+) -> None:
+    name = form.format(arn=resources["definition"].rpartition(":")[0])
+    assert (await check_resources(settings(name), open_session(region=REGION))).vcpus == vcpus
+
+
+async def test_a_queue_is_accepted_by_its_arn(resources: dict[str, str]) -> None:
+    assert await check_resources(settings(queue=resources["queue"]), open_session(region=REGION))
+
+
+@pytest.mark.parametrize("name", ["other", "pi:7", "pi:x", "arn:aws:batch:eu-west-1:123456789012:job-definition/other"])
+async def test_a_definition_that_is_not_there_is_said(name: str, resources: dict[str, str]) -> None:
+    with pytest.raises(ResourceError, match=f"no active job definition '{name}'"):
+        await check_resources(settings(name), open_session(region=REGION))
+
+
+async def test_a_bucket_in_another_region_than_the_queue_is_refused_with_both(resources: dict[str, str]) -> None:
+    with pytest.raises(ResourceError, match=r"lies in us-west-2, .* in eu-west-1: .*--aws-region us-west-2"):
+        await check_resources(settings(bucket="bucket-elsewhere"), open_session(region=REGION))
+
+
+async def test_a_bucket_that_is_not_there_is_said(resources: dict[str, str]) -> None:
+    with pytest.raises(ResourceError, match=r"bucket 'bucket-none' cannot be used \(404\)"):
+        await check_resources(settings(bucket="bucket-none"), open_session(region=REGION))
+
+
+async def test_an_aws_that_is_not_there_is_not_said_to_lack_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ResourceError, match="AWS does not answer as it should in eu-west-1"):
+        await check_resources(settings(), open_session(region=REGION))
+
+
+async def test_credentials_that_fail_are_said_with_the_way_to_renew_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "config").write_text("[default]\ncredential_process = /nowhere/helper\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(ResourceError, match=r"no AWS credentials can be used: .*/nowhere/helper.*credential_process"):
+        await check_resources(settings(), open_session(region=REGION))
