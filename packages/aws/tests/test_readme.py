@@ -9,8 +9,7 @@ import pytest
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OUTPUT = re.findall(r"```text
-(.*?)```", README, re.DOTALL)
+OUTPUT = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize(("example", "output"), list(zip(EXAMPLES, OUTPUT, strict=True)), ids=["failure", "call"])
