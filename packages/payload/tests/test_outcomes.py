@@ -1,15 +1,34 @@
 from __future__ import annotations
 
+import gc
+import gzip
+import math
 import signal
+import struct
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.payload import Failure, Origin, Outcome, Status, Usage, decode_outcomes, encode_outcomes, sections
+from scaler_batch.payload import (
+    Failure,
+    Origin,
+    Outcome,
+    Status,
+    Usage,
+    body_size,
+    decode_outcomes,
+    encode_outcomes,
+    sections,
+)
 from scaler_batch.payload.envelope import Kind, seal, unseal
 from scaler_batch.payload.errors import MalformedError, OversizedError
+from scaler_batch.payload.outcomes import MAX_INDEX, MAX_SECONDS, in_objects
 
 seconds = st.floats(0, 1e9)
 usages = st.builds(Usage, wall=seconds, cpu=seconds, memory=st.integers(0, 2**60))
@@ -113,6 +132,19 @@ for _ in range(700):
         {"wall": True},
         {"wall": None},
         {"wall": 10**400},
+        {"wall": math.nan},
+        {"wall": math.inf},
+        {"wall": -math.inf},
+        {"wall": 1e300},
+        {"wall": -1.0},
+        {"cpu": math.nan},
+        {"cpu": -0.1},
+        {"cpu": 3.5e38},
+        {"memory": 2**63},
+        {"memory": 2**70},
+        {"position": 2**63},
+        {"failure": {"signal": 2**63}},
+        {"failure": {"message": "\ud800"}},
         {"cpu": []},
         {"memory": "much"},
         {"memory": 1.5},
@@ -185,6 +217,95 @@ def test_an_origin_that_is_none_is_refused(change: dict[str, Any]) -> None:
 def test_an_origin_without_one_of_its_facts_is_refused(missing: str) -> None:
     with pytest.raises(MalformedError):
         decode_outcomes(sealed([ENTRY], {name: fact for name, fact in PLACE.items() if name != missing}))
+
+
+def test_the_largest_numbers_that_are_read_can_be_told_to_the_scheduler() -> None:
+    [outcome], _ = decode_outcomes(sealed([{**ENTRY, "wall": MAX_SECONDS, "cpu": MAX_SECONDS, "memory": 2**63 - 1}]))
+    # A profile on the wire is two floats of 32 bits and an integer of 64.
+    struct.pack("<fQf", outcome.usage.wall, outcome.usage.memory, outcome.usage.cpu)
+
+
+def test_what_is_wrong_with_an_entry_is_said_in_short() -> None:
+    with pytest.raises(MalformedError) as caught:
+        decode_outcomes(sealed([{**ENTRY, "status": "x" * 200_000}]))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("positions", [[4], [0, 1, 2, 3, 3], [2**60]])
+def test_outcomes_of_calls_that_the_bundle_does_not_have_are_refused(positions: list[int]) -> None:
+    entries = [{**ENTRY, "position": position} for position in positions]
+    data = sealed(entries, values=(b"",) * len(entries))
+    assert len(decode_outcomes(data)[0]) == len(positions)
+    with pytest.raises(MalformedError, match="of 4"):
+        decode_outcomes(data, positions=4)
+
+
+def bomb(index: bytes, body: int) -> bytes:
+    """A sealed body that begins with an index, and goes on with zeros that take next to nothing."""
+    whole = struct.pack("<I", len(index)) + index
+    packed = gzip.compress(whole + bytes(body - len(whole)))
+    return struct.pack("<4sBBBxQI", b"SBPL", 1, Kind.OUTCOMES, 1, body, zlib.crc32(packed)) + packed
+
+
+SPARSE: dict[str, Callable[[int], bytes]] = {
+    "empty lists": lambda size: b"[" + b"[]," * (size // 3) + b"0]",
+    "nested lists": lambda size: b"[" + b"[[[[[[]]]]]]," * (size // 13) + b"0]",
+    "nested dicts": lambda size: b"[" + b'{"":{}},' * (size // 8) + b"0]",
+    "numbers": lambda size: b"[" + b"0," * (size // 2) + b"0]",
+}
+"""JSON that takes far more memory than its text does, of about so many bytes."""
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_an_index_that_expands_is_refused_before_it_takes_memory(name: str) -> None:
+    index = b'{"outcomes":' + SPARSE[name](40_000_000) + b',"sizes":[]}'
+    data = bomb(index, 4 + len(index))
+    assert len(data) < 200_000
+    with pytest.raises(OversizedError, match="an index of"):
+        decode_outcomes(data)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_the_largest_index_that_is_read_takes_little_memory_and_time(name: str) -> None:
+    index = b'{"outcomes":' + SPARSE[name](MAX_INDEX - 100) + b',"sizes":[]}'
+    data = bomb(index, 4 + len(index))
+    gc.collect()
+    started = time.process_time()
+    with pytest.raises(MalformedError):
+        decode_outcomes(data)
+    assert time.process_time() - started < 0.5
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError):
+            decode_outcomes(data)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_tells_its_size_before_it_is_expanded() -> None:
+    data = written(Outcome(0, Status.SUCCESS, bytes(10_000_000)))
+    assert len(data) < 100_000
+    assert 10_000_000 < body_size(data) < 10_001_000
+    with pytest.raises(MalformedError):
+        body_size(b"SBPL")
+
+
+def test_outcomes_are_divided_so_that_each_index_can_be_read() -> None:
+    failure = Failure("E" * 200, "m" * 4096, "\x01" * 16384)
+    said = [Outcome(position, Status.UNPICKLABLE, failure=failure) for position in range(30)]
+    said += [Outcome(position, Status.SUCCESS, b"value") for position in range(30, 5000)]
+    groups = list(in_objects(said))
+    assert [outcome for group in groups for outcome in group] == said
+    assert 3 < len(groups) < 30
+    for group in groups:
+        assert decode_outcomes(written(*group))[0] == group
+
+
+def test_few_outcomes_go_into_one_object() -> None:
+    said = [Outcome(position, Status.SUCCESS, bytes(100_000)) for position in range(1000)]
+    assert list(in_objects(said)) == [said]
+    assert list(in_objects([])) == []
 
 
 def test_as_many_values_as_outcomes_are_wanted() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.payload.errors import MalformedError
-from scaler_batch.payload.sections import items, join, split, text, whole
+from scaler_batch.payload.errors import MalformedError, OversizedError
+from scaler_batch.payload.sections import MAX_INDEX, items, join, split, text, whole
 
 
 def body(index: bytes, values: bytes = b"") -> bytes:
@@ -71,8 +71,8 @@ def test_what_is_no_such_body_is_refused(malformed: bytes) -> None:
 @pytest.mark.parametrize(
     ("check", "good", "bad"),
     [
-        (whole, [0, 1, 10**30], [-1, True, False, 1.0, "1", None, [], {}]),
-        (text, ["", "a"], [None, 1, True, [], {}, ["a"]]),
+        (whole, [0, 1, 2**63 - 1], [2**63, 10**30, -1, True, False, 1.0, "1", None, [], {}]),
+        (text, ["", "a", "ü\0"], ["\ud800", None, 1, True, [], {}, ["a"]]),
         (items, [[], [1]], [None, 1, "ab", {}, {"a": 1}]),
     ],
 )
@@ -81,3 +81,17 @@ def test_an_entry_is_what_it_has_to_be_or_refused(check: Callable[[Any], Any], g
     for entry in bad:
         with pytest.raises(ValueError, match="not a"):
             check(entry)
+
+
+def test_an_index_beyond_what_the_reader_accepts_is_refused_before_it_is_read() -> None:
+    written = body(b'{"sizes":[]}')
+    assert split(written, max_index=12) == ({"sizes": []}, [])
+    with pytest.raises(OversizedError, match="12 bytes"):
+        split(written, max_index=11)
+    with pytest.raises(OversizedError):
+        split(body(b"[" * (MAX_INDEX + 1)))
+
+
+def test_text_that_utf_8_cannot_carry_is_written_as_json_does() -> None:
+    index, _ = split(b"".join(join({"text": "ü\ud800"}, [])))
+    assert index["text"] == "ü\ud800"

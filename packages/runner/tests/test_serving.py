@@ -188,6 +188,68 @@ def test_what_a_call_uses_is_its_own(run: Run) -> None:
         assert modest.memory < 20_000_000
 
 
+def answers_with(*written: Any) -> None:
+    """Have this process answer with these pieces, whatever the call returns."""
+    from scaler_batch.runner import execution
+
+    execution.sections.join = lambda *_: written  # type: ignore[assignment]
+
+
+def index(**said: Any) -> bytes:
+    import json
+    import struct
+
+    head = json.dumps({"status": "success", "failure": None, "sizes": [0], **said}).encode()
+    return struct.pack("<I", len(head)) + head
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"garbage",
+        b"\xff" * 1000,
+        index(status="interrupted"),
+        index(status=[]),
+        index(sizes=[]),
+        index(sizes=[0, 0]),
+        index(failure=5),
+        index(failure=[None, 1, {}]),
+        index(failure=["E", "\ud800", ""]),
+        index(status="raised", failure=["E", "x" * 300_000, ""]),
+    ],
+    ids=range(11),
+)
+def test_an_answer_that_cannot_be_read_is_a_crash_of_its_own_call_only(run: Run, written: bytes) -> None:
+    sequence, command = run.inline(make_call(answers_with, written), make_call(math.sqrt, 16))
+    code, _, err = run.start(*command, "--processes", "2").finish()
+    assert code == ExitCode.PUBLISHED, err
+    garbled, good = (run.answers(sequence)[position][0] for position in range(2))
+    assert garbled.status is Status.CRASHED
+    assert garbled.failure is not None
+    assert "cannot be read" in garbled.failure.message
+    assert pickle.loads(good.value) == 4.0
+
+
+def reports(*numbers: float) -> None:
+    """Have this process report that its call has used these."""
+    from scaler_batch.runner import serving
+
+    serving._Meter.read = lambda _: numbers  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize(
+    "numbers", [(float("nan"), 0.0, 0), (0.0, float("inf"), 0), (1e300, 0.0, 0), (0.0, -1.0, 0), (0.0, 0.0, 2**64 - 1)]
+)
+def test_a_report_of_impossible_numbers_is_not_published(run: Run, numbers: tuple[float, ...]) -> None:
+    sequence, command = run.inline(make_call(reports, *numbers), make_call(math.sqrt, 16))
+    code, _, err = run.start(*command).finish()
+    assert code == ExitCode.PUBLISHED, err
+    strange = run.answers(sequence)[0][0]
+    assert strange.status is Status.SUCCESS
+    assert 0 < strange.usage.wall < 60
+
+
 def test_half_a_line_is_printed_before_the_next_call_begins(run: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
 

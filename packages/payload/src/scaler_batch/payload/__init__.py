@@ -11,6 +11,7 @@ container wall.
 """
 
 from scaler_batch.payload.bundles import Bundle, Call, Client, Reference
+from scaler_batch.payload.envelope import body_size
 from scaler_batch.payload.errors import PayloadError
 from scaler_batch.payload.keys import RunLocation
 from scaler_batch.payload.objects import decode_object, encode_object
@@ -39,6 +40,7 @@ __all__ = [
     "Store",
     "Stored",
     "Usage",
+    "body_size",
     "decode_bundle",
     "decode_object",
     "decode_outcomes",

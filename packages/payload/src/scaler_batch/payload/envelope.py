@@ -22,7 +22,7 @@ import functools
 import struct
 import zlib
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from scaler_batch.payload import compression
 from scaler_batch.payload.buffers import Buffer, Pieces, size_of
@@ -30,7 +30,7 @@ from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.errors import MalformedError, OversizedError, VersionError
 
 MAGIC: Final = b"SBPL"
-_HEADER: Final = struct.Struct("<4sBBBxQI")
+_HEADER: Final = struct.Struct("<4sBBBBQI")
 HEADER_SIZE: Final = _HEADER.size
 _GZIP: Final = 1
 
@@ -52,7 +52,31 @@ def seal(kind: Kind, body: Pieces) -> Pieces:
     packed = compression.compress(body)
     stored, flags = (body, 0) if packed is None else ([packed], _GZIP)
     checksum = functools.reduce(lambda crc, piece: zlib.crc32(piece, crc), stored, 0)
-    return [_HEADER.pack(MAGIC, FORMAT_VERSION, kind, flags, size_of(body), checksum), *stored]
+    return [_HEADER.pack(MAGIC, FORMAT_VERSION, kind, flags, 0, size_of(body), checksum), *stored]
+
+
+def body_size(sealed: Buffer) -> int:
+    """Return how many bytes the body of an envelope claims to have, which is what unsealing it takes at most.
+
+    Raises:
+        MalformedError: It is not an envelope.
+    """
+    return _header(memoryview(sealed)).size
+
+
+class _Header(NamedTuple):
+    version: int
+    kind: int
+    flags: int
+    reserved: int
+    size: int
+    checksum: int
+
+
+def _header(view: memoryview) -> _Header:
+    if len(view) < HEADER_SIZE or view[:4] != MAGIC:
+        raise MalformedError("this is not an envelope of scaler-batch")
+    return _Header._make(_HEADER.unpack_from(view)[1:])
 
 
 def unseal(kind: Kind, sealed: Buffer, *, max_body: int = MAX_BODY) -> memoryview:
@@ -69,12 +93,10 @@ def unseal(kind: Kind, sealed: Buffer, *, max_body: int = MAX_BODY) -> memoryvie
         VersionError: Written by a version this reader does not know.
     """
     view = memoryview(sealed)
-    if len(view) < HEADER_SIZE or bytes(view[:4]) != MAGIC:
-        raise MalformedError("this is not an envelope of scaler-batch")
-    _, version, found, flags, size, checksum = _HEADER.unpack_from(view)
+    version, found, flags, reserved, size, checksum = _header(view)
     if version != FORMAT_VERSION:
         raise VersionError(version, FORMAT_VERSION)
-    if found != kind or flags & ~_GZIP or view[7]:
+    if found != kind or flags & ~_GZIP or reserved:
         raise MalformedError(f"expected {kind.name.lower()} (kind {kind:d}), found kind {found} with flags {flags:#x}")
     if size > max_body:
         raise OversizedError(f"a body of {size} bytes, where at most {max_body} are accepted")

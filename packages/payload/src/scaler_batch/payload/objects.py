@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scaler_batch.payload.buffers import Buffer, Pieces
-from scaler_batch.payload.envelope import Kind, seal, unseal
+from scaler_batch.payload.envelope import MAX_BODY, Kind, seal, unseal
 from scaler_batch.payload.errors import MalformedError
 
 THRESHOLD: Final = 1024 * 1024
@@ -33,7 +33,7 @@ def decode_object(sealed: Buffer, size: int) -> memoryview:
         MalformedError: Damaged, or not an object of ``size`` bytes.
         VersionError: Written by a version this reader does not know.
     """
-    body = unseal(Kind.OBJECT, sealed, max_body=size)
+    body = unseal(Kind.OBJECT, sealed, max_body=min(size, MAX_BODY))
     if len(body) != size:
         raise MalformedError(f"an object of {len(body)} bytes, where one of {size} is expected")
     return body

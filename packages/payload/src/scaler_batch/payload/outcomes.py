@@ -12,19 +12,37 @@ succeeded, and says in words what the value says in a pickle, for readers that d
     {"type": "ValueError", "message": …, "traceback": …, "signal": n, "exit_code": n}
 
 where what does not apply is left out.
+
+Whoever can write to the bucket, which a task of the user's can, writes outcomes. So a reader bounds all of it before it
+takes memory or time: the body by what its caller allows, the index by :data:`MAX_INDEX`, and each number. An object that
+breaks a bound was not written by :func:`encode_outcomes`, and none of it is believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from scaler_batch.payload import sections
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.envelope import MAX_BODY, Kind, seal, unseal
 from scaler_batch.payload.errors import MalformedError
-from scaler_batch.payload.sections import items, text, whole
+from scaler_batch.payload.sections import MAX_NUMBER, in_short, items, text, to_json, whole
+
+MAX_INDEX: Final = 256 * 1024
+"""Largest index of outcomes, in bytes: the worst one takes 10 MiB and 50 ms to read, in which no event loop of this
+process runs, whatever thread reads it. One call takes about a hundred bytes, and half of this if its failure is as long
+as the runner lets one become."""
+
+MAX_ENTRIES: Final = 224 * 1024
+"""Most bytes of an index that outcomes take; what says where they come from has the rest."""
+
+_SIZE_ENTRY: Final = 21
+"""Bytes of an index that say how large a value is, at most."""
+
+MAX_SECONDS: Final = 1e10
+"""Most seconds that a call can have taken: three centuries, which all protocols can express."""
 
 
 class Status(StrEnum):
@@ -58,6 +76,12 @@ class Usage(NamedTuple):
     wall: float = 0.0
     cpu: float = 0.0
     memory: int = 0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a reader accepts these numbers: they are finite, not negative, and can be told in any protocol."""
+        seconds = all(0 <= spent <= MAX_SECONDS for spent in (self.wall, self.cpu))  # NaN is in no range
+        return seconds and 0 <= self.memory <= MAX_NUMBER
 
 
 class Failure(NamedTuple):
@@ -120,6 +144,23 @@ def encode_outcomes(outcomes: Sequence[Outcome], origin: Origin) -> Pieces:
     return seal(Kind.OUTCOMES, sections.join(index, [outcome.value for outcome in outcomes]))
 
 
+def in_objects(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
+    """Divide outcomes among as many objects as it takes, in order, so that no index becomes too large."""
+    group: list[Outcome] = []
+    room = 0
+    for outcome in outcomes:
+        size = len(to_json(_entry(outcome)).encode()) + _SIZE_ENTRY
+        if group and size > room:
+            yield group
+            group = []
+        if not group:
+            room = MAX_ENTRIES
+        group.append(outcome)
+        room -= size
+    if group:
+        yield group
+
+
 def _entry(outcome: Outcome) -> dict[str, Any]:
     entry = {"position": outcome.position, "status": outcome.status, **outcome.usage._asdict()}
     if outcome.failure is not None:
@@ -127,32 +168,47 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
     return entry
 
 
-def decode_outcomes(sealed: Buffer, *, max_body: int = MAX_BODY) -> tuple[list[Outcome], Origin]:
+def decode_outcomes(
+    sealed: Buffer, *, positions: int = MAX_NUMBER, max_body: int = MAX_BODY
+) -> tuple[list[Outcome], Origin]:
     """Read what :func:`encode_outcomes` wrote; the values are views into it where it is not compressed.
 
+    Takes memory and time for the body (see :func:`~.envelope.body_size`) and for an index of :data:`MAX_INDEX`, no more.
+
+    Args:
+        sealed: The whole envelope.
+        positions: How many calls the bundle has.
+        max_body: Largest body to accept, in bytes.
+
     Raises:
-        MalformedError: Not outcomes, or damaged.
+        MalformedError: Not outcomes of these calls, or damaged; none of the object is to be believed.
+        OversizedError: Larger than accepted.
         VersionError: Written by a version this reader does not know.
     """
-    index, values = sections.split(unseal(Kind.OUTCOMES, sealed, max_body=max_body))
+    index, values = sections.split(unseal(Kind.OUTCOMES, sealed, max_body=max_body), max_index=MAX_INDEX)
     try:
-        entries = index["outcomes"]
-        outcomes = [_outcome(entry, value) for entry, value in zip(items(entries), values, strict=True)]
+        entries = items(index["outcomes"])
+        if len(entries) > positions:
+            raise ValueError(f"{len(entries)} outcomes of {positions} calls")
+        outcomes = [_outcome(entry, value, positions) for entry, value in zip(entries, values, strict=True)]
         return outcomes, _origin(**index["origin"])
-    except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as error:
-        raise MalformedError(f"the index does not describe outcomes: {error!r}") from error
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise MalformedError(f"the index does not describe outcomes: {in_short(error)}") from error
 
 
-def _outcome(entry: dict[str, Any], value: memoryview) -> Outcome:
-    usage = Usage(_seconds(entry["wall"]), _seconds(entry["cpu"]), whole(entry["memory"]))
+def _outcome(entry: dict[str, Any], value: memoryview, positions: int) -> Outcome:
+    position = whole(entry["position"])
+    if position >= positions:
+        raise ValueError(f"an outcome of call {position} of {positions}")
     failure = _failure(**entry["failure"]) if "failure" in entry else None
-    return Outcome(whole(entry["position"]), Status(text(entry["status"])), value, usage, failure)
+    return Outcome(position, Status(text(entry["status"])), value, _usage(entry), failure)
 
 
-def _seconds(entry: Any) -> float:
-    if type(entry) not in (int, float):
-        raise ValueError("not a number of seconds")
-    return float(entry)
+def _usage(entry: dict[str, Any]) -> Usage:
+    wall, cpu = entry["wall"], entry["cpu"]
+    if {type(wall), type(cpu)} <= {int, float} and Usage(wall, cpu).is_possible:
+        return Usage(float(wall), float(cpu), whole(entry["memory"]))
+    raise ValueError(f"not numbers of seconds from 0 to {MAX_SECONDS:g}")
 
 
 def _failure(
@@ -166,5 +222,5 @@ def _number(entry: Any) -> int | None:
 
 
 def _origin(job: Any, attempt: Any, host: Any, python: Any, packages: Any) -> Origin:
-    versions = {name: text(version) for name, version in packages.items()}
+    versions = {text(name): text(version) for name, version in packages.items()}
     return Origin(text(job), whole(attempt), text(host), text(python), versions)

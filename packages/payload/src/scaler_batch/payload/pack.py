@@ -32,7 +32,7 @@ from scaler_batch.payload.bundles import Bundle, Call, Client, Reference, Value,
 from scaler_batch.payload.envelope import Kind, unseal
 from scaler_batch.payload.errors import ContractError, MalformedError
 from scaler_batch.payload.keys import check_object_key
-from scaler_batch.payload.sections import items, text, whole
+from scaler_batch.payload.sections import in_short, items, text, whole
 
 
 class _Numbers:
@@ -136,7 +136,7 @@ def _read(
             for bundle in bundles[first:end]
         ]
     except (TypeError, ValueError, IndexError, AttributeError, ContractError) as error:
-        raise MalformedError(f"bundles {first} to {end} of the pack are not lists of calls: {error}") from error
+        raise MalformedError(f"bundles {first} to {end} of the pack are not lists of calls: {in_short(error)}") from error
 
 
 def _call(values: Sequence[Value], numbers: Sequence[int]) -> Call:

@@ -35,7 +35,7 @@ from scaler_batch.payload.envelope import HEADER_SIZE, MAX_BODY, Kind, seal, uns
 from scaler_batch.payload.errors import MalformedError
 from scaler_batch.payload.objects import encode_object
 from scaler_batch.payload.pack import body_of, decode_bundle
-from scaler_batch.payload.sections import items, whole
+from scaler_batch.payload.sections import in_short, items, whole
 
 WHOLE_UP_TO: Final = 1024 * 1024
 """Bytes of a body up to which a pack is read as a whole: below it, a second request takes longer than what it saves."""
@@ -129,7 +129,7 @@ def _ranges(sealed: Buffer, table: int, index: int) -> list[Range]:
         numbers = [*map(whole, items(uses[index])), len(sizes) - len(uses) + index]
         ranges = [parts[number] for number in numbers]
     except (KeyError, IndexError, ValueError) as error:
-        raise MalformedError(f"the table of the pack does not describe its parts: {error!r}") from error
+        raise MalformedError(f"the table of the pack does not describe its parts: {in_short(error)}") from error
     # No part is there twice, none is empty, and all lie in one object: a store may be asked for them.
     rising = all(left < right for left, right in pairwise([-1, *numbers]))
     if not rising or ranges[-1][1] > MAX_BODY or any(end - start < HEADER_SIZE for start, end in ranges):

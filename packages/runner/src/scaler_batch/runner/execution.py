@@ -7,6 +7,7 @@ outcome's.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import mmap
@@ -16,11 +17,24 @@ from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from scaler_batch.payload import Call, Failure, Outcome, Status, sections
 from scaler_batch.payload.calls import open_call
+from scaler_batch.payload.errors import MalformedError
+from scaler_batch.payload.outcomes import MAX_ENTRIES
+from scaler_batch.payload.sections import items, text
 from scaler_batch.runner.forked import Ended, leave
 
 _LONGEST_NAME: Final = 200
 _LONGEST_LINE: Final = 4096
 """Bytes, more than a name of that length in JSON's escapes."""
+
+_ENDINGS: Final = frozenset({Status.SUCCESS, Status.RAISED, Status.UNPICKLABLE})
+"""How a call can end with its process alive to tell."""
+
+_TEXTS: Final = 3
+"""The fields of a failure that the call's process knows come first."""
+
+_UNREADABLE: Final = (
+    "the answer of the task's process cannot be read: the task has closed, or written to, files that it did not open"
+)
 
 _USUAL_CAUSES: Final[dict[int, str]] = {
     signal.SIGSEGV: "; the usual cause is a fault in native code",
@@ -109,14 +123,29 @@ class Told(NamedTuple):
 
 
 def told_by(ended: Ended) -> Told:
-    """Read what a call's child wrote."""
+    """Read what a call's child wrote. The call ran in that process, so anything may stand there."""
     line, newline, _ = bytes(ended.written[:_LONGEST_LINE]).partition(b"\n")
-    function = json.loads(line) if newline else ""
+    function = _named(line) if newline else ""
     if not ended.whole:
         return Told(function)
-    said, [value] = sections.split(ended.written[len(line) + 1 :])
-    failure = Failure(*said["failure"]) if said["failure"] else None
-    return Told(function, Status(said["status"]), failure, value)
+    try:
+        return Told(function, *_answered(ended.written[len(line) + 1 :]))
+    except (MalformedError, ValueError, TypeError, KeyError):
+        return Told(function, Status.CRASHED, Failure(message=_UNREADABLE))
+
+
+def _named(line: bytes) -> str:
+    with contextlib.suppress(ValueError, RecursionError):
+        return text(json.loads(line))[:_LONGEST_NAME]
+    return ""
+
+
+def _answered(body: memoryview) -> tuple[Status, Failure | None, memoryview]:
+    said, [value] = sections.split(body, max_index=MAX_ENTRIES)
+    status, failure = Status(text(said["status"])), said["failure"]
+    if status not in _ENDINGS:
+        raise ValueError("not for the call's own process to say")
+    return status, Failure(*map(text, items(failure)[:_TEXTS])) if failure else None, value
 
 
 def outcome_of(position: int, told: Told, ended: Ended, *, out_of_memory: bool | None) -> Outcome:

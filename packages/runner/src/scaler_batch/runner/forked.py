@@ -85,7 +85,7 @@ class Child:
 
     def said(self) -> memoryview:
         """Copy what the child has written since it began, or began anew; it must not be writing."""
-        size = os.fstat(self._answer).st_size - _HELD.size
+        size = max(0, os.fstat(self._answer).st_size - _HELD.size)
         return memoryview(os.pread(self._answer, size, _HELD.size))
 
     def wait(self) -> Ended:

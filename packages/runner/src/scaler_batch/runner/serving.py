@@ -98,10 +98,16 @@ class CallProcess:
     def _reported(self) -> Usage | None:
         with contextlib.suppress(BlockingIOError):
             if report := os.read(self._reports, _REPORT.size):
-                usage = Usage(*_REPORT.unpack(report))
+                usage = self._usage(report)
                 self._used += usage.cpu
                 return usage
         return None
+
+    def _usage(self, report: bytes) -> Usage:
+        """Read a report. Calls run in the process that wrote it, so anything may stand there."""
+        if len(report) == _REPORT.size and (usage := Usage(*_REPORT.unpack(report))).is_possible:
+            return usage
+        return Usage(wall=time.monotonic() - self._began)
 
 
 def _announce(reports: int) -> None:
