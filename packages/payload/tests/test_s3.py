@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from scaler_batch.payload import RunLocation
-from scaler_batch.payload.errors import AlreadyStoredError, ContractError, NotStoredError, StoreError
+from scaler_batch.payload.errors import AlreadyStoredError, ContractError, CredentialsError, NotStoredError, StoreError
 from scaler_batch.payload.s3 import BlockingS3RunStore, S3RunStore, boto3_credentials
 
 if TYPE_CHECKING:
@@ -121,9 +121,10 @@ async def test_credentials_that_stay_expired_are_an_error_that_says_so() -> None
     with stumbling(status=400, code="ExpiredToken") as server:
         store = S3RunStore(RUN, environment=server.environment, retries=1)
         for call in (store.get("a/1"), store.put("a/1", [b"x"]), store.list("a"), store.delete(["a/1"])):
-            with pytest.raises(StoreError, match="ExpiredToken") as caught:
+            with pytest.raises(CredentialsError, match=r"ExpiredToken.*renew") as caught:
                 await call
-            assert caught.value.retryable
+            assert caught.value.awaits_credentials
+            assert not caught.value.retryable
         assert server.requests == 8
         with pytest.raises(StoreError, match="ExpiredToken"):
             BlockingS3RunStore(RUN, environment=server.environment, retries=0).get("a/1")

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scaler_batch.payload import RunLocation
+from scaler_batch.payload import RunLocation, Status
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
+from scaler_batch.payload.keys import outcome_key
+from scaler_batch.payload.testing import Answer, Fault, FaultyS3, Hang, Reset
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -83,3 +85,106 @@ def test_an_endpoint_that_is_none_is_an_error_of_usage(run: Run, stored: bool) -
     code, _, err = run.start(*(run.command(9, "-") if stored else command), AWS_ENDPOINT_URL="nowhere").finish()
     assert code == ExitCode.USAGE
     assert "AWS_ENDPOINT_URL" in json.loads(err.splitlines()[-1])["message"]
+
+
+CONFLICT = Answer(409, "ConditionalRequestConflict")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Reset()],
+        [Reset(served=True)],
+        [Reset(), Reset(), Reset(served=True)],
+        [CONFLICT],
+        [Answer(500, "InternalError", served=True)],
+        [Answer(400, "RequestTimeout")],
+        [Answer(400, "ExpiredToken")],
+        [Answer(403, "InvalidAccessKeyId")],
+    ],
+    ids=str,
+)
+def test_a_result_is_not_lost_to_a_fault_that_passes(run: Run, faults: list[Fault]) -> None:
+    with FaultyS3(faults) as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(make_call(math.sqrt, 16))
+        code, _, err = there.start(*command).finish()
+        assert code == ExitCode.PUBLISHED, err
+        assert "already_published" not in err
+        [outcome], _ = there.published(sequence)
+        assert pickle.loads(outcome.value) == 4.0
+
+
+def test_a_second_attempt_whose_first_has_answered_meanwhile_leaves_that(run: Run) -> None:
+    with FaultyS3() as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(make_call(os.getpid))
+        assert there.start(*command, AWS_BATCH_JOB_ATTEMPT="1").finish()[0] == ExitCode.PUBLISHED
+        first = there.published(sequence)
+        # Not told that it is the second, it does not look before it runs the call.
+        code, _, err = there.start(*command).finish()
+        assert code == ExitCode.PUBLISHED, err
+        assert "already_published" in err
+        assert there.published(sequence) == first
+
+
+JUNK = ["outcomes/{}//x", "outcomes/{}/../x", "outcomes/{}/a\x01", "outcomes/{}/x", "outcomes/{}/1", "outcomes/{}/99"]
+
+
+@pytest.mark.parametrize("key", JUNK)
+def test_what_others_have_put_among_the_outcomes_does_not_stop_a_second_attempt(run: Run, key: str) -> None:
+    with FaultyS3() as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(make_call(os.getpid), make_call(math.sqrt, 16))
+        assert there.start(*command, AWS_BATCH_JOB_ATTEMPT="1").finish()[0] == ExitCode.PUBLISHED
+        first = there.answers(sequence)
+        s3.objects[f"{there.location.root}/{key.format(sequence)}"] = b"junk"
+        code, _, err = there.start(*command, AWS_BATCH_JOB_ATTEMPT="2").finish()
+        assert code == ExitCode.PUBLISHED, err
+        assert '"event": "task"' not in err
+        stored = s3.objects[f"{there.location.root}/{outcome_key(sequence, None)}"]
+        assert stored
+        assert first.keys() == {0, 1}
+
+
+def test_what_lies_where_an_outcome_belongs_costs_that_call_only(run: Run) -> None:
+    with FaultyS3() as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(*[make_call(math.sqrt, number) for number in (16, 25, 36)])
+        s3.objects[f"{there.location.root}/{outcome_key(sequence, None, 0)}"] = b"junk"
+        code, _, err = there.start(*command).finish()
+        assert code == ExitCode.BAD_PACK
+        assert outcome_key(sequence, None, 0) in json.loads(err.splitlines()[-1])["message"]
+        del s3.objects[f"{there.location.root}/{outcome_key(sequence, None, 0)}"]
+        answers = there.answers(sequence)
+        assert [pickle.loads(answers[position][0].value) for position in (1, 2)] == [5.0, 6.0]
+
+
+def test_many_long_failures_are_published_in_objects_that_can_be_read(run: Run) -> None:
+    def failing() -> None:
+        raise ValueError("\x01" * 10_000)
+
+    sequence, command = run.stored([make_call(failing)] * 12)
+    code, _, err = run.start(*command).finish()
+    assert code == ExitCode.PUBLISHED, err
+    answers = run.answers(sequence)
+    assert sorted(answers) == list(range(12))
+    assert {outcome.status for outcome, _ in answers.values()} == {Status.RAISED}
+
+
+def test_a_store_that_hangs_does_not_keep_a_runner_beyond_sigkill(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+
+    def waiting(gate: str) -> None:
+        sys.stdout.write("running\n")
+        Path(gate).read_text()
+
+    with FaultyS3(always=Hang()) as s3:
+        there = replace(run, endpoint=s3.address)
+        _, command = there.inline(make_call(math.sqrt, 16), make_call(waiting, str(tmp_path / "gate")), processes=2)
+        job = there.start(*command)
+        assert job.stdout is not None
+        assert job.stdout.readline() == "running\n"
+        job.send_signal(signal.SIGTERM)
+        code, _, err = job.finish()
+        assert code in (ExitCode.STORE_UNAVAILABLE, ExitCode.INTERRUPTED), err

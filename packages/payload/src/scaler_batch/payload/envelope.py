@@ -74,7 +74,7 @@ class _Header(NamedTuple):
 
 
 def _header(view: memoryview) -> _Header:
-    if len(view) < HEADER_SIZE or view[:4] != MAGIC:
+    if len(view) < HEADER_SIZE or bytes(view[:4]) != MAGIC:
         raise MalformedError("this is not an envelope of scaler-batch")
     return _Header._make(_HEADER.unpack_from(view)[1:])
 

@@ -9,7 +9,9 @@
     ├── VersionError          written by a format version that this reader does not know
     └── StoreError            the store did not do what was asked; says whether trying again may help
         ├── NotStoredError    there is no object under this key
-        └── AlreadyStoredError  there is one already, and it was to be written once
+        ├── AlreadyStoredError  there is one already, and it was to be written once
+        ├── CredentialsError  there are no credentials, or none that S3 accepts: wait until they are renewed
+        └── UnlistableError   keys that no client of S3 should have written hide all others
 """
 
 from __future__ import annotations
@@ -53,8 +55,12 @@ class StoreError(PayloadError):
 
     Attributes:
         key: The key in question, relative to the run.
-        retryable: Whether the same call may work later.
+        retryable: Whether the same call may work later, by itself.
+        awaits_credentials: Whether it will work once somebody has renewed the credentials. Nothing is to be given up
+            or removed because of it.
     """
+
+    awaits_credentials = False
 
     def __init__(self, message: str, *, key: str, retryable: bool) -> None:
         super().__init__(message)
@@ -74,3 +80,33 @@ class AlreadyStoredError(StoreError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"object {key!r} is in the store already", key=key, retryable=False)
+
+
+class CredentialsError(StoreError):
+    """There are no credentials, or none that S3 accepts.
+
+    Attributes:
+        expired: Whether they were good a moment ago; who gives them out may have new ones soon.
+    """
+
+    awaits_credentials = True
+
+    def __init__(self, reason: str, *, key: str, expired: bool = False) -> None:
+        super().__init__(
+            f"the AWS credentials do not work: {reason} - renew them: sign in again (aws sso login), or mend the "
+            "profile, the variables or the program that they come from; work goes on by itself then",
+            key=key,
+            retryable=False,
+        )
+        self.expired = expired
+
+
+class UnlistableError(StoreError):
+    """A listing failed as a whole, because keys lie there that the client of S3 cannot read, such as ``a//b``."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"keys with empty, dotted or unprintable segments lie below {prefix!r}: remove them",
+            key=prefix,
+            retryable=False,
+        )

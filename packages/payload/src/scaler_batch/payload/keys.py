@@ -59,7 +59,7 @@ class RunLocation(_Parts):
         if not _REGION.fullmatch(region):
             raise ContractError(f"{region!r} is not the name of a region")
         # Empty segments and dots are legal keys of S3, but clients disagree on what they mean.
-        if prefix and not all(_is_segment(segment) for segment in prefix.split("/")):
+        if prefix and not is_readable(prefix):
             raise ContractError(
                 f"key prefix {prefix!r} is not of the form a/b/c: printable, no slash at its ends, "
                 "nothing between slashes that is empty, '.' or '..'"
@@ -137,6 +137,11 @@ class OutcomeKey(NamedTuple):
     sequence: int
     child: int | None
     first: int | None
+
+
+def is_readable(key: str) -> bool:
+    """Whether every client of S3 reads this key as it stands: nothing between slashes is empty, dots or unprintable."""
+    return all(map(_is_segment, key.split("/")))
 
 
 def _is_segment(text: str) -> bool:

@@ -13,9 +13,9 @@ succeeded, and says in words what the value says in a pickle, for readers that d
 
 where what does not apply is left out.
 
-Whoever can write to the bucket, which a task of the user's can, writes outcomes. So a reader bounds all of it before it
-takes memory or time: the body by what its caller allows, the index by :data:`MAX_INDEX`, and each number. An object that
-breaks a bound was not written by :func:`encode_outcomes`, and none of it is believed.
+Whoever can write to the bucket, which a task of the user's can, writes outcomes. So a reader bounds all of it before
+it takes memory or time: the body by what its caller allows, the index by :data:`MAX_INDEX`, and each number. An object
+that breaks a bound was not written by :func:`encode_outcomes`, and none of it is believed.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def decode_outcomes(
 ) -> tuple[list[Outcome], Origin]:
     """Read what :func:`encode_outcomes` wrote; the values are views into it where it is not compressed.
 
-    Takes memory and time for the body (see :func:`~.envelope.body_size`) and for an index of :data:`MAX_INDEX`, no more.
+    Takes memory and time for the body (see :func:`~.envelope.body_size`) and an index of :data:`MAX_INDEX`, no more.
 
     Args:
         sealed: The whole envelope.

@@ -136,7 +136,9 @@ def _read(
             for bundle in bundles[first:end]
         ]
     except (TypeError, ValueError, IndexError, AttributeError, ContractError) as error:
-        raise MalformedError(f"bundles {first} to {end} of the pack are not lists of calls: {in_short(error)}") from error
+        raise MalformedError(
+            f"bundles {first} to {end} of the pack are not lists of calls: {in_short(error)}"
+        ) from error
 
 
 def _call(values: Sequence[Value], numbers: Sequence[int]) -> Call:

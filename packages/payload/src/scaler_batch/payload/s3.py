@@ -4,57 +4,76 @@ obstore sends the requests, signs them, finds credentials (environment, containe
 may be retried, in native threads of its own. Nothing of it starts before the first request, so a process may import
 this module and still fork; it must not fork after a request and use the store in the child. What only callers with an
 event loop need (asyncio, threads, dates) is imported by them: a runner has to be quick to start.
+
+What obstore does not try again, though it may work, is tried again here (:class:`_Tries`): a PUT that is written once
+and whose answer was lost, two of them that have met, a removal, credentials that have just expired. How its errors are
+read stands in :mod:`~.refusals`, where S3 is in :mod:`~.addresses`.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
+import copy
 import functools
 import os
-import re
+import random
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PermissionDeniedError
-from obstore.exceptions import UnauthenticatedError as NoCredentialsError
 from obstore.store import S3Store as _Bucket
 
-from scaler_batch.payload.errors import AlreadyStoredError, ContractError, NotStoredError, StoreError
+from scaler_batch.payload.addresses import ca_bundle, s3_endpoint
+from scaler_batch.payload.buffers import size_of
+from scaler_batch.payload.errors import (
+    AlreadyStoredError,
+    ContractError,
+    CredentialsError,
+    NotStoredError,
+    StoreError,
+    UnlistableError,
+)
+from scaler_batch.payload.refusals import is_panic, is_unrepeated, translate, was_repeated
 
 if TYPE_CHECKING:
+    import asyncio
+
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
-    from obstore.store import RetryConfig
 
     from scaler_batch.payload.buffers import Buffer, Pieces
     from scaler_batch.payload.keys import RunLocation
+    from scaler_batch.payload.listings import Boto3Listing
     from scaler_batch.payload.parts import Range
 
+PATIENCE: Final = 180.0
+"""Seconds after which a call begins no other try, unless told otherwise: what obstore takes by itself, and beyond S3's
+usual spells of 503 Slow Down."""
+
 _RETRIES: Final = 30
-"""How often one request is tried again before it fails, within three minutes: beyond S3's usual spells of 503 Slow
-Down."""
+"""How often one request is tried again before it fails, within that time."""
 
 _GROWTH: Final = 3
 """Each wait is drawn between a tenth of a second and so many times the last one. With the library's own factor of 2 the
 waits need not grow, and ten of them are often over within two seconds."""
 
-_TIMEOUT: Final = "10m"
-"""For one request with its body; the library's 30 s fail every put of a large object on a slow line."""
+_LONGEST_PAUSE: Final = 15.0
+"""Seconds between two tries at most; the library's own value."""
 
-_ENDPOINT: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
+_STALLED: Final = 60.0
+"""Seconds without a byte of the answer after which a request has failed. It runs from the beginning of the request, so
+what is sent counts too."""
 
-_PERMANENT = (PermissionDeniedError, NoCredentialsError, NotSupportedError, FileNotFoundError)
-"""What trying again does not help against. A write finds nothing only where the bucket itself is missing."""
+_LARGE: Final = 8 * 1024**2
+"""Bytes of a body that need not be sent before :data:`_STALLED` is over."""
 
-_NO_BUCKET: Final = "NoSuchBucket"
-"""Listing says only in its text that the bucket is missing."""
+_LONGEST: Final = "6h"
+"""For one request with its body, where it is large."""
 
-_EXPIRED: Final = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|RequestExpired)</Code>")
-"""What S3 says of credentials that held a moment ago, with a status of 400, which the library takes for final."""
+_SLOWEST: Final = 256 * 1024
+"""Bytes a second that a line has at least. A call with an event loop ends after its patience and this time."""
 
 _UNTIL_RENEWED: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0, 30.0)
 """Seconds to wait for new credentials, try by try: three minutes in all, as for everything else, and the time for which
@@ -67,108 +86,132 @@ the latest, and the library asks anew five minutes before the end of this."""
 _PARTING: Final = 1.0
 """How many seconds the end of a process waits for obstore's threads to leave Python."""
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def _bucket(
-    run: RunLocation, environment: Mapping[str, str], retries: int, credentials: Boto3CredentialProvider | None = None
-) -> _Bucket:
-    endpoint = _endpoint(environment)
-    plain = endpoint is not None and endpoint.startswith("http://")
-    patience: RetryConfig = {"max_retries": retries, "backoff": {"base": _GROWTH}}
-    options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-    if credentials is not None:
-        options["credential_provider"] = credentials
-    return _Bucket(
-        run.bucket,
-        prefix=run.root,
-        region=run.region,
-        # Without TLS there are no certificates to check, and reading the system's takes longer than a request.
-        client_options={"allow_http": plain, "allow_invalid_certificates": plain, "timeout": _TIMEOUT},
-        retry_config=patience,
-        # Hashing the body for the signature takes four times as long as sending it. TLS guards it on its way, and the
-        # checksum in the envelope from end to end.
-        unsigned_payload=True,
-        **options,
-    )
+class _Tries:
+    """The tries of one call: what to do after each that failed.
 
-
-def _endpoint(environment: Mapping[str, str]) -> str | None:
-    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
-    if not endpoint:
-        return None
-    # obstore does not check it; its first request would panic, which is no exception that anybody catches.
-    address = _ENDPOINT.fullmatch(endpoint)
-    if address is None or int(address["port"] or 0) > 65535:
-        raise ContractError(f"{endpoint!r} in AWS_ENDPOINT_URL is not of the form http(s)://host:port")
-    return endpoint
-
-
-def _translated(error: Exception, key: str) -> StoreError:
-    """Say in our words what obstore says in its own."""
-    match error:
-        case AlreadyExistsError():
-            return AlreadyStoredError(key)
-        case _:
-            permanent = isinstance(error, _PERMANENT) or _NO_BUCKET in str(error)
-            # Without the library's own internals, many lines of them.
-            reason = str(error).partition("\n\nDebug source")[0]
-            return StoreError(f"S3 refused {key!r}: {reason}", key=key, retryable=not permanent)
-
-
-def _wait_for_credentials(error: Exception, key: str, waits: Iterator[float]) -> float:
-    """Return how many seconds to wait for new credentials; raise what the error is in our words where none help."""
-    wait = next(waits, None) if _EXPIRED.search(str(error)) else None
-    if wait is None:
-        raise _translated(error, key) from error
-    return wait
-
-
-def _bordered(method: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """Let only our own errors out of a method whose first argument is a key, a prefix, or a list of keys.
-
-    Credentials that have expired are waited for: whoever gives them out has new ones soon.
+    Args:
+        key: What is asked for.
+        region: Where the bucket is taken to lie.
+        retries: How many more there may be.
+        patience: Seconds after which none begins.
+        waits: Whether to wait for any credentials, and not only for those that are about to be renewed.
     """
 
-    @functools.wraps(method)
-    async def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        waits = iter(args[0]._waits)  # type: ignore[attr-defined]
-        while True:
-            try:
-                return await method(*args, **kwargs)
-            except (BaseError, FileNotFoundError) as error:
-                wait = _wait_for_credentials(error, str(args[1]), waits)
-            import asyncio
+    def __init__(self, key: str, region: str, retries: int, patience: float, *, waits: bool = False) -> None:
+        self._key = key
+        self._region = region
+        self._left = retries
+        self._until = time.monotonic() + patience
+        self._waits = waits
+        self._renewals = iter(_UNTIL_RENEWED[:retries])
+        self._pause = 0.1
+        self.lost_an_answer = False
+        """Whether a try that failed may have had its effect."""
 
-            await asyncio.sleep(wait)
+    def pause_after(self, error: BaseException) -> float:
+        """Return how many seconds to wait before the next try; raise what the error is where there is none."""
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise error
+        refusal = translate(error, self._key, self._region)
+        self.lost_an_answer |= refusal.retryable or was_repeated(error)
+        pause = self._pause_after(error, refusal)
+        if pause is None or time.monotonic() + pause > self._until:
+            raise refusal from error
+        return pause
 
-    return guarded
+    def _pause_after(self, error: BaseException, refusal: StoreError) -> float | None:
+        if isinstance(refusal, CredentialsError):
+            return next(self._renewals, None) if refusal.expired or self._waits else None
+        if not (refusal.retryable and is_unrepeated(error) and self._left):
+            return None
+        self._left -= 1
+        self._pause = min(random.uniform(0.1, _GROWTH * self._pause), _LONGEST_PAUSE)
+        return self._pause
 
 
-def _blocking(method: Callable[_P, _T]) -> Callable[_P, _T]:
-    """The same for a method without an event loop."""
+class _Run:
+    """What both stores are made of: the bucket of a run, and how long a call goes on.
 
-    @functools.wraps(method)
-    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        waits = iter(args[0]._waits)  # type: ignore[attr-defined]
-        while True:
-            try:
-                return method(*args, **kwargs)
-            except (BaseError, FileNotFoundError) as error:
-                wait = _wait_for_credentials(error, str(args[1]), waits)
-            time.sleep(wait)
+    There are two clients of the bucket, the second made when a large body is sent: one that gives up on silence would
+    give up on that too.
+    """
 
-    return guarded
+    def __init__(
+        self,
+        run: RunLocation,
+        environment: Mapping[str, str],
+        endpoint: str | None,
+        credentials: Boto3CredentialProvider | None,
+        retries: int,
+        patience: float,
+    ) -> None:
+        self._location = run
+        self._retries = retries
+        self._patience = patience
+        self._options = _options(run, s3_endpoint(run.region, environment, endpoint), retries, patience)
+        self._authority = _authority(environment, self._options["endpoint"])
+        if credentials is not None:
+            self._options["credential_provider"] = credentials
+        self._bucket = self._client(read_timeout=f"{max(1, round(min(_STALLED, patience / 3)))}s")
+
+    def _client(self, **limits: str) -> _Bucket:
+        plain = self._options["endpoint"].startswith("http://")
+        # Without TLS there are no certificates to check, and reading the system's takes longer than a request.
+        client: Any = {"allow_http": plain, "allow_invalid_certificates": plain, "timeout": _LONGEST, **limits}
+        try:
+            return _Bucket(self._location.bucket, client_options=client | self._authority, **self._options)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ContractError(f"S3 cannot be used as it is set up: {reason} - mend the AWS_ variables") from error
+
+    @functools.cached_property
+    def _patient_bucket(self) -> _Bucket:
+        return self._client()
+
+    def _bucket_for(self, size: int) -> _Bucket:
+        return self._bucket if size <= _LARGE else self._patient_bucket
+
+    def _tries(self, key: str, *, waits: bool = False) -> _Tries:
+        return _Tries(key, self._location.region, self._retries, self._patience, waits=waits)
 
 
-@contextlib.contextmanager
-def _found(key: str) -> Iterator[None]:
-    """A read that finds nothing has found that there is no object."""
+def _options(run: RunLocation, endpoint: str, retries: int, patience: float) -> dict[str, Any]:
+    retry: dict[str, Any] = {"max_retries": retries, "backoff": {"base": _GROWTH}}
+    if patience != PATIENCE:
+        from datetime import timedelta
+
+        retry["retry_timeout"] = timedelta(seconds=patience)
+    return {
+        "prefix": run.root,
+        "region": run.region,
+        # The library reads variables of its own besides; what they could say otherwise is said here.
+        "endpoint": endpoint,
+        "aws_endpoint_url_s3": endpoint,
+        "virtual_hosted_style_request": False,
+        "s3_express": False,
+        "skip_signature": False,
+        "conditional_put": "etag",
+        "retry_config": retry,
+        # Hashing the body for the signature takes four times as long as sending it. TLS guards it on its way, and the
+        # checksum in the envelope from end to end.
+        "unsigned_payload": True,
+    }
+
+
+def _authority(environment: Mapping[str, str], endpoint: str) -> dict[str, bytes]:
+    """The certificates that somebody has named; the library trusts them besides the system's."""
+    named = ca_bundle(environment)
+    if named is None or endpoint.startswith("http://"):
+        return {}
+    variable, path = named
     try:
-        yield
-    except FileNotFoundError as error:
-        raise NotStoredError(key) from error
+        with open(path, "rb") as file:
+            return {"root_certificate": file.read()}
+    except OSError as error:
+        raise ContractError(f"{variable} names {path!r}, which cannot be read: {error.strerror}") from error
 
 
 @functools.cache
@@ -195,24 +238,44 @@ def _wait_for_native_threads() -> None:
 
 
 def boto3_credentials(session: boto3.Session) -> Boto3CredentialProvider:
-    """Let a store use the credentials of a boto3 session, which knows profiles, SSO and credential processes."""
+    """Let a store use the credentials of a boto3 session, which knows profiles, SSO and credential processes.
+
+    Raises:
+        CredentialsError: The session finds none.
+    """
     # Imported here: only callers that have boto3 anyway come by.
     from datetime import timedelta
 
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    return Boto3CredentialProvider(session, ttl=timedelta(minutes=_MINUTES_KEPT))
+    try:
+        return Boto3CredentialProvider(session, ttl=timedelta(minutes=_MINUTES_KEPT))
+    except Exception as error:
+        # The providers of a session fail in ways of their own each, and here is where they are first asked.
+        raise CredentialsError(str(error), key="") from error
 
 
-class S3RunStore:
+class S3RunStore(_Run):
     """The objects of one run in S3, for callers with an event loop.
+
+    A call ends after ``patience`` seconds and the time that its body takes on a slow line (:data:`_SLOWEST`), whatever
+    the network does. One that is cancelled ends at once, though what it has sent may still have its effect.
 
     Args:
         run: Whose objects.
         credentials: Where credentials come from; by default obstore's own chain. See
             :func:`boto3_credentials`.
-        environment: Where ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_S3`` are looked up.
+        environment: Where S3's address and the certificates to trust are looked up (:mod:`~.addresses`).
+        endpoint: The ``endpoint_url`` of the profile in use.
+        listing: Lists what obstore cannot (:class:`~.listings.Boto3Listing`); without, such a listing is an error.
         retries: How often one call is tried again before it fails.
+        patience: Seconds after which a call begins no other try.
+
+    Attributes:
+        passed_over: How many keys that cannot be read were found by listings; each may count several times.
+
+    Raises:
+        ContractError: The address, or the certificates, cannot be used; the message names the fix.
     """
 
     def __init__(
@@ -221,72 +284,157 @@ class S3RunStore:
         *,
         credentials: Boto3CredentialProvider | None = None,
         environment: Mapping[str, str] = os.environ,
+        endpoint: str | None = None,
+        listing: Boto3Listing | None = None,
         retries: int = _RETRIES,
+        patience: float = PATIENCE,
     ) -> None:
-        self._bucket = _bucket(run, environment, retries, credentials)
-        self._waits = _UNTIL_RENEWED[:retries]
+        super().__init__(run, environment, endpoint, credentials, retries, patience)
+        self.passed_over = 0
+        self._listing = listing
         _part_in_order()
 
-    @_bordered
+    def with_patience(self, seconds: float) -> Self:
+        """The same store for calls that have less time; it shares the connections."""
+        store = copy.copy(self)
+        store._patience = seconds
+        return store
+
     async def put(self, key: str, data: Pieces) -> None:
         """Store an object, given in pieces, replacing what lay there."""
-        await obstore.put_async(self._bucket, key, iter(data), use_multipart=False)
+        size = size_of(data)
+        bucket = self._bucket_for(size)
+        await self._tried(key, size, lambda _: obstore.put_async(bucket, key, iter(data), use_multipart=False))
 
-    @_bordered
     async def get(self, key: str) -> Buffer:
         """Return the whole object."""
-        with _found(key):
+
+        async def get(limit: asyncio.Timeout) -> Buffer:
             response = await obstore.get_async(self._bucket, key)
-        return memoryview(await response.bytes_async())
+            if (until := limit.when()) is not None:
+                limit.reschedule(until + response.meta["size"] / _SLOWEST)
+            return memoryview(await response.bytes_async())
 
-    @_bordered
+        return await self._tried(key, 0, get)
+
     async def list(self, prefix: str) -> list[str]:
-        """Return all keys below ``prefix``."""
-        return [entry["path"] async for page in obstore.list(self._bucket, prefix, chunk_size=1000) for entry in page]
+        """Return all keys below ``prefix``; what cannot be read is passed over, and removed if allowed."""
 
-    @_bordered
+        async def listed(_: asyncio.Timeout) -> list[str]:
+            pages = obstore.list(self._bucket, prefix, chunk_size=1000)
+            return [entry["path"] async for page in pages for entry in page]
+
+        try:
+            return await self._tried(prefix, 0, listed)
+        except UnlistableError:
+            if (listing := self._listing) is None:
+                raise
+            found = await self._tried(prefix, 0, lambda _: listing.sweep(prefix))
+        self.passed_over += found.passed_over
+        return found.keys
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, a thousand a request."""
         if keys:
-            await obstore.delete_async(self._bucket, list(keys))
+            await self._tried(str(keys), 0, lambda _: obstore.delete_async(self._bucket, list(keys)))
+
+    async def _tried(self, key: str, size: int, action: Callable[[asyncio.Timeout], Awaitable[_T]]) -> _T:
+        """Do something, as often as it takes."""
+        import asyncio
+
+        tries = self._tries(key)
+        try:
+            async with asyncio.timeout(self._patience + size / _SLOWEST) as limit:
+                while True:
+                    try:
+                        return await action(limit)
+                    except StoreError:
+                        raise
+                    except BaseException as error:
+                        pause = tries.pause_after(error)
+                    await asyncio.sleep(pause)
+        except TimeoutError as error:
+            text = f"S3 did not answer for {key!r} within {self._patience:g} s"
+            raise StoreError(text, key=key, retryable=True) from error
 
 
-class BlockingS3RunStore:
+class BlockingS3RunStore(_Run):
     """The objects of one run in S3, for the runner.
+
+    A call begins no other try after ``patience`` seconds. What it has begun may take as long once more, and its last
+    request a third of that, a minute at most, or longer where a large body keeps moving.
 
     Args:
         run: Whose objects.
-        environment: Where ``AWS_ENDPOINT_URL`` and ``AWS_ENDPOINT_URL_S3`` are looked up.
+        environment: Where S3's address and the certificates to trust are looked up (:mod:`~.addresses`).
         retries: How often one call is tried again before it fails.
+        patience: Seconds after which a call begins no other try.
+
+    Raises:
+        ContractError: The address, or the certificates, cannot be used; the message names the fix.
     """
 
     def __init__(
-        self, run: RunLocation, *, environment: Mapping[str, str] = os.environ, retries: int = _RETRIES
+        self,
+        run: RunLocation,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        retries: int = _RETRIES,
+        patience: float = PATIENCE,
     ) -> None:
-        self._bucket = _bucket(run, environment, retries)
-        self._waits = _UNTIL_RENEWED[:retries]
+        super().__init__(run, environment, None, None, retries, patience)
 
-    @_blocking
     def get(self, key: str) -> Buffer:
         """Return the whole object."""
-        with _found(key):
-            return memoryview(obstore.get(self._bucket, key).bytes())
+        return self._tried(self._tries(key), lambda: memoryview(obstore.get(self._bucket, key).bytes()))
 
-    @_blocking
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Sequence[Buffer]:
         """Return parts of an object."""
-        # Not get_ranges: where one of several begins beyond the end, it panics, which is no exception that anybody
-        # catches.
-        with _found(key):
+
+        # Not get_ranges: where one of several begins beyond the end, it panics.
+        def get() -> list[Buffer]:
             return [memoryview(obstore.get(self._bucket, key, options={"range": each}).bytes()) for each in ranges]
 
-    @_blocking
-    def list(self, prefix: str) -> list[str]:
-        """Return all keys below ``prefix``."""
-        return [entry["path"] for page in obstore.list(self._bucket, prefix, chunk_size=1000) for entry in page]
+        return self._tried(self._tries(key), get)
 
-    @_blocking
+    def list(self, prefix: str) -> list[str]:
+        """Return all keys below ``prefix``; :class:`UnlistableError` where keys hide others that cannot be read."""
+
+        def listed() -> list[str]:
+            return [entry["path"] for page in obstore.list(self._bucket, prefix, chunk_size=1000) for entry in page]
+
+        return self._tried(self._tries(prefix), listed)
+
     def put_once(self, key: str, data: Pieces) -> None:
-        """Store an object, given in pieces, unless something lies there."""
+        """Store an object, given in pieces, unless something lies there.
+
+        What lies there may be what an earlier try has stored whose answer was lost; so where there was one, it is
+        compared. Credentials are waited for, whatever is wrong with them: a result is at stake, and nobody else waits.
+        """
+        tries = self._tries(key, waits=True)
+        bucket = self._bucket_for(size_of(data))
+
         # One request: a multipart upload could not be refused before its last part.
-        obstore.put(self._bucket, key, iter(data), mode="create", use_multipart=False)
+        def put() -> None:
+            obstore.put(bucket, key, iter(data), mode="create", use_multipart=False)
+
+        try:
+            self._tried(tries, put)
+        except AlreadyStoredError:
+            if not (tries.lost_an_answer and self._holds(key, data)):
+                raise
+
+    def _holds(self, key: str, data: Pieces) -> bool:
+        try:
+            return self.get(key) == b"".join(data)
+        except NotStoredError:
+            return False
+
+    def _tried(self, tries: _Tries, action: Callable[[], _T]) -> _T:
+        """Do something, as often as it takes."""
+        while True:
+            try:
+                return action()
+            except BaseException as error:
+                pause = tries.pause_after(error)
+            time.sleep(pause)

@@ -145,7 +145,12 @@ def _answered(body: memoryview) -> tuple[Status, Failure | None, memoryview]:
     status, failure = Status(text(said["status"])), said["failure"]
     if status not in _ENDINGS:
         raise ValueError("not for the call's own process to say")
-    return status, Failure(*map(text, items(failure)[:_TEXTS])) if failure else None, value
+    return status, Failure(*_texts(failure)) if failure else None, value
+
+
+def _texts(failure: Any) -> tuple[str, str, str]:
+    type_, message, trace = map(text, items(failure)[:_TEXTS])
+    return type_, message, trace
 
 
 def outcome_of(position: int, told: Told, ended: Ended, *, out_of_memory: bool | None) -> Outcome:

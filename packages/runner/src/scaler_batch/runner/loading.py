@@ -19,8 +19,10 @@ from scaler_batch.payload import (
     locate,
 )
 from scaler_batch.payload.bundles import references
-from scaler_batch.payload.keys import outcome_folder, pack_key, parse_outcome_key
+from scaler_batch.payload.errors import NotStoredError, StoreError, UnlistableError
+from scaler_batch.payload.keys import outcome_folder, outcome_key, pack_key
 from scaler_batch.payload.pack import body_of, read_bundle
+from scaler_batch.runner import log
 from scaler_batch.runner.errors import PackError, TerminatedError
 from scaler_batch.runner.request import Request
 from scaler_batch.runner.storage import answer, speaking_to
@@ -80,9 +82,8 @@ def _fetch(request: Request, store: BlockingStore, stream: BinaryIO) -> None:
     bundle = _bundle(request, store)
     fetched = {each: decode_object(store.get(each.key), each.size) for each in references(bundle.calls)}
     whole = bundle.resolved(fetched)
-    earlier = _answered(request, store) if request.origin.attempt > 1 else []
-    answered = [position for position in earlier if position < len(bundle.calls)]
-    stream.write(_COUNT.pack(len(answered)) + b"".join(map(_COUNT.pack, answered)))
+    answered = _answered(request, len(bundle.calls), store) if request.origin.attempt > 1 else set()
+    stream.write(_COUNT.pack(len(answered)) + b"".join(map(_COUNT.pack, sorted(answered))))
     stream.writelines(body_of([whole.calls], client=whole.client, processes=whole.processes))
 
 
@@ -96,10 +97,30 @@ def _bundle(request: Request, store: BlockingStore) -> Bundle:
     return decode_bundle(store.get(key), request.bundle_index)
 
 
-def _answered(request: Request, store: BlockingStore) -> list[int]:
-    keys = store.list(outcome_folder(request.sequence, request.array_index))
-    published = [key for key in keys if parse_outcome_key(key).first is not None]
-    return [outcome.position for key in published for outcome in decode_outcomes(store.get(key))[0]]
+def _answered(request: Request, calls: int, store: BlockingStore) -> set[int]:
+    """Positions that an earlier attempt has answered. Tasks may write here too: what cannot be read answers nothing."""
+    return {position for key in _published(request, calls, store) for position in _positions(key, calls, store)}
+
+
+def _published(request: Request, calls: int, store: BlockingStore) -> list[str]:
+    """Where an earlier attempt may have put outcomes."""
+    possible = [outcome_key(request.sequence, request.array_index, first) for first in range(calls)]
+    try:
+        return sorted(set(store.list(outcome_folder(request.sequence, request.array_index))).intersection(possible))
+    except UnlistableError:
+        return possible
+
+
+def _positions(key: str, calls: int, store: BlockingStore) -> list[int]:
+    try:
+        return [outcome.position for outcome in decode_outcomes(store.get(key), positions=calls)[0]]
+    except NotStoredError:
+        return []
+    except StoreError:
+        raise
+    except PayloadError as error:
+        log.line("unreadable_outcomes", key=key, error=type(error).__name__)
+        return []
 
 
 def _read(handed_over: memoryview) -> Loaded:

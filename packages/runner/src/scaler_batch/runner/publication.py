@@ -3,6 +3,9 @@
 What finishes within a second goes out as one object; the rest goes at the end. An object's key is the position of the
 first call that it answers, and it is written only where nothing lies. So when two attempts of a job meet, or a request
 is repeated that had worked after all, the first answer stands, and what it does not answer goes out by itself.
+
+A task may write to the bucket too. What lies where outcomes belong and is not theirs costs one call its answer there;
+those of the others go out beside it, and the job says at its end what has happened.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO, Final
 
-from scaler_batch.payload import BlockingStore, Outcome, Status, decode_outcomes, encode_outcomes
-from scaler_batch.payload.errors import AlreadyStoredError, MalformedError
+from scaler_batch.payload import BlockingStore, Outcome, PayloadError, Status, decode_outcomes, encode_outcomes
+from scaler_batch.payload.errors import AlreadyStoredError, MalformedError, NotStoredError, StoreError
 from scaler_batch.payload.keys import interruption_key, outcome_key
+from scaler_batch.payload.outcomes import in_objects
 from scaler_batch.runner import log
-from scaler_batch.runner.errors import StoreFailedError
+from scaler_batch.runner.errors import RunnerError, StoreFailedError
 from scaler_batch.runner.forked import Child, Ended
 from scaler_batch.runner.request import Request
 from scaler_batch.runner.storage import answer, speaking_to
@@ -25,6 +29,10 @@ from scaler_batch.runner.supervision import Supervisor
 
 _GATHER: Final = 1.0
 """Seconds for which an outcome waits for others to go out with."""
+
+_UNTIL_KILLED: Final = 20.0
+"""Seconds for which a put is tried after SIGTERM, which comes 30 before SIGKILL: what is left is for the last try, and
+to say that it has failed."""
 
 
 class Publisher:
@@ -41,6 +49,7 @@ class Publisher:
         self._gathered: list[Outcome] = []
         self._leaving: list[Outcome] = []
         self._child: Child | None = None
+        self._failure: RunnerError | None = None
         self.due: float | None = None
         """When what has gathered is to go out, on the monotonic clock; ``None`` if nothing has, or cannot yet."""
 
@@ -62,9 +71,12 @@ class Publisher:
         try:
             answer(ended)
         except StoreFailedError as error:
-            # The client of the store has tried for minutes; with the next outcomes, or at the end, it tries again.
+            # The store has tried for as long as it does; with the next outcomes, or at the end, it tries again.
             log.line("not_published", outcomes=len(self._leaving), message=str(error))
             self._gathered = self._leaving + self._gathered
+        except RunnerError as error:
+            # Trying again does not help, but the calls that still run have nothing to do with it.
+            self._failure = error
         self._leaving = []
         self._plan()
 
@@ -76,11 +88,14 @@ class Publisher:
 
         Raises:
             StoreFailedError: The store failed.
+            PackError: Something else lies where outcomes belong.
         """
         self._await()
         if self._gathered or unfinished:
             child = self._send(unfinished)
             answer(self._ended(child))
+        if self._failure is not None:
+            raise self._failure
 
     def _plan(self) -> None:
         if self._child is not None or not self._gathered:
@@ -91,7 +106,8 @@ class Publisher:
     def _send(self, unfinished: Sequence[int] = ()) -> Child:
         self._leaving, self._gathered, self.due = self._gathered, [], None
         action = functools.partial(_publish, self._request, self._leaving, unfinished)
-        self._child = self._supervisor.start(speaking_to(self._request.run, action))
+        patience = _UNTIL_KILLED if self._supervisor.terminated else None
+        self._child = self._supervisor.start(speaking_to(self._request.run, action, patience))
         return self._child
 
     def _await(self) -> None:
@@ -109,29 +125,49 @@ def _publish(
     request: Request, outcomes: Sequence[Outcome], unfinished: Sequence[int], store: BlockingStore, _: BinaryIO
 ) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while outcomes:
-        outcomes = _put(request, outcomes, store)
+    blocked: list[str] = []
+    for group in in_objects(outcomes):
+        while group:
+            group = _put(request, group, store, blocked)
     if unfinished:
         _say_interrupted(request, unfinished, store)
+    if blocked:
+        raise MalformedError(f"something else lies where outcomes belong, at {', '.join(blocked)}")
 
 
-def _put(request: Request, outcomes: Sequence[Outcome], store: BlockingStore) -> list[Outcome]:
-    """Write outcomes; return those that could not be written because the key is taken by others."""
+def _put(request: Request, outcomes: Sequence[Outcome], store: BlockingStore, blocked: list[str]) -> list[Outcome]:
+    """Write outcomes; return those that could not be written because the key is taken by others.
+
+    Args:
+        request: Which job's.
+        outcomes: What to write.
+        store: Where to.
+        blocked: Takes the key, if what lies there is not an answer; the call that it is for has none then.
+    """
     first = min(outcome.position for outcome in outcomes)
     key = outcome_key(request.sequence, request.array_index, first)
     try:
         store.put_once(key, encode_outcomes(outcomes, request.origin))
     except AlreadyStoredError:
         log.line("already_published", key=key)
-        return _unanswered(outcomes, first, decode_outcomes(store.get(key))[0])
+        if (answered := _answered_at(key, store)) is None:
+            return list(outcomes)
+        if first not in answered:
+            blocked.append(key)
+        return [outcome for outcome in outcomes if outcome.position not in answered | {first}]
     return []
 
 
-def _unanswered(outcomes: Iterable[Outcome], first: int, earlier: Iterable[Outcome]) -> list[Outcome]:
-    answered = {outcome.position for outcome in earlier}
-    if first not in answered:
-        raise MalformedError(f"the outcomes that lie where those of call {first} belong are not of that call")
-    return [outcome for outcome in outcomes if outcome.position not in answered]
+def _answered_at(key: str, store: BlockingStore) -> set[int] | None:
+    """Which calls an object answers; ``None`` where it has gone meanwhile."""
+    try:
+        return {outcome.position for outcome in decode_outcomes(store.get(key))[0]}
+    except NotStoredError:
+        return None
+    except StoreError:
+        raise
+    except PayloadError:
+        return set()
 
 
 def _say_interrupted(request: Request, positions: Iterable[int], store: BlockingStore) -> None:

@@ -25,13 +25,22 @@ _FAILURES: Final[dict[int, type[RunnerError]]] = {
 """How a child says what failed: by the exit code that will be the runner's own."""
 
 
-def speaking_to(run: RunLocation, action: Action) -> Work:
-    """The work of a child that speaks to the store."""
+def speaking_to(run: RunLocation, action: Action, patience: float | None = None) -> Work:
+    """The work of a child that speaks to the store.
+
+    Args:
+        run: Whose objects.
+        action: What to ask.
+        patience: Seconds for which the store tries what fails, unless as long as it does by itself.
+    """
     # Not at the top, since a job whose pack is inline need not wait for it before it starts its calls; and not in the
     # child, since a job may have several of them.
     from scaler_batch.payload.s3 import BlockingS3RunStore
 
-    return functools.partial(_act, functools.partial(BlockingS3RunStore, run), action)
+    connect = functools.partial(BlockingS3RunStore, run)
+    return functools.partial(
+        _act, connect if patience is None else functools.partial(connect, patience=patience), action
+    )
 
 
 def answer(ended: Ended) -> memoryview:

@@ -1,4 +1,4 @@
-"""Doubles of this package's ports, for the tests of its users."""
+"""A store in memory."""
 
 from __future__ import annotations
 
