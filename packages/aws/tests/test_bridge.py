@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -61,3 +63,25 @@ async def test_a_closed_bridge_drops_what_waits_and_takes_no_more():
     assert waiting.cancelled()
     with pytest.raises(RuntimeError):
         await bridge.call(int)
+
+
+STUCK = """
+import asyncio, threading
+from scaler_batch.tasks.aws.bridge import Bridge
+
+async def main():
+    bridge = Bridge()
+    try:
+        async with asyncio.timeout(0.1):
+            await bridge.call(threading.Event().wait, 60.0)
+    except TimeoutError:
+        print("left")
+    bridge.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_call_that_does_not_end_does_not_hold_up_the_end_of_the_process():
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "left\n"
