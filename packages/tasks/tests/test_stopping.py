@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.tasks import TasksError
-from scaler_batch.tasks.testing import ANY, LoseResponse, Reject, Stall, Throttle, Vanish
+from scaler_batch.tasks.testing import ANY, Lag, LoseResponse, Reject, Stall, Throttle, Vanish
 
 pytestmark = pytest.mark.looptime(end=50_000)
 
@@ -198,12 +198,83 @@ async def test_a_stop_during_a_submission_that_does_not_end_says_so_and_ends_wha
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.jobs.faults.append(Throttle("submit", times=math.inf))
+        bench.jobs.faults.append(Stall("submit"))
         bench.ask("b")
         await asyncio.sleep(1)
         assert not await bench.manager.stop(within=10.0)
         assert bench.jobs.active == 0
-        assert "none known" in caplog.text
+        assert "may have taken these without confirming it: scaler-batch-run-1-2 in queue queue" in caplog.text
+
+
+async def test_a_submission_that_is_throttled_is_given_up_when_stopping(benches: Benches):
+    async with benches(faults=[Throttle("submit", times=math.inf)]) as bench:
+        bench.ask("a")
+        await asyncio.sleep(1)
+        started = asyncio.get_running_loop().time()
+        assert await bench.manager.stop(within=10.0)
+        assert asyncio.get_running_loop().time() - started < 5.0
+        assert not bench.jobs.submissions
+        assert "named" not in bench.jobs.calls, "a refusal leaves no doubt"
+
+
+async def test_a_job_that_was_taken_unheard_and_is_listed_late_is_found_when_stopping(benches: Benches):
+    faults = [LoseResponse(), Lag("find", times=math.inf), Lag("named", times=2)]
+    async with benches(faults=faults) as bench:
+        bench.ask("a")
+        await bench.jobs.has_taken(1)
+        await asyncio.sleep(2)
+        assert await bench.manager.stop(within=22.0)
+        assert bench.jobs.active == 0
+        assert bench.jobs.terminated == ["job-1"]
+
+
+async def test_a_job_that_was_made_twice_because_listing_lagged_is_ended_twice(benches: Benches):
+    async with benches(faults=[LoseResponse(), Lag("find", times=4)]) as bench:
+        bench.ask("a")
+        await bench.jobs.has_taken(2)
+        await asyncio.sleep(1)
+        assert await bench.manager.stop(within=22.0)
+        assert sorted(bench.jobs.terminated) == ["job-1", "job-2"]
+        assert bench.jobs.active == 0
+
+
+async def test_without_a_doubt_nothing_is_looked_for(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        assert await bench.manager.stop(within=22.0)
+        assert "named" not in bench.jobs.calls
+
+
+async def test_with_aws_batch_gone_a_stop_names_the_job_that_may_have_been_taken(
+    benches: Benches, caplog: pytest.LogCaptureFixture
+):
+    async with benches(faults=[LoseResponse(), Throttle(ANY, times=math.inf)]) as bench:
+        bench.ask("a")
+        await asyncio.sleep(1)
+        started = asyncio.get_running_loop().time()
+        assert not await bench.manager.stop(within=5.0)
+        assert asyncio.get_running_loop().time() - started == pytest.approx(5.0, abs=0.1)
+        assert "scaler-batch-run-1-1 in queue queue" in caplog.text
+
+
+async def test_an_idle_manager_whose_storage_is_gone_stops_in_time_and_speaks_of_no_jobs(
+    benches: Benches, caplog: pytest.LogCaptureFixture
+):
+    async with benches(run=lambda call: b"x") as bench:
+        bench.ask("a")
+        await bench.sink.answers(1)
+
+        async def never(prefix: str) -> list[str]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        bench.store.list = never
+        started = asyncio.get_running_loop().time()
+        assert await bench.manager.stop(within=5.0)
+        assert asyncio.get_running_loop().time() - started <= 5.1
+        assert "still be running" not in caplog.text
+        assert "all jobs are ended" in caplog.text
 
 
 async def test_jobs_that_may_not_be_ended_are_reported(benches: Benches, caplog: pytest.LogCaptureFixture):

@@ -10,7 +10,7 @@ import pytest
 
 from scaler_batch.tasks.errors import SubmitRejectedError
 from scaler_batch.tasks.retrying import Backoff
-from scaler_batch.tasks.testing import LoseRequest, LoseResponse, Reject, Stall, Throttle
+from scaler_batch.tasks.testing import Lag, LoseRequest, LoseResponse, Reject, Stall, Throttle
 
 pytestmark = pytest.mark.looptime(end=50_000)
 
@@ -58,11 +58,20 @@ async def test_an_array_whose_answer_was_lost_is_found_and_all_its_tasks_are_ans
         assert len(bench.jobs.submissions) == 2
 
 
-async def test_a_job_that_was_never_taken_is_submitted_again(benches: Benches):
+async def test_a_job_that_was_never_taken_is_looked_for_several_times_and_then_submitted_again(benches: Benches):
     async with benches(faults=[LoseRequest()]) as bench:
         bench.ask("a")
         await bench.submitted()
-        assert bench.jobs.calls == {"submit": 2, "find": 1}
+        assert bench.jobs.calls == {"submit": 2, "find": 4}
+        assert 20 <= asyncio.get_running_loop().time() < 21
+
+
+async def test_a_job_that_is_listed_late_is_not_made_twice(benches: Benches):
+    async with benches(faults=[LoseResponse(), Lag(times=3)]) as bench:
+        bench.ask("a")
+        await asyncio.sleep(21)
+        assert bench.jobs.calls["submit"] == 1
+        assert bench.manager.job_of(b"a") == "job-1"
 
 
 async def test_a_lookup_that_is_throttled_is_tried_again(benches: Benches):
@@ -104,7 +113,7 @@ async def test_patience_ends_with_a_lookup_and_not_with_a_lost_job(benches: Benc
         bench.ask("a")
         await bench.jobs.has_taken(1)
         await asyncio.sleep(10)
-        assert bench.jobs.calls["submit"] == bench.jobs.calls["find"] == 2
+        assert (bench.jobs.calls["submit"], bench.jobs.calls["find"]) == (2, 5)
         bench.jobs.succeed("job-1", value=b"found")
         await bench.sink.answers(1)
         assert bench.sink.results[b"a"].value == b"found"

@@ -98,10 +98,14 @@ class Canceller:
                 for _ in doomed:
                     self._doomed.task_done()
 
-    async def settle(self) -> list[str]:
-        """Wait until every job that is to end has been told so, and return the latest of them."""
-        await self._doomed.join()
+    @property
+    def ended(self) -> list[str]:
+        """The latest jobs that were to be ended, whether or not AWS Batch has said that they are over."""
         return list(self._ended)
+
+    async def settle(self) -> None:
+        """Wait until AWS Batch was told of every job that is to be ended."""
+        await self._doomed.join()
 
     async def terminate(self, job_ids: Sequence[str], reason: str) -> None:
         """Tell AWS Batch to end jobs, as often as it takes."""

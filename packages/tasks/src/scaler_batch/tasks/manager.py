@@ -14,6 +14,7 @@ missing would hold tasks for ever, and its worker's death lets the scheduler pla
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -39,11 +40,14 @@ from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.settings import TaskManagerSettings
-from scaler_batch.tasks.stopping import end_all, end_unresolved
+from scaler_batch.tasks.stopping import Ending
 from scaler_batch.tasks.submission import Submitter
-from scaler_batch.tasks.vocabulary import Result, TaskRequest, Verdict
+from scaler_batch.tasks.vocabulary import Result, TaskRequest, Verdict, job_names
 
 logger = logging.getLogger(__name__)
+
+_SETTLING: Final = 0.5
+"""Part of the time for stopping that a submission under way may take."""
 
 _ENDERS: Final = 4
 """How many jobs are ended at the same time: fewer than threads of the bridge, so that submitting goes on beside it."""
@@ -106,6 +110,7 @@ class AWSHPCTaskManager:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._run = run
         self._clock = clock
         self._jobs = jobs
         self._accepting = False
@@ -115,7 +120,7 @@ class AWSHPCTaskManager:
         self._ledger = Ledger()
         self._tally = Tally()
         store = CountedStore(store, self._tally)
-        backoff = self._backoff = backoff or Backoff()
+        backoff = backoff or Backoff()
         self._janitor = Janitor(store)
         self._objects = Objects(store, self._janitor, clock, settings.object_threshold)
         self._flight = Flight(landed=self._landed)
@@ -236,24 +241,34 @@ class AWSHPCTaskManager:
             Whether AWS Batch has confirmed that no job of ours runs.
         """
         self._accepting = False
+        end = asyncio.get_running_loop().time() + within
         # Jobs that are being submitted join the flight before they are given up, so that they end by their parent's id.
         self._forget(*set(Stage) - {Stage.SUBMITTING})
-        ended = False
+        ending = Ending(self._flight, self._canceller, self._jobs, self._submitter.in_doubt)
         try:
-            async with asyncio.timeout(within):
-                await end_all(self._flight, self._canceller, self._jobs)
-                await self._submitter.settle()
-                self._forget(*Stage)
-                await end_all(self._flight, self._canceller, self._jobs)
-                await end_unresolved(self._submitter.unresolved, self._jobs, self._backoff)
-                ended = True
+            async with asyncio.timeout_at(end):
+                await self._end_jobs(ending, within)
+        except TimeoutError:
+            logger.error("not all jobs could be ended within %.1f s: %s", within, ending.unconfirmed())
+            return False
+        try:
+            async with asyncio.timeout_at(end):
                 await self._janitor.purge()
         except TimeoutError:
-            left = ", ".join(submission.job_id for submission in self._flight)
-            logger.error(
-                "stopping took more than %.0f s; jobs that may still be running: %s", within, left or "none known"
+            logger.warning(
+                "all jobs are ended, but S3 did not remove the run's objects in time; the bucket's lifecycle will"
             )
-        return ended
+        return True
+
+    async def _end_jobs(self, ending: Ending, within: float) -> None:
+        await ending.end_all()
+        # A SubmitJob that gets no answer is not waited for to the last: its job can be found by its name.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within * _SETTLING):
+                await self._submitter.settle()
+        self._forget(*Stage)
+        await ending.end_all()
+        await ending.sweep(job_names(self._run.run_id))
 
     def snapshot(self) -> Snapshot:
         """Look at the manager."""

@@ -42,15 +42,16 @@ logger = logging.getLogger(__name__)
 _NEAREST: Final = 0.001
 """Seconds that waiting for a moment takes at least."""
 
-_VISIBLE_AFTER: Final = 1.0
-"""Seconds after which a job that AWS Batch has taken is taken to be listed."""
+LOOKS: Final = (1.0, 2.0, 5.0, 12.0)
+"""Seconds between looks for a job that AWS Batch may have taken: at 1, 3, 8 and 20 s. ListJobs lags behind SubmitJob,
+usually by less than a second; AWS states no bound."""
 
 
 class Submitter:
     """Submits what waits, as far as slots are free.
 
     Attributes:
-        unresolved: Queues by name of the jobs of which it is not known whether AWS Batch has taken them.
+        in_doubt: Queues by name of the jobs of which AWS Batch may have taken one more than we know of.
     """
 
     def __init__(
@@ -91,7 +92,8 @@ class Submitter:
         self._gather_until = -math.inf
         self._sequences = count(1)
         self._submitting = asyncio.Lock()
-        self.unresolved: dict[str, str] = {}
+        self._leaving = asyncio.Event()
+        self.in_doubt: dict[str, str] = {}
 
     async def run(self) -> None:
         """Submit for as long as the manager lives; woken by new tasks and by freed slots."""
@@ -104,7 +106,11 @@ class Submitter:
                 await self._submit(*batch)
 
     async def settle(self) -> None:
-        """Wait until no job is being submitted: what is loading now will not be, where its tasks are given up."""
+        """Wait until no job is being submitted, and try nothing twice any more: whoever stops sweeps up what is in doubt.
+
+        What is loading now will not be submitted, where its tasks are given up.
+        """
+        self._leaving.set()
         async with self._submitting:
             pass
 
@@ -215,37 +221,61 @@ class Submitter:
     async def _submit_once(self, job: JobSpec) -> str:
         """Submit a job, as often as it takes and no more than once."""
         waits = self._backoff.waits()
-        unsure = False
+        self.in_doubt[job.name] = job.shape.queue
+        unsure, sent = False, 0
         while True:
             try:
-                return await self._jobs.submit(job)
+                sent += 1
+                job_id = await self._jobs.submit(job)
+                self._resolve(job, certain=not unsure)
+                return job_id
             except ServiceError as error:
                 # For good: what was not to be found a moment ago may have been taken all the same.
                 unsure = unsure or error.ambiguous
-                wait = next(waits, None) if error.retryable else None
-                if wait is not None:
-                    wait = max(wait, _VISIBLE_AFTER) if unsure else wait
-                    logger.warning("submitting %s failed, trying again in %.1f s: %s", job.name, wait, error)
-                    await asyncio.sleep(wait)
-                if unsure and (job_id := await self._find(job)) is not None:
-                    return job_id
+                if unsure and (found := await self._find(job)) is not None:
+                    self._resolve(job, certain=sent == 1)
+                    return found
+                wait = next(waits, None) if error.retryable and not self._leaving.is_set() else None
                 if wait is None:
+                    self._resolve(job, certain=not unsure)
                     raise _rejected(error) from error
+                logger.warning("submitting %s failed, trying again: %s", job.name, error)
+                await self._pause(0 if unsure else wait)
+
+    def _resolve(self, job: JobSpec, *, certain: bool) -> None:
+        """Take note of how a submission ended; one that was sent again may have been taken twice."""
+        if certain:
+            del self.in_doubt[job.name]
 
     async def _find(self, job: JobSpec) -> str | None:
+        """Look for a job until it would be listed if AWS Batch had taken it."""
+        for pause in LOOKS:
+            await self._pause(pause)
+            if self._leaving.is_set():
+                break
+            if (job_id := await self._look_up(job)) is not None:
+                return job_id
+        return None
+
+    async def _look_up(self, job: JobSpec) -> str | None:
         waits = self._backoff.waits()
         while True:
             try:
                 return await self._jobs.find(job.name, job.shape.queue)
             except ServiceError as error:
-                wait = next(waits, None) if error.retryable else None
+                wait = next(waits, None) if error.retryable and not self._leaving.is_set() else None
                 if wait is None:
-                    self.unresolved[job.name] = job.shape.queue
                     raise SubmitRejectedError(
                         f"AWS Batch did not say whether it took job {job.name}; "
                         f"look for it there before submitting the task again: {error}"
                     ) from error
-                await asyncio.sleep(wait)
+                await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, or until nothing is to be tried again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._leaving.wait()
 
     def _launched(self, submission: Submission) -> None:
         """Record the jobs, and end those whose tasks were cancelled while they were being submitted."""

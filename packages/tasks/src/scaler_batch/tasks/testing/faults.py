@@ -144,3 +144,14 @@ class HideChildren(Fault):
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Show none."""
         return []
+
+
+@dataclass
+class Lag(Fault):
+    """ListJobs does not show a job yet that SubmitJob has made."""
+
+    operation: str = "find"
+
+    async def strike(self, effect: Callable[[], Any]) -> Any:
+        """Show nothing."""
+        return [] if isinstance(effect(), list) else None
