@@ -65,7 +65,7 @@ def test_what_is_in_force_can_be_shown_with_its_source(
 def test_a_worker_that_cannot_work_ends_with_1_and_says_why(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def fail(_: ProgramSettings) -> None:
+    async def fail(_: ProgramSettings, told: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "run_program", fail)

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from scaler_batch.adapter import __version__
@@ -16,7 +17,7 @@ from scaler_batch.adapter.errors import AdapterError
 from scaler_batch.adapter.logs import start_logging
 from scaler_batch.adapter.loops import factory_of
 from scaler_batch.adapter.options import FOREIGN, OPTIONS, Option
-from scaler_batch.adapter.process import run_program
+from scaler_batch.adapter.process import leave_within, run_program
 from scaler_batch.adapter.settings import ProgramSettings
 from scaler_batch.adapter.sources import PREFIX, SECTION, Chosen, choose
 from scaler_batch.aws import AwsError
@@ -58,7 +59,7 @@ def _run(settings: ProgramSettings) -> int:
     code = EXIT_STOPPED
     try:
         with asyncio.Runner(loop_factory=factory_of(settings.event_loop)) as runner:
-            runner.run(run_program(settings))
+            runner.run(run_program(settings, partial(leave_within, settings.worker.shutdown_deadline)))
     except* (AdapterError, AwsError, TasksError, WireError) as failures:
         code = EXIT_FAILED
         for failure in _leaves(failures):

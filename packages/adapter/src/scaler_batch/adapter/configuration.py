@@ -7,6 +7,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
 
+from scaler_batch.adapter.deadline import reserve
 from scaler_batch.adapter.member import new_run
 from scaler_batch.adapter.options import HERE
 from scaler_batch.adapter.routes import Routes
@@ -20,6 +21,9 @@ from scaler_batch.wire import LinkSettings, TransportKind, new_manager_id
 
 CONNECT_WITHIN: Final = 10.0
 """Seconds for the first connection: enough for a scheduler that is starting, short for a person who waits."""
+
+GOODBYE_WITHIN: Final = 2.0
+"""Seconds for the goodbye to leave over a link that is slow or broken, where the shutdown deadline has room for it."""
 
 
 def program_of(chosen: Chosen) -> ProgramSettings:
@@ -116,5 +120,6 @@ def _link(chosen: Chosen) -> LinkSettings:
         heartbeat_interval=interval,
         silence_limit=silence,
         connect_timeout=CONNECT_WITHIN,
+        goodbye_grace=min(GOODBYE_WITHIN, reserve(chosen["shutdown_deadline"]) / 2),
         io_threads=chosen["io_threads"],
     )

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 async def connected(
     link: WorkerConnection, settings: WorkerSettings, stop: asyncio.Event, patience: float
 ) -> AsyncIterator[None]:
-    """Connect, and try again for so many seconds unless told to stop.
+    """Connect, and try again for so many seconds; a word to stop ends the attempt.
 
     Raises:
         SchedulerLostError: Nobody answers.
@@ -28,11 +28,32 @@ async def connected(
     async with contextlib.AsyncExitStack() as stack:
         while True:
             try:
-                await stack.enter_async_context(link)
+                async with _unless(stop):
+                    await stack.enter_async_context(link)
                 break
+            except TimeoutError:
+                why = "told to stop before it answered"
+                raise SchedulerLostError.unreachable(settings.scheduler_address, why) from None
             except ConnectionLostError as error:
                 if stop.is_set() or now() >= deadline:
                     raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error
         if settings.link.io_threads > 1 and link.transport is TransportKind.YMQ:
             logger.info("more than one I/O thread has no effect: over YMQ the event loop serves the link")
         yield
+
+
+@contextlib.asynccontextmanager
+async def _unless(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Go on until ``stop`` is set, which raises TimeoutError."""
+    async with asyncio.timeout(None) as limit:
+
+        async def heed() -> None:
+            await stop.wait()
+            limit.reschedule(asyncio.get_running_loop().time())
+
+        # Not a task group, which would put an error of the body into a group of errors.
+        heeding = asyncio.ensure_future(heed())
+        try:
+            yield
+        finally:
+            heeding.cancel()

@@ -90,19 +90,17 @@ class Fleet:
             manager: The link by which the scheduler says how many there should be; ``None`` for a fixed number.
         """
         async with asyncio.TaskGroup() as group:
+            listening = None
             if manager is None:
                 self._grow(group, self._settings.workers, stop)
             else:
-                await self._obey(group, manager, stop)
+                listening = group.create_task(self._listen(group, manager, stop))
             await stop.wait()
+            # The manager's goodbye is said meanwhile: the workers have a deadline to keep.
+            if listening is not None:
+                listening.cancel()
             for told in self._members.values():
                 told.set()
-
-    async def _obey(self, group: asyncio.TaskGroup, manager: ManagerConnection, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as listening:
-            obeying = listening.create_task(self._listen(group, manager, stop))
-            await stop.wait()
-            obeying.cancel()
 
     async def _listen(self, group: asyncio.TaskGroup, manager: ManagerConnection, stop: asyncio.Event) -> None:
         scaling = Scaling(self._settings)

@@ -9,7 +9,8 @@ A scheduler that was started anew knows nothing of what the one before it had as
 cancelled, so that no job runs for nobody, and the worker registers as a new one; the task manager goes on.
 
 Stopping ends the jobs first and says goodbye then: the scheduler hands our tasks to other workers the moment it hears
-the goodbye, and none of them shall run twice at the same time.
+the goodbye, and none of them shall run twice at the same time. All of it keeps to one deadline
+(:mod:`~scaler_batch.adapter.deadline`), so goodbye is said in time even where the jobs could not be ended.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.adapter.connecting import connected
+from scaler_batch.adapter.deadline import Deadline, closing
 from scaler_batch.adapter.heartbeat import HeartbeatManager
 from scaler_batch.adapter.incarnation import incarnation_of
 from scaler_batch.adapter.inputs import CachedInputs
@@ -37,7 +40,15 @@ from scaler_batch.payload import RunLocation
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
 from scaler_batch.tasks.leases import Leases
-from scaler_batch.wire import LogStream, WorkerConnection, new_worker_id, parse
+from scaler_batch.wire import (
+    LogStream,
+    ObjectStorageAddress,
+    ObjectStorageClient,
+    StorageSettings,
+    WorkerConnection,
+    new_worker_id,
+    parse,
+)
 
 if TYPE_CHECKING:
     import boto3
@@ -46,12 +57,6 @@ logger = logging.getLogger(__name__)
 
 LEASES: Final = "leases"
 """Where the leases of all runs lie, below the prefix that they share."""
-
-ENDING: Final = 0.4
-"""Part of the shutdown deadline that draining leaves for ending jobs, at most :data:`LONGEST_ENDING`."""
-
-LONGEST_ENDING: Final = 25.0
-"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,12 @@ class Member:
         self._settings = settings
         self.run_id = ""
         self.worker_id = ""
-        self._storage = StorageLink(settings.object_storage)
+        self._storage = StorageLink(settings.object_storage, partial(_storage_client, settings.shutdown_deadline))
         self._inputs = CachedInputs(self._storage)
         self._run = run = new_run(settings)
         self.run_id = run.run_id
         self._output = Output(cloud.jobs, cloud.logs, self._job_of, self._say)
-        self._replies = SchedulerReplies(self._storage, self._output)
+        self._replies = SchedulerReplies(self._storage, self._output, closing(settings.shutdown_deadline))
         self._manager = AWSHPCTaskManager(
             settings.tasks,
             run,
@@ -145,20 +150,25 @@ class Member:
     async def _serve(self, stop: asyncio.Event, patience: float) -> End:
         """Serve one scheduler to its end, or to ours."""
         settings, end = self._settings, End.STOPPED
+        deadline = Deadline(settings.shutdown_deadline)
         tables = (None, *settings.routes.shapes)
         self._links = links = [self._link(table) for table in tables]
         self.worker_id = links[0].identity.decode()
         workers = [self._worker(each, table) for each, table in zip(links, tables, strict=True)]
+        entered: list[WorkerConnection] = []
         async with contextlib.AsyncExitStack() as stack:
             try:
                 for each in links:
                     await stack.enter_async_context(connected(each, settings, stop, patience))
-                end = await _until(stop, lambda: _first(workers), self._drain)
+                    entered.append(each)
+                end = await _until(stop, lambda: _first(workers), lambda: self._drain(deadline))
             finally:
+                deadline.begin()
                 if end is End.REPLACED:
                     self._cancel_all()
                 else:
-                    await self._stop()
+                    await self._stop(deadline)
+                await self._say_goodbye(entered, deadline)
         return end
 
     def _link(self, table: str | None) -> WorkerConnection:
@@ -189,25 +199,40 @@ class Member:
             self._manager.cancel(task_id, force=True)
             self._output.forget(task_id)
 
-    async def _drain(self) -> None:
+    async def _drain(self, deadline: Deadline) -> None:
         """Give back what has not been started, and wait for the rest."""
+        deadline.begin()
         if self._settings.on_shutdown != "drain":
             return
         for task_id in self._open_tasks:
             self._manager.cancel(task_id, force=False)
         logger.info("stopping: %d task(s) are to be finished first", self.snapshot().tasks)
-        within = self._settings.shutdown_deadline
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within - min(within * ENDING, LONGEST_ENDING)):
+            async with asyncio.timeout(deadline.until_terminating()):
                 await self._manager.drain()
 
-    async def _stop(self) -> None:
+    async def _stop(self, deadline: Deadline) -> None:
         logger.info("stopping: ending all jobs")
-        within = self._settings.shutdown_deadline
-        if self._settings.on_shutdown == "drain":
-            within = min(within * ENDING, LONGEST_ENDING)
-        if await self._manager.stop(within):
-            await self._leases.give_back()
+        if not await self._manager.stop(deadline.until_goodbye()):
+            logger.warning("a worker named %s that starts on will end what is left", self._settings.name)
+            return
+        try:
+            async with asyncio.timeout(deadline.until_goodbye()):
+                await self._leases.give_back()
+        except TimeoutError:
+            logger.warning("the lease could not be given back in time; the next worker of this name removes it")
+
+    async def _say_goodbye(self, links: Sequence[WorkerConnection], deadline: Deadline) -> None:
+        """Leave all links at once: over a broken one the goodbye takes as long as it may."""
+        self._links = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline.until_over()):
+                await asyncio.gather(*(each.close() for each in links))
+
+
+def _storage_client(within: float, address: ObjectStorageAddress | str) -> ObjectStorageClient:
+    """A client that leaves in time: the storage has confirmed whatever matters before that."""
+    return ObjectStorageClient(address, settings=StorageSettings(close_grace=closing(within)))
 
 
 def new_run(settings: WorkerSettings) -> RunLocation:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
+EXIT_ABANDONED: Final = 1
+"""Exit code of a process that could not end by itself in time."""
+
+_MARGIN: Final = 0.25
+"""Seconds before the deadline at which a process that has not ended by itself is ended."""
+
 
 async def serve(settings: WorkerSettings) -> None:
     """Run a worker until it is told to stop, by a signal or by the scheduler.
@@ -35,8 +43,12 @@ async def serve(settings: WorkerSettings) -> None:
     await run_program(ProgramSettings(settings))
 
 
-async def run_program(settings: ProgramSettings) -> None:
+async def run_program(settings: ProgramSettings, told: Callable[[], None] = lambda: None) -> None:
     """Run all workers of a process until they are told to stop, by a signal or by the scheduler.
+
+    Args:
+        settings: Which, and how.
+        told: Called when a signal tells them to stop.
 
     Raises:
         AdapterError: They cannot work, or cannot go on.
@@ -46,7 +58,7 @@ async def run_program(settings: ProgramSettings) -> None:
     found = await check_resources(worker, session)
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
-    with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled() as stop:
+    with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:
         cloud = Cloud(session, jobs, jobs.logs)
         fleet = Fleet(settings.fleet, lambda: Member(worker, cloud), worker.scheduler_address)
         with serving(fleet, worker, settings.metrics):
@@ -61,8 +73,12 @@ def _session(region: str) -> boto3.Session:
 
 
 @contextlib.contextmanager
-def signalled() -> Iterator[asyncio.Event]:
-    """Set an event at the first SIGTERM or SIGINT. The second one is the system's own affair and ends at once."""
+def signalled(told: Callable[[], None] = lambda: None) -> Iterator[asyncio.Event]:
+    """Set an event at the first SIGTERM or SIGINT. The second one is the system's own affair and ends at once.
+
+    Args:
+        told: Called at the first one.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -70,6 +86,7 @@ def signalled() -> Iterator[asyncio.Event]:
     def heard(number: signal.Signals) -> None:
         logger.info("%s: stopping in order; once more to stop at once", number.name)
         stop.set()
+        told()
         for each in _SIGNALS:
             loop.remove_signal_handler(each)
             # Python would make an exception of SIGINT, which every `finally` on the way may take its time with.
@@ -83,3 +100,20 @@ def signalled() -> Iterator[asyncio.Event]:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def leave_within(seconds: float) -> None:
+    """End the process before the deadline, whatever still holds it up.
+
+    Everything that is stopped keeps to the deadline by itself. What remains is what Python waits for on its way out,
+    such as a thread that packs a large task, and no coroutine can cut that short.
+    """
+    timer = threading.Timer(max(seconds - _MARGIN, 0.0), _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    logger.error("the process has not ended by itself before the shutdown deadline; leaving at once")
+    logging.shutdown()
+    os._exit(EXIT_ABANDONED)

@@ -6,6 +6,7 @@ In that order and not at once, because a client that is told of an object which 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -41,11 +42,13 @@ class SchedulerReplies:
     Args:
         storage: The object storage.
         output: What tasks have printed; the result of one waits for the end of it.
+        parting: Seconds for which leaving waits for removals under way.
     """
 
-    def __init__(self, storage: StorageLink, output: Output | None = None) -> None:
+    def __init__(self, storage: StorageLink, output: Output | None = None, parting: float = 1.0) -> None:
         self._storage = storage
         self._output = output
+        self._parting = parting
         self._removals = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
@@ -54,8 +57,10 @@ class SchedulerReplies:
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
-        """Wait for removals under way."""
-        await self._removals.__aexit__(*raised)
+        """Wait for removals under way, though not for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._parting):
+                await self._removals.__aexit__(*raised)
 
     async def prepare(self, request: TaskRequest, result: Result) -> Stored:
         """Store what the client is to read."""

@@ -106,9 +106,9 @@ class Submitter:
                 await self._submit(*batch)
 
     async def settle(self) -> None:
-        """Wait until no job is being submitted, and try nothing twice any more: whoever stops sweeps up what is in doubt.
+        """Wait until no job is being submitted, and try nothing twice any more.
 
-        What is loading now will not be submitted, where its tasks are given up.
+        What is loading now will not be submitted, where its tasks are given up. What is in doubt is for whoever stops.
         """
         self._leaving.set()
         async with self._submitting:
