@@ -67,7 +67,7 @@ async def test_a_closed_bridge_drops_what_waits_and_takes_no_more():
 
 STUCK = """
 import asyncio, threading
-from scaler_batch.tasks.aws.bridge import Bridge
+from scaler_batch.aws.bridge import Bridge
 
 async def main():
     bridge = Bridge()

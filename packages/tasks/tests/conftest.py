@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal
 
@@ -12,43 +12,25 @@ import pytest
 
 from scaler_batch.aws import JobShape
 from scaler_batch.payload import Call, RunLocation
-from scaler_batch.payload.buffers import Buffer, Pieces
+from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.retrying import Backoff
-from scaler_batch.tasks.testing import FakeJobService, Fault, MemoryInputs, RecordingSink, Stall
+from scaler_batch.tasks.testing import FakeJobService, Fault, FaultyStore, MemoryInputs, RecordingSink, Stall
 
 
-class Store(MemoryStore):
-    """Counts calls, and fails those it is told to."""
+class Store(FaultyStore):
+    """Fails calls by a count as well."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
 
-    async def put(self, key: str, data: Pieces) -> None:
-        self._call("put", key)
-        await super().put(key, data)
-
-    async def get(self, key: str) -> Buffer:
-        self._call("get", key)
-        return await super().get(key)
-
-    async def list(self, prefix: str) -> list[str]:
-        self._call("list", prefix)
-        return await super().list(prefix)
-
-    async def delete(self, keys: Sequence[str]) -> None:
-        self._call("delete", str(len(keys)))
-        await super().delete(keys)
-
-    def _call(self, operation: str, key: str) -> None:
-        self.calls[operation] += 1
+    async def _strike(self, operation: str) -> None:
+        await super()._strike(operation)
         if self.broken[operation] > 0:
             self.broken[operation] -= 1
-            raise StoreError(f"503 on {operation}", key=key, retryable=True)
+            raise StoreError(f"503 on {operation}", key="", retryable=True)
 
 
 class Bench:
@@ -70,6 +52,7 @@ class Bench:
         transfers: int = 16,
         polling: Polling | None = None,
         backoff: Backoff | None = None,
+        **patience: float,
     ) -> None:
         self.store = Store()
         self.inputs = MemoryInputs()
@@ -86,6 +69,7 @@ class Bench:
                 object_threshold=object_threshold,
                 transfers=transfers,
                 polling=polling or Polling(),
+                **patience,
             ),
             RunLocation("bucket", "runs", "run-1", "eu-west-1"),
             jobs=self.jobs,

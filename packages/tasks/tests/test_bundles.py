@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.payload import Outcome
+from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import interruption_key
 from scaler_batch.tasks.errors import JobFailedError, OutcomeUnreadableError, StorageUnavailableError
 from scaler_batch.tasks.lifecycle import Stage
@@ -166,7 +167,14 @@ async def test_a_cancelled_task_is_not_run_again_when_its_job_dies(benches: Benc
 async def test_outcomes_that_cannot_be_fetched_fail_their_tasks_and_no_others(benches: Benches):
     async with benches(tasks_per_job=3) as bench:
         job_id = await bundle(bench, 3)
-        bench.store.broken["get"] = 1
+        get = bench.store.get
+
+        async def denied(key: str) -> bytes:
+            if key == "outcomes/2/0":
+                raise StoreError("AccessDenied", key=key, retryable=False)
+            return await get(key)
+
+        bench.store.get = denied
         bench.jobs.publish(job_id, positions=[0])
         await asyncio.sleep(1)
         bench.jobs.publish(job_id, value=b"fine", positions=[1, 2])

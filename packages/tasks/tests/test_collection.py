@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from scaler_batch.payload import Origin, Outcome, Status, encode_outcomes
 from scaler_batch.tasks.collection import _AT_ONCE
 from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError
+from scaler_batch.tasks.testing import StoreDenied, StoreUnavailable
 
 pytestmark = pytest.mark.looptime(end=50_000)
 
@@ -63,12 +65,57 @@ async def test_an_outcome_that_cannot_be_fetched_is_said_so(benches: Benches):
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.broken["get"] = 1
+        bench.store.faults.append(StoreUnavailable("get", times=math.inf))
         bench.jobs.succeed("job-1")
+        await asyncio.sleep(800)
+        assert not bench.sink.announced
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
         assert isinstance(error, StorageUnavailableError)
         assert "the task has run" in str(error)
+        await asyncio.sleep(100)
+        assert "outcomes/1/0" in bench.store.objects, "no outcome is removed unread"
+
+
+async def test_an_outcome_that_cannot_be_fetched_at_once_is_fetched_later(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.faults.append(StoreUnavailable("get", times=8))
+        bench.jobs.succeed("job-1", value=b"done")
+        await bench.sink.answers(1)
+        assert bench.sink.results[b"a"].value == b"done"
+
+
+async def test_outcomes_that_must_not_be_read_fail_their_tasks_after_a_minute_however_many_there_are(benches: Benches):
+    async with benches(transfers=2) as bench:
+        for number in range(40):
+            bench.ask(f"t{number}")
+        await bench.submitted()
+        bench.store.faults.append(StoreDenied("get", times=math.inf))
+        started = asyncio.get_running_loop().time()
+        for job_id in bench.jobs.submissions:
+            bench.jobs.succeed(job_id)
+        await bench.sink.answers(40)
+        assert 60 <= asyncio.get_running_loop().time() - started < 150
+        assert all(isinstance(error, StorageUnavailableError) for error in bench.sink.results.values())
+
+
+async def test_an_outcome_that_was_removed_is_not_waited_for(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.jobs.succeed("job-1")
+        get = bench.store.get
+
+        async def removed(key: str) -> bytes:
+            bench.store.objects.pop(key, None)
+            return await get(key)
+
+        bench.store.get = removed
+        await bench.sink.answers(1)
+        assert isinstance(bench.sink.results[b"a"], StorageUnavailableError)
+        assert asyncio.get_running_loop().time() < 10
 
 
 async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches):

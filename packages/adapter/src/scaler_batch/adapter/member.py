@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -39,6 +39,7 @@ from scaler_batch.adapter.worker import AWSBatchWorker, End
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
+from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
 from scaler_batch.tasks.leases import Leases
 from scaler_batch.wire import (
     LogStream,
@@ -67,11 +68,13 @@ class Cloud:
         session: Where credentials come from.
         jobs: AWS Batch; all calls of the process keep to its one rate.
         logs: What jobs have printed.
+        credentials: Knows whether AWS takes our credentials, so that it is said once a process.
     """
 
     session: boto3.Session
     jobs: JobService
     logs: LogReader
+    credentials: Credentials = field(default_factory=Credentials)
 
     def store(self, run: RunLocation) -> S3RunStore:
         """The objects of a run."""
@@ -103,14 +106,15 @@ class Member:
             store=cloud.store(run),
             inputs=self._inputs,
             sink=self._replies,
+            credentials=cloud.credentials,
         )
         self._leases = Leases(
-            cloud.store(run._replace(run_id=LEASES)),
+            PatientStore(cloud.store(run._replace(run_id=LEASES)), cloud.credentials),
             worker=settings.name,
             run_id=run.run_id,
             queues=sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
-            jobs=cloud.jobs,
-            objects_of=lambda run_id: cloud.store(run._replace(run_id=run_id)),
+            jobs=PatientJobs(cloud.jobs, cloud.credentials),
+            objects_of=lambda run_id: PatientStore(cloud.store(run._replace(run_id=run_id)), cloud.credentials),
         )
         self._links: list[WorkerConnection] = []
 

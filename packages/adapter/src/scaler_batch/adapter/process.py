@@ -19,6 +19,7 @@ from scaler_batch.adapter.metrics import serving
 from scaler_batch.adapter.preflight import check_resources
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
+from scaler_batch.tasks.credentials import Credentials
 
 if TYPE_CHECKING:
     import boto3
@@ -59,7 +60,8 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:
-        cloud = Cloud(session, jobs, jobs.logs)
+        credentials = Credentials(worker.tasks.credentials_patience)
+        cloud = Cloud(session, jobs, jobs.logs, credentials)
         fleet = Fleet(settings.fleet, lambda: Member(worker, cloud), worker.scheduler_address)
         with serving(fleet, worker, settings.metrics):
             await fleet.run(stop, manager_link(worker, settings.fleet))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from scaler_batch.payload import Outcome, PayloadError, Store, decode_outcomes
 from scaler_batch.payload.buffers import Buffer
-from scaler_batch.payload.errors import StoreError
+from scaler_batch.payload.errors import NotStoredError, StoreError
 from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError, TaskFailedError
 from scaler_batch.tasks.flight import Flight, Job
 from scaler_batch.tasks.janitor import Janitor
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
+from scaler_batch.tasks.outages import Outage
 from scaler_batch.tasks.reply import Replies
+
+logger = logging.getLogger(__name__)
+
+_FIRST_WAIT: Final = 1.0
+"""Seconds before an object is fetched again; each wait is twice the one before."""
+
+_LONGEST_WAIT: Final = 30.0
+"""Seconds between two tries at most."""
 
 _AT_ONCE: Final = 64 * 1024
 """Bytes of an object up to which it is opened on the event loop: a fifteenth of the time that going to a thread takes,
@@ -33,6 +43,8 @@ class Collector:
         learn: Callable[[Job, Outcome], None],
         again: Callable[[Task], None],
         freed: Callable[[], None],
+        outage_patience: float,
+        clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._flight = flight
@@ -42,6 +54,9 @@ class Collector:
         self._learn = learn
         self._again = again
         self._freed = freed
+        self._outage_patience = outage_patience
+        self._clock = clock
+        self._outage = Outage(outage_patience)
         self._queue: asyncio.Queue[tuple[Job, str]] = asyncio.Queue()
 
     def put(self, job: Job, key: str) -> None:
@@ -61,12 +76,22 @@ class Collector:
             await self._collect(*await self._queue.get())
 
     async def _collect(self, job: Job, key: str) -> None:
-        if any(map(self._ledger.holds, job.unanswered.values())):
-            for outcome in await self._fetch(job, key):
-                await self._answer(job, outcome)
-        self._janitor.discard(key)
+        if not self._is_wanted(job) or await self._read(job, key):
+            self._janitor.discard(key)
         job.fetching -= 1
         await self.settle(job)
+
+    def _is_wanted(self, job: Job) -> bool:
+        return any(map(self._ledger.holds, job.unanswered.values()))
+
+    async def _read(self, job: Job, key: str) -> bool:
+        """Answer for what an object says; ``False`` where it could not be fetched, and so must not be removed."""
+        sealed = await self._fetch(job, key)
+        if sealed is None:
+            return False
+        for outcome in await self._opened(job, key, sealed):
+            await self._answer(job, outcome)
+        return True
 
     async def _answer(self, job: Job, outcome: Outcome) -> None:
         self._learn(job, outcome)
@@ -96,18 +121,38 @@ class Collector:
             task.alone = True
             self._again(task)
 
-    async def _fetch(self, job: Job, key: str) -> list[Outcome]:
+    async def _fetch(self, job: Job, key: str) -> Buffer | None:
+        """Fetch an object, trying for as long as there is hope and somebody waits; ``None`` where it cannot be had."""
+        outage, wait = Outage(self._outage_patience), _FIRST_WAIT
+        while True:
+            try:
+                sealed = await self._store.get(key)
+            except StoreError as error:
+                if not self._may_wait(error, outage, job):
+                    text = f"the task has run, but its outcome could not be fetched from S3: {error}"
+                    job.trouble = StorageUnavailableError(text)
+                    return None
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+            else:
+                self._outage.worked()
+                return sealed
+
+    def _may_wait(self, error: StoreError, outage: Outage, job: Job) -> bool:
+        """Decide whether to fetch an object again: there is hope for it, and for the storage as a whole."""
+        if isinstance(error, NotStoredError):
+            return False
+        now = self._clock()
+        outage.failed(error, now)
+        if self._outage.failed(error, now):
+            logger.warning("outcomes cannot be fetched for %.0f s, trying again: %s", self._outage.seconds(now), error)
+        return not (outage.is_hopeless or self._outage.is_hopeless) and self._is_wanted(job)
+
+    async def _opened(self, job: Job, key: str, sealed: Buffer) -> list[Outcome]:
         try:
-            return await _opened(await self._store.get(key))
-        except StoreError as error:
-            text = f"the task has run, but its outcome could not be fetched from S3: {error}"
-            job.trouble = StorageUnavailableError(text)
+            if len(sealed) <= _AT_ONCE:
+                return decode_outcomes(sealed)[0]
+            return (await asyncio.to_thread(decode_outcomes, sealed))[0]
         except PayloadError as error:
             job.trouble = OutcomeUnreadableError(f"the task has run, but its outcome {key} cannot be read: {error}")
         return []
-
-
-async def _opened(sealed: Buffer) -> list[Outcome]:
-    if len(sealed) <= _AT_ONCE:
-        return decode_outcomes(sealed)[0]
-    return (await asyncio.to_thread(decode_outcomes, sealed))[0]

@@ -10,6 +10,7 @@
         ├── InputUnavailableError
         ├── SubmitRejectedError
         ├── StorageUnavailableError
+        ├── BatchUnavailableError
         ├── OutcomeUnreadableError
         └── JobFailedError       its job ended without an outcome, in a way that no class below names
             ├── JobOutOfMemoryError
@@ -78,6 +79,10 @@ class SubmitRejectedError(TaskFailedError):
 
 class StorageUnavailableError(TaskFailedError):
     """S3 did not take or give the task's data, retries included."""
+
+
+class BatchUnavailableError(TaskFailedError):
+    """AWS Batch does not say what becomes of the task's job."""
 
 
 class OutcomeUnreadableError(TaskFailedError):

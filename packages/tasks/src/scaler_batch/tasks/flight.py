@@ -28,9 +28,10 @@ class Job:
         fetching: How many of those are not read yet.
         verdict: Why it will answer no more; ``None`` while it may.
         trouble: Why an answer that it gave cannot be read.
+        death: What AWS Batch says of it, once it is over and before its last outcomes are read; empty before.
     """
 
-    __slots__ = ("fetching", "ref", "seen", "size", "submission", "trouble", "unanswered", "verdict")
+    __slots__ = ("death", "fetching", "ref", "seen", "size", "submission", "trouble", "unanswered", "verdict")
 
     def __init__(self, ref: JobRef, submission: Submission, tasks: Sequence[Task]) -> None:
         self.ref = ref
@@ -41,6 +42,7 @@ class Job:
         self.fetching = 0
         self.verdict: TaskFailedError | None = None
         self.trouble: TaskFailedError | None = None
+        self.death = ""
 
     @property
     def job_id(self) -> str:

@@ -29,6 +29,7 @@ from scaler_batch.tasks.accounting import CountedStore, Tally
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.cancellation import Canceller
 from scaler_batch.tasks.collection import Collector
+from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
 from scaler_batch.tasks.errors import TasksError
 from scaler_batch.tasks.flight import Flight, Job
 from scaler_batch.tasks.janitor import Janitor
@@ -65,6 +66,7 @@ class Snapshot:
         calls: How many requests were made, by operation.
         sent: Bytes put into S3.
         received: Bytes fetched from S3.
+        credentials_refused: Seconds for which AWS has refused our credentials; 0 while it takes them.
     """
 
     stages: dict[Stage, int]
@@ -74,6 +76,7 @@ class Snapshot:
     calls: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     received: int = 0
+    credentials_refused: float = 0.0
 
     @property
     def tasks(self) -> int:
@@ -95,6 +98,7 @@ class AWSHPCTaskManager:
         sink: Who hears the results.
         backoff: How patient to be with AWS.
         clock: Seconds that only go forward.
+        credentials: Knows whether AWS takes our credentials; several managers may share one.
     """
 
     def __init__(
@@ -108,18 +112,20 @@ class AWSHPCTaskManager:
         sink: ReplySink,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
+        credentials: Credentials | None = None,
     ) -> None:
         self._settings = settings
         self._run = run
         self._clock = clock
-        self._jobs = jobs
+        self._credentials = credentials or Credentials(settings.credentials_patience, clock)
+        self._jobs = jobs = PatientJobs(jobs, self._credentials)
         self._accepting = False
         self._backlog = Backlog(settings.shape)
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._ledger = Ledger()
         self._tally = Tally()
-        store = CountedStore(store, self._tally)
+        store = PatientStore(CountedStore(store, self._tally), self._credentials)
         backoff = backoff or Backoff()
         self._janitor = Janitor(store)
         self._objects = Objects(store, self._janitor, clock, settings.object_threshold)
@@ -136,6 +142,8 @@ class AWSHPCTaskManager:
             learn=self._learn,
             again=self._queue,
             freed=self._work.set,
+            outage_patience=settings.outage_patience,
+            clock=clock,
         )
         self._watcher = Watcher(
             settings.polling,
@@ -148,6 +156,7 @@ class AWSHPCTaskManager:
             running=lambda: self._ledger.count(Stage.RUNNING),
             discard=self._janitor.discard,
             clock=clock,
+            outage_patience=settings.outage_patience,
         )
         self._submitter = Submitter(
             settings,
@@ -162,6 +171,7 @@ class AWSHPCTaskManager:
             loader=self._loader,
             objects=self._objects,
             abandon=self._canceller.abandon,
+            check_storage=self._watcher.check_storage,
             backoff=backoff,
             clock=clock,
         )
@@ -282,6 +292,7 @@ class AWSHPCTaskManager:
             calls={**self._tally.calls, **self._jobs.calls},
             sent=self._tally.sent,
             received=self._tally.received,
+            credentials_refused=self._credentials.refused_for(),
         )
 
     def _queue(self, task: Task) -> None:

@@ -7,6 +7,10 @@ coroutine per job.
 
 A job that Batch calls over has published before it ended, and S3 shows what was put. So whoever is found over is
 answered from one more listing, and only what is not in it has failed.
+
+Neither question waits for the other: deaths are looked for whatever the storage does, and outcomes are read whatever
+AWS Batch does. Where one of the two fails for good, or for longer than the settings allow, nobody can tell what becomes
+of the jobs; they are ended, and their tasks fail with the cause.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from scaler_batch.aws import JobReport, ServiceError
 from scaler_batch.payload import Store
@@ -25,9 +29,10 @@ from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.payload.keys import OUTCOMES, parse_outcome_key
 from scaler_batch.tasks.autopsy import Autopsy
 from scaler_batch.tasks.collection import Collector
-from scaler_batch.tasks.errors import JobFailedError
+from scaler_batch.tasks.errors import BatchUnavailableError, JobFailedError, StorageUnavailableError, TaskFailedError
 from scaler_batch.tasks.failures import job_lost, unschedulable
 from scaler_batch.tasks.flight import Flight, Job, Submission
+from scaler_batch.tasks.outages import Outage
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.settings import Polling
 from scaler_batch.tasks.vocabulary import JobRef
@@ -40,8 +45,23 @@ _ASKED: Final = 50
 _PATIENT: Final = 3
 """Checkups without a change after which a child of an array is asked for."""
 
+_NEAREST: Final = 0.001
+"""Seconds that are not worth waiting for; a clock may not even resolve them."""
+
 _CALMER: Final = 2.0
 """How much later each checkup comes than the one before, while nobody is found dead."""
+
+_NO_OUTCOMES: Final = (
+    "what came of the task cannot be told, because S3 does not let the worker read outcomes. "
+    "Check that the bucket exists and that the worker's credentials may list and read it"
+)
+
+_NO_REPORTS: Final = (
+    "what becomes of the task's job cannot be told, because AWS Batch does not answer. "
+    "Check that the worker's credentials may call DescribeJobs and ListJobs"
+)
+
+_E = TypeVar("_E", bound=TaskFailedError)
 
 Dead = list[tuple[Job, JobReport | JobFailedError]]
 """Jobs that are over, with what Batch says of them or what there is to say."""
@@ -62,6 +82,7 @@ class Watcher:
         running: Callable[[], int],
         discard: Callable[[str], None],
         clock: Callable[[], float],
+        outage_patience: float,
     ) -> None:
         self._polling = polling
         self._flight = flight
@@ -74,24 +95,63 @@ class Watcher:
         self._running = running
         self._discard = discard
         self._clock = clock
+        self._storage = Outage(outage_patience)
+        self._batch = Outage(outage_patience)
         self._last_event = clock()
         self._next_checkup = math.inf
+        self._sooner = asyncio.Event()
         self._calm = polling.health_shortest
         self._interruptions: set[str] = set()
 
     async def run(self) -> None:
         """Watch for as long as the manager lives; without open jobs, wait without looking."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_looking())
+            group.create_task(self._keep_checking_up())
+
+    async def check_storage(self) -> None:
+        """Look whether outcomes can be read again, where that was given up: a job would run in vain otherwise.
+
+        Raises:
+            StorageUnavailableError: They cannot.
+        """
+        if self._storage.is_hopeless and not await self._see_outcomes():
+            raise StorageUnavailableError(f"{_NO_OUTCOMES}, so no job is started: {self._storage.error}")
+
+    async def _keep_looking(self) -> None:
         while True:
             await self._pause()
+            if self._flight:
+                await self._see_outcomes()
+
+    async def _keep_checking_up(self) -> None:
+        while True:
+            await self._until_checkup()
+            if not self._flight:
+                self._rest()
+                continue
+            # Before the call: one that fails is not to be tried again at the pace of looking.
+            self._next_checkup = self._checkup_from_now()
+            # While nobody is found dead, the next look comes a little later, until something is.
+            self._calm = min(_CALMER * self._calm, max(self._polling.health * self._polling.longest, self._calm))
             try:
-                await self._look()
-            except (StoreError, ServiceError) as error:
-                logger.warning("could not look after the jobs, trying again: %s", error)
+                await self._check_up()
+            except ServiceError as error:
+                await self._note_batch_failed(error)
+            else:
+                if self._batch.worked():
+                    logger.info("AWS Batch answers again")
+
+    async def _until_checkup(self) -> None:
+        while (seconds := self._next_checkup - self._clock()) > _NEAREST:
+            self._sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if math.isinf(seconds) else seconds):
+                    await self._sooner.wait()
 
     async def _pause(self) -> None:
         if not self._flight:
-            self._next_checkup = math.inf
-            self._worry()
+            self._rest()
         # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._interval() if self._flight else None):
@@ -100,6 +160,12 @@ class Watcher:
             self._flight.launched.clear()
             self._note_event()
             await asyncio.sleep(self._soon())
+
+    def _rest(self) -> None:
+        """Ask for nothing more until there is a job; AWS Batch has to take that first, so it is not given up before."""
+        self._next_checkup = math.inf
+        self._batch.worked()
+        self._worry()
 
     def _interval(self) -> float:
         elapsed = self._clock() - self._last_event
@@ -114,6 +180,7 @@ class Watcher:
         """Look soon again. A checkup that is due sooner stays so, else steady traffic would put it off for ever."""
         self._last_event = self._clock()
         self._next_checkup = min(self._next_checkup, self._checkup_from_now())
+        self._sooner.set()
 
     def _worry(self) -> None:
         self._calm = self._polling.health_shortest
@@ -121,21 +188,47 @@ class Watcher:
     def _checkup_from_now(self) -> float:
         return self._clock() + max(self._polling.health * self._interval(), self._calm)
 
-    async def _look(self) -> None:
-        await self._see_outcomes()
-        if self._flight and self._clock() >= self._next_checkup:
-            # Before the call: one that fails is not to be tried again at the pace of looking.
-            self._next_checkup = self._checkup_from_now()
-            # While nobody is found dead, the next look comes a little later, until something is.
-            self._calm = min(_CALMER * self._calm, max(self._polling.health * self._polling.longest, self._calm))
-            await self._check_up()
-
-    async def _see_outcomes(self) -> None:
-        """Send everything new to the collector, and free its slots."""
-        seen = [self._see(key) for key in await self._store.list(OUTCOMES)]
+    async def _see_outcomes(self) -> bool:
+        """Send everything new to the collector, and free its slots; ``False`` where the storage does not answer."""
+        try:
+            keys = await self._store.list(OUTCOMES)
+        except StoreError as error:
+            await self._note_storage_failed(error)
+            return False
+        if self._storage.worked():
+            logger.info("outcomes can be listed again")
+        seen = [self._see(key) for key in keys]
         if any(seen):
             self._note_event()
             self._freed()
+        return True
+
+    async def _note_storage_failed(self, error: StoreError) -> None:
+        now = self._clock()
+        if self._storage.failed(error, now):
+            seconds = self._storage.seconds(now)
+            logger.warning("outcomes cannot be listed for %.0f s, trying again: %s", seconds, error)
+        if self._storage.is_hopeless:
+            await self._give_up(lambda job: _without(StorageUnavailableError, f"{_NO_OUTCOMES}: {error}", job))
+
+    async def _note_batch_failed(self, error: ServiceError) -> None:
+        now = self._clock()
+        if self._batch.failed(error, now):
+            seconds = self._batch.seconds(now)
+            logger.warning("AWS Batch does not tell of jobs for %.0f s, trying again: %s", seconds, error)
+        if self._batch.is_hopeless:
+            await self._give_up(lambda job: _without(BatchUnavailableError, f"{_NO_REPORTS}: {error}", job))
+
+    async def _give_up(self, failure: Callable[[Job], TaskFailedError]) -> None:
+        """End all jobs, since nobody can tell what becomes of them."""
+        submissions = list(self._flight)
+        if submissions:
+            logger.error("giving up %d job(s) of %d submission(s)", self._flight.open, len(submissions))
+        for submission in submissions:
+            self._end(submission.job_id)
+            for job in list(submission.jobs.values()):
+                job.trouble = job.verdict = failure(job)
+                await self._collector.settle(job)
 
     def _see(self, key: str) -> bool:
         try:
@@ -165,13 +258,13 @@ class Watcher:
         submissions = sorted(self._flight, key=lambda each: each.checked_at)[:_ASKED]
         reports = await self._jobs.describe([name for submission in submissions for name in _names(submission)])
         found = [(each, *await self._over(each, reports)) for each in submissions]
-        await self._bury([entry for _, dead, _ in found for entry in dead])
+        buried = await self._bury([entry for _, dead, _ in found for entry in dead])
         for submission, _, named in found:
-            # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
-            # again.
             submission.checked_at = self._clock()
             submission.idle_checks += 1
-            submission.failures_seen = max(named, submission.failures_seen)
+            # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
+            # again.
+            submission.failures_seen = max(named if buried else 0, submission.failures_seen)
 
     async def _over(self, submission: Submission, reports: Mapping[str, JobReport]) -> tuple[Dead, int]:
         """Find the jobs of a submission that are over, whether or not they left an outcome; count those named."""
@@ -221,23 +314,36 @@ class Watcher:
         self._end(submission.job_id)
         return [(job, job_lost(job.job_id)) for job in submission.jobs.values()]
 
-    async def _bury(self, dead: Dead) -> None:
-        """Answer for jobs that are over, as soon as what they published is read."""
+    async def _bury(self, dead: Dead) -> bool:
+        """Answer for jobs that are over, as soon as what they published is read; ``False`` where it cannot be."""
         if not dead:
-            return
+            return True
         self._worry()
-        await self._see_outcomes()
+        for job, found in dead:
+            job.death = found.status_reason or found.status if isinstance(found, JobReport) else found.reason
+        if not await self._see_outcomes():
+            return False
         open_still = [(job, found) for job, found in dead if self._flight.find(job.ref) is job]
         for job, failure in zip(*await self._explained(open_still), strict=True):
             logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
             job.verdict = failure
             await self._collector.settle(job)
+        return True
 
     async def _explained(self, dead: Dead) -> tuple[list[Job], list[JobFailedError]]:
         reports = [found for _, found in dead if isinstance(found, JobReport)]
         told = dict(zip((report.job_id for report in reports), await self._autopsy.explain(reports), strict=True))
         jobs = [job for job, _ in dead]
         return jobs, [found if isinstance(found, JobFailedError) else told[found.job_id] for _, found in dead]
+
+
+def _without(kind: type[_E], text: str, job: Job) -> _E:
+    """Say why nobody can tell what came of a job, and what is known of it all the same."""
+    failure = kind(
+        f"{text}\njob: {job.job_id}" + (f"\nAWS Batch says that it is over: {job.death}" if job.death else "")
+    )
+    failure.job_id, failure.reason = job.job_id, job.death
+    return failure
 
 
 def _names(submission: Submission) -> list[str]:

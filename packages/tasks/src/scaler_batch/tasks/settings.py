@@ -11,6 +11,7 @@ from scaler_batch.payload import Client
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks.batching import LARGEST_BUNDLE
+from scaler_batch.tasks.credentials import PATIENCE
 from scaler_batch.tasks.errors import SettingsError
 
 
@@ -75,6 +76,10 @@ class TaskManagerSettings:
         client: What writes the calls, for containers to compare themselves with; ``None`` leaves that out.
         transfers: How many objects are fetched, and how many results stored, at the same time.
         polling: How often to look for what happened.
+        outage_patience: Seconds for which S3 or AWS Batch may fail before tasks fail with it. Less where the error says
+            that trying again will not help.
+        credentials_patience: Seconds for which to wait for credentials that AWS takes before tasks fail for want of
+            them.
     """
 
     job_queue: str
@@ -90,6 +95,8 @@ class TaskManagerSettings:
     client: Client | None = None
     transfers: int = 16
     polling: Polling = field(default_factory=Polling)
+    outage_patience: float = 900.0
+    credentials_patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         """Refuse now what AWS Batch would refuse later."""
@@ -107,6 +114,8 @@ class TaskManagerSettings:
             raise SettingsError(f"job_attempts is {self.job_attempts}; AWS Batch takes 1 to {MOST_ATTEMPTS}")
         if self.processes < 0 or self.refill_wait < 0:
             raise SettingsError("processes and refill_wait cannot be negative")
+        if min(self.outage_patience, self.credentials_patience) < 0:
+            raise SettingsError("outage_patience and credentials_patience cannot be negative")
         if self.transfers < 1:
             raise SettingsError(f"transfers is {self.transfers}, but at least 1 object has to move at a time")
         if self.object_threshold < 1:

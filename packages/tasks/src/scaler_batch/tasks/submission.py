@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Final
 
@@ -25,6 +25,7 @@ from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.batching import bundle_size, next_batch
 from scaler_batch.tasks.capacity import Room, gathering, may_start
+from scaler_batch.tasks.credentials import awaits_credentials
 from scaler_batch.tasks.errors import StorageUnavailableError, SubmitRejectedError, TaskFailedError
 from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
@@ -69,6 +70,7 @@ class Submitter:
         loader: Loader,
         objects: Objects,
         abandon: Callable[[Job], None],
+        check_storage: Callable[[], Awaitable[None]],
         backoff: Backoff,
         clock: Callable[[], float],
     ) -> None:
@@ -84,6 +86,7 @@ class Submitter:
         self._loader = loader
         self._objects = objects
         self._abandon = abandon
+        self._check_storage = check_storage
         self._backoff = backoff
         self._clock = clock
         self._paces: dict[JobShape, Pace] = {}
@@ -185,6 +188,7 @@ class Submitter:
                 self._objects.release(sequence)
 
     async def _send(self, sequence: int, shape: JobShape, bundles: Sequence[Sequence[Ready]]) -> None:
+        await self._check_storage()
         pack = await self._packed(bundles)
         placement = place(pack, inline_limit=self._settings.inline_limit)
         if placement.stored:
@@ -289,6 +293,8 @@ class Submitter:
 
 
 def _rejected(error: ServiceError) -> SubmitRejectedError:
+    if awaits_credentials(error):
+        return SubmitRejectedError(f"AWS Batch refuses the worker's credentials, and nobody has renewed them: {error}")
     if error.retryable:
         return SubmitRejectedError(f"AWS Batch could not be reached; submit the task again later: {error}")
     return SubmitRejectedError(

@@ -13,6 +13,7 @@ from scaler_batch.tasks.testing.batch import FakeJobService
 from scaler_batch.tasks.testing.ends import MemoryInputs, RecordingSink
 from scaler_batch.tasks.testing.faults import (
     ANY,
+    Expired,
     Fault,
     HideChildren,
     Lag,
@@ -25,13 +26,16 @@ from scaler_batch.tasks.testing.faults import (
     Vanish,
 )
 from scaler_batch.tasks.testing.jobs import FakeJob, FakeSubmission
+from scaler_batch.tasks.testing.store import FaultyStore, StoreDenied, StoreExpired, StoreUnavailable
 
 __all__ = [
     "ANY",
+    "Expired",
     "FakeJob",
     "FakeJobService",
     "FakeSubmission",
     "Fault",
+    "FaultyStore",
     "HideChildren",
     "Lag",
     "LoseRequest",
@@ -41,6 +45,9 @@ __all__ = [
     "Reject",
     "Spare",
     "Stall",
+    "StoreDenied",
+    "StoreExpired",
+    "StoreUnavailable",
     "Throttle",
     "Vanish",
 ]

@@ -9,12 +9,20 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from scaler_batch.aws import Classification, ServiceError
 
 ANY: Final = "any"
 """The operation of a fault that hits every call."""
+
+_E = TypeVar("_E", bound=Exception)
+
+
+def awaiting_credentials(error: _E) -> _E:
+    """Have an error say that renewed credentials help against it."""
+    vars(error)["awaits_credentials"] = True
+    return error
 
 
 @dataclass
@@ -46,6 +54,14 @@ class Throttle(Fault):
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Refuse for now."""
         raise ServiceError("TooManyRequestsException: rate exceeded", Classification.REPEAT)
+
+
+class Expired(Fault):
+    """AWS does not take the credentials until somebody renews them: remove the fault."""
+
+    async def strike(self, effect: Callable[[], Any]) -> Any:
+        """Refuse the credentials."""
+        raise awaiting_credentials(ServiceError("ExpiredTokenException: run aws sso login", retryable=False))
 
 
 class LoseRequest(Fault):
