@@ -14,6 +14,7 @@ from scaler_batch.aws import JobShape
 from scaler_batch.tasks.errors import TaskFailedError
 from scaler_batch.tasks.lifecycle import Task
 from scaler_batch.tasks.vocabulary import JobRef
+from scaler_batch.tasks.waiting import Wait, jobs_by_reason
 
 
 class Job:
@@ -63,6 +64,7 @@ class Submission:
         missing_since: When Batch first did not know the job, on the manager's clock.
         checked_at: When Batch was last asked, on the manager's clock.
         idle_checks: How often Batch was asked since one of its jobs was closed.
+        wait: What its jobs wait for.
     """
 
     def __init__(self, sequence: int, job_id: str, shape: JobShape, bundles: Sequence[Sequence[Task]]) -> None:
@@ -73,6 +75,7 @@ class Submission:
         self.missing_since: float | None = None
         self.checked_at = 0.0
         self.idle_checks = 0
+        self.wait = Wait()
         array = len(bundles) > 1
         refs = [JobRef(sequence, place if array else None) for place in range(len(bundles))]
         self.jobs = {ref: Job(ref, self, bundle) for ref, bundle in zip(refs, bundles, strict=True)}
@@ -122,6 +125,10 @@ class Flight:
             del self._submissions[submission.sequence]
             self._landed(submission.sequence)
         return True
+
+    def waiting(self) -> dict[str, int]:
+        """How many open jobs wait, by AWS Batch's reason."""
+        return jobs_by_reason((submission.wait, len(submission.jobs)) for submission in self)
 
     def holds(self, sequence: int) -> bool:
         """Whether any job of a submission is open."""

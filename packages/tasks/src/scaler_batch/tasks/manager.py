@@ -66,6 +66,7 @@ class Snapshot:
         calls: How many requests were made, by operation.
         sent: Bytes put into S3.
         received: Bytes fetched from S3.
+        waiting: How many jobs wait for something, by AWS Batch's reason.
         credentials_refused: Seconds for which AWS has refused our credentials; 0 while it takes them.
     """
 
@@ -76,6 +77,7 @@ class Snapshot:
     calls: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     received: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
     credentials_refused: float = 0.0
 
     @property
@@ -157,6 +159,7 @@ class AWSHPCTaskManager:
             discard=self._janitor.discard,
             clock=clock,
             outage_patience=settings.outage_patience,
+            misconfiguration_patience=settings.misconfiguration_patience,
         )
         self._submitter = Submitter(
             settings,
@@ -292,6 +295,7 @@ class AWSHPCTaskManager:
             calls={**self._tally.calls, **self._jobs.calls},
             sent=self._tally.sent,
             received=self._tally.received,
+            waiting=self._flight.waiting(),
             credentials_refused=self._credentials.refused_for(),
         )
 

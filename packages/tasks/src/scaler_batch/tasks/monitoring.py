@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from scaler_batch.aws import JobReport, ServiceError
+from scaler_batch.aws import JobReport, JobStatus, ServiceError
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.payload.keys import OUTCOMES, parse_outcome_key
@@ -83,6 +83,7 @@ class Watcher:
         discard: Callable[[str], None],
         clock: Callable[[], float],
         outage_patience: float,
+        misconfiguration_patience: float,
     ) -> None:
         self._polling = polling
         self._flight = flight
@@ -97,6 +98,9 @@ class Watcher:
         self._clock = clock
         self._storage = Outage(outage_patience)
         self._batch = Outage(outage_patience)
+        self._misconfiguration_patience = misconfiguration_patience
+        self._reasons: set[str] = set()
+        self._strange: set[str] = set()
         self._last_event = clock()
         self._next_checkup = math.inf
         self._sooner = asyncio.Event()
@@ -166,6 +170,7 @@ class Watcher:
         self._next_checkup = math.inf
         self._batch.worked()
         self._worry()
+        self._tell_reasons()
 
     def _interval(self) -> float:
         elapsed = self._clock() - self._last_event
@@ -265,6 +270,17 @@ class Watcher:
             # Only now, and only those named: had burying failed, or Batch not listed them yet, they are asked for
             # again.
             submission.failures_seen = max(named if buried else 0, submission.failures_seen)
+        self._tell_reasons()
+
+    def _tell_reasons(self) -> None:
+        """Say what jobs wait for, once a reason, and when none waits for it any more."""
+        waiting = self._flight.waiting()
+        for reason in waiting.keys() - self._reasons:
+            said = next(each.wait.said for each in self._flight if each.wait.reason == reason)
+            logger.warning("%d job(s) wait, and AWS Batch says why: %s", waiting[reason], said)
+        for reason in self._reasons - waiting.keys():
+            logger.info("no job waits any more for %s", reason)
+        self._reasons = set(waiting)
 
     async def _over(self, submission: Submission, reports: Mapping[str, JobReport]) -> tuple[Dead, int]:
         """Find the jobs of a submission that are over, whether or not they left an outcome; count those named."""
@@ -275,7 +291,9 @@ class Watcher:
             return self._missing(submission), 0
         submission.missing_since = None
         told = reports.get(submission.eldest.job_id, report)
-        if unschedulable(told) is not None:
+        self._note_strange(told)
+        submission.wait.note(told, self._clock())
+        if submission.wait.is_hopeless(self._clock(), self._misconfiguration_patience):
             # It might start one day, and nobody will wait for it.
             self._end(submission.job_id)
             never = [(job, unschedulable(replace(told, job_id=job.job_id))) for job in submission.jobs.values()]
@@ -289,6 +307,12 @@ class Watcher:
             left = [job for job in submission.jobs.values() if job not in named]
             dead += [(job, replace(report, job_id=job.job_id)) for job in left]
         return dead, len(children)
+
+    def _note_strange(self, report: JobReport) -> None:
+        """A state that nobody knows here is not an end: its job is watched on."""
+        if report.status is JobStatus.UNKNOWN and report.job_id not in self._strange:
+            self._strange.add(report.job_id)
+            logger.warning("job %s is in a state that this release does not know; watching on", report.job_id)
 
     async def _failed_children(self, submission: Submission) -> list[JobReport]:
         try:
@@ -326,7 +350,7 @@ class Watcher:
         open_still = [(job, found) for job, found in dead if self._flight.find(job.ref) is job]
         for job, failure in zip(*await self._explained(open_still), strict=True):
             logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
-            job.verdict = failure
+            job.verdict = _having_waited(failure, job)
             await self._collector.settle(job)
         return True
 
@@ -343,6 +367,14 @@ def _without(kind: type[_E], text: str, job: Job) -> _E:
         f"{text}\njob: {job.job_id}" + (f"\nAWS Batch says that it is over: {job.death}" if job.death else "")
     )
     failure.job_id, failure.reason = job.job_id, job.death
+    return _having_waited(failure, job)
+
+
+def _having_waited(failure: _E, job: Job) -> _E:
+    """Add to a failure what its job has waited for until then."""
+    said = job.submission.wait.said
+    if said and said not in str(failure):
+        failure.args = (f"{failure}\nwaited for: {said}",)
     return failure
 
 

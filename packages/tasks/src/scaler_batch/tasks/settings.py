@@ -10,8 +10,8 @@ from scaler_batch.aws.limits import MOST_ATTEMPTS, SHORTEST_TIMEOUT
 from scaler_batch.payload import Client
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
+from scaler_batch.tasks import credentials, waiting
 from scaler_batch.tasks.batching import LARGEST_BUNDLE
-from scaler_batch.tasks.credentials import PATIENCE
 from scaler_batch.tasks.errors import SettingsError
 
 
@@ -80,6 +80,8 @@ class TaskManagerSettings:
             that trying again will not help.
         credentials_patience: Seconds for which to wait for credentials that AWS takes before tasks fail for want of
             them.
+        misconfiguration_patience: Seconds for which a job may wait for a machine that is large enough before it is
+            given up. AWS Batch says so too while an environment starts its first machine.
     """
 
     job_queue: str
@@ -96,7 +98,8 @@ class TaskManagerSettings:
     transfers: int = 16
     polling: Polling = field(default_factory=Polling)
     outage_patience: float = 900.0
-    credentials_patience: float = PATIENCE
+    credentials_patience: float = credentials.PATIENCE
+    misconfiguration_patience: float = waiting.PATIENCE
 
     def __post_init__(self) -> None:
         """Refuse now what AWS Batch would refuse later."""
@@ -114,8 +117,8 @@ class TaskManagerSettings:
             raise SettingsError(f"job_attempts is {self.job_attempts}; AWS Batch takes 1 to {MOST_ATTEMPTS}")
         if self.processes < 0 or self.refill_wait < 0:
             raise SettingsError("processes and refill_wait cannot be negative")
-        if min(self.outage_patience, self.credentials_patience) < 0:
-            raise SettingsError("outage_patience and credentials_patience cannot be negative")
+        if min(self.outage_patience, self.credentials_patience, self.misconfiguration_patience) < 0:
+            raise SettingsError("outage_, credentials_ and misconfiguration_patience cannot be negative")
         if self.transfers < 1:
             raise SettingsError(f"transfers is {self.transfers}, but at least 1 object has to move at a time")
         if self.object_threshold < 1:

@@ -158,6 +158,16 @@ class FakeJobService:
             if not job.status.is_final:
                 job.status = JobStatus.RUNNING
 
+    def wait_for(self, job_id: str, reason: str = "", index: int | None = None) -> None:
+        """Let AWS Batch say what a job waits for, or no more that it waits for anything."""
+        for job in self._pick(job_id, index):
+            job.status_reason = reason
+
+    def turn_unknown(self, job_id: str, index: int | None = None) -> None:
+        """Put a job into a state that only AWS knows."""
+        for job in self._pick(job_id, index):
+            job.status = JobStatus.UNKNOWN
+
     def succeed(self, job_id: str, index: int | None = None, value: Buffer | Callable[[Call], Buffer] = b"") -> None:
         """Let every call of a job, or of a whole array, return a value or what a function makes of it; end the job."""
         for job in self._pick(job_id, index):
