@@ -11,7 +11,7 @@ import pytest
 from scaler_batch.adapter.cli import parser
 from scaler_batch.adapter.configuration import program_of
 from scaler_batch.adapter.options import HERE, OPTIONS
-from scaler_batch.adapter.settings import ProgramSettings
+from scaler_batch.adapter.settings import ProgramSettings, default_name
 from scaler_batch.adapter.sources import choose
 from scaler_batch.payload.placement import INLINE_LIMIT
 from scaler_batch.wire import Capability, TransportKind
@@ -71,6 +71,9 @@ CASES: list[tuple[str, str, Any]] = [
     ("--job-timeout 10", "worker.tasks.job_timeout", 600),
     ("--job-timeout-minutes 10", "worker.tasks.job_timeout", 600),
     ("--job-attempts 2", "worker.tasks.job_attempts", 2),
+    ("--misconfiguration-patience 90", "worker.tasks.misconfiguration_patience", 90.0),
+    ("--credentials-patience 3600", "worker.tasks.credentials_patience", 3600.0),
+    ("--outage-patience 60", "worker.tasks.outage_patience", 60.0),
     ("--tasks-per-job 5", "worker.tasks.tasks_per_job", 5),
     ("--tasks-per-job auto", "worker.tasks.tasks_per_job", "auto"),
     ("--processes 4", "worker.tasks.processes", 4),
@@ -258,7 +261,7 @@ def test_the_command_line_goes_over_the_environment_over_the_file_over_the_provi
     assert worker.s3_bucket == "environment"
     assert worker.tasks.job_queue == "toml"
     assert worker.aws_region == "eu-central-1"
-    assert worker.name == "aws-batch"
+    assert worker.name == default_name()
 
 
 def test_a_dynamic_worker_has_a_manager_id_of_its_own() -> None:

@@ -167,3 +167,34 @@ async def test_outcomes_are_fetched_side_by_side(benches: Benches):
             bench.jobs.succeed(job_id)
         await bench.sink.answers(30)
         assert peak == 8
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, ZeroDivisionError])
+async def test_an_outcome_whose_reading_fails_unexpectedly_fails_its_task_and_no_other(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+):
+    async with benches() as bench:
+        for number, name in enumerate("ab", start=1):
+            bench.ask(name)
+            await bench.submitted(number)
+
+        def choke(sealed: bytes, **_: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr("scaler_batch.tasks.collection.decode_outcomes", choke)
+            bench.jobs.succeed("job-1")
+            await bench.sink.answers(1)
+        assert isinstance(bench.sink.results[b"a"], OutcomeUnreadableError)
+        bench.jobs.succeed("job-2", value=b"fine")
+        await bench.sink.answers(2)
+        assert bench.sink.results[b"b"].value == b"fine"
+
+
+async def test_more_than_a_little_is_opened_beside_the_event_loop_even_if_it_is_packed_small(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.jobs.succeed("job-1", value=bytes(50 * 1024 * 1024))
+        assert len(bench.store.objects["outcomes/1/0"]) > _AT_ONCE
+        await bench.sink.answers(1)

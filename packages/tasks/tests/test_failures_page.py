@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scaler_batch.tasks import errors
 from scaler_batch.tasks.errors import JobFailedError, TaskFailedError
 from scaler_batch.tasks.failures import ERRORS, headline_of, job_failed, job_lost
 from scaler_batch.tasks.retrying import Backoff
-from scaler_batch.tasks.testing import MemoryInputs, Reject, Throttle
+from scaler_batch.tasks.testing import MemoryInputs, Reject, StoreDenied, Throttle
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "failures.md"
 if not PAGE.exists():
@@ -184,4 +185,22 @@ async def test_an_outcome_that_cannot_be_read_is_told_of_as_the_page_shows(bench
         await asyncio.sleep(1)
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
+    assert f"```text\n{error}\n```" in section(error)
+
+
+@pytest.mark.looptime(end=10_000)
+async def test_outcomes_that_cannot_be_listed_are_told_of_as_the_page_shows(benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.faults.append(StoreDenied("list", times=math.inf))
+        bench.jobs.die("job-1", status_reason="Host EC2 (instance i-0abc) terminated.")
+        await bench.sink.answers(1)
+        error = bench.sink.results[b"a"]
+    assert f"```text\n{error}\n```" in section(error)
+
+
+@pytest.mark.looptime(end=10_000)
+async def test_a_batch_that_does_not_answer_is_told_of_as_the_page_shows(benches):
+    error = await told(benches, faults=[Reject("describe", math.inf, "AccessDeniedException: not authorized")])
     assert f"```text\n{error}\n```" in section(error)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from scaler_batch.aws import JobShape, JobSpec
 from scaler_batch.payload import Call, Store, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
+from scaler_batch.tasks.errors import SettingsError
 from scaler_batch.tasks.leases import STALE, Lease, Leases, Place
 from scaler_batch.tasks.testing import FakeJobService, Throttle
 from scaler_batch.tasks.vocabulary import job_names
@@ -28,6 +32,7 @@ class World:
 
     def __init__(self) -> None:
         self.time = 1_000_000.0
+        self.monotonic = 0.0
         self.leases = MemoryStore()
         self.objects: dict[str, MemoryStore] = {}
         self.jobs = FakeJobService(MemoryStore())
@@ -44,6 +49,7 @@ class World:
             jobs=self.jobs,
             objects_of=self.objects_of,
             now=lambda: self.time,
+            clock=lambda: self.monotonic,
         )
 
     def lease(self, run_id: str, where: Place = ELSEWHERE, name: str = "worker", queues: tuple[str, ...] = ("queue",)):
@@ -103,15 +109,39 @@ async def test_the_jobs_of_a_run_whose_process_is_gone_are_ended_at_once(world: 
     assert world.leases.objects == {}
 
 
-async def test_a_run_on_another_machine_is_dead_when_its_lease_is_old(world: World):
+async def test_a_run_on_another_machine_is_dead_when_its_lease_has_stood_unchanged_for_long(world: World):
     job = await world.submit("old")
     world.lease("old")
-    world.time += STALE
-    await world.worker("new").sweep()
-    assert world.jobs.terminated == []
-    world.time += 1
-    await world.worker("new").sweep()
+    worker = world.worker("new")
+    for seconds in (0, STALE - 1):
+        world.monotonic = seconds
+        await worker.sweep()
+        assert world.jobs.terminated == []
+    world.monotonic = STALE
+    await worker.sweep()
     assert world.jobs.terminated == [job]
+
+
+async def test_a_run_that_renews_its_lease_lives_however_old_that_looks(world: World):
+    await world.submit("old")
+    worker = world.worker("new")
+    for number in range(20):
+        world.monotonic += STALE - 1
+        world.time += 1
+        world.lease("old")
+        await worker.sweep()
+        assert world.jobs.terminated == [], number
+
+
+@pytest.mark.parametrize("jump", [1e9, -900_000.0])
+async def test_a_clock_that_jumps_buries_nobody(world: World, jump: float):
+    await world.submit("old")
+    world.lease("old")
+    worker = world.worker("new")
+    await worker.sweep()
+    world.time += jump
+    await worker.sweep()
+    assert world.jobs.terminated == []
 
 
 async def test_a_run_of_the_same_worker_that_lives_is_left_alone_however_old_its_lease(world: World, alive: Place):
@@ -158,10 +188,10 @@ async def test_jobs_in_every_queue_of_the_run_are_ended(world: World, gone: Plac
 
 
 async def test_a_lease_is_taken_and_given_back(world: World):
-    worker = world.worker("run", name="a worker/of ours")
+    worker = world.worker("run", name="a+worker@ours")
     await worker.renew()
     [key] = world.leases.objects
-    assert key == "a%20worker%2Fof%20ours/run"
+    assert key == "a%2Bworker%40ours/run"
     assert Lease.decode(world.leases.objects[key]) == Lease(Place.here(), ("queue",), world.time)
     await worker.sweep()
     assert list(world.leases.objects) == [key]
@@ -175,7 +205,86 @@ async def test_an_unreadable_lease_is_left_alone(world: World):
     assert list(world.leases.objects) == ["worker/old"]
 
 
+async def test_bad_leases_are_passed_over_said_once_and_end_nothing(
+    world: World, gone: Place, caplog: pytest.LogCaptureFixture
+):
+    job = await world.submit("old")
+    world.lease("old", gone)
+    lease = json.loads(world.leases.objects["worker/old"])
+    for number, change in enumerate(({"pid": math.inf}, {"pid": 2**70}, {"pid": True}, {"machine": "m" * 10_000})):
+        bad = lease | {"place": lease["place"] | change}
+        world.leases.objects[f"worker/bad-{number}"] = json.dumps(bad).encode()
+    for number, change in enumerate(
+        ({"renewed": math.nan}, {"queues": "queue"}, {"queues": ["a queue*"]}, {"place": 1})
+    ):
+        world.leases.objects[f"worker/bad-{number + 10}"] = json.dumps(lease | change).encode()
+    world.leases.objects |= {"worker/utf": b"\xff\xfe", "worker/deep": b"[" * 60_000, "worker/empty": b""}
+    world.leases.objects |= {
+        "worker/..": b"{}",
+        "worker/a b": b"{}",
+        "worker/x/y": b"{}",
+        "worker/large": b" " * 70_000,
+    }
+    worker = world.worker("new")
+    for _ in range(3):
+        await worker.sweep()
+    assert world.jobs.terminated == [job]
+    assert caplog.text.count("cannot be read") == 1
+
+
+async def test_what_lies_under_a_name_that_is_no_runs_is_never_ended(world: World, gone: Place):
+    await world.submit("victim")
+    world.lease("victim", gone)
+    worker = Leases(
+        world.leases,
+        worker="worker",
+        run_id="20261128T000000-0badcafe",
+        queues=["queue"],
+        jobs=world.jobs,
+        objects_of=world.objects_of,
+        run_ids=re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}"),
+    )
+    await worker.sweep()
+    assert world.jobs.terminated == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a|b", "a b", "a\n", "\x00", "n" * 65])
+def test_a_name_that_cannot_be_a_folder_is_refused_with_what_can(world: World, name: str):
+    with pytest.raises(SettingsError, match="printable characters"):
+        world.worker("run", name=name)
+
+
 @given(st.binary(max_size=200) | st.sampled_from([b"{}", b"[]", b"null", b'{"place": []}', b"[" * 100_000]))
 def test_bytes_that_are_no_lease_are_refused(data: bytes):
     with pytest.raises(ValueError, match=r".*"):
         Lease.decode(data)
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(machine=HOSTILE, pid=HOSTILE, since=HOSTILE, queues=HOSTILE, renewed=HOSTILE)
+def test_a_lease_with_any_values_is_read_or_refused(**values: object):
+    place = {name: values.pop(name) for name in ("machine", "pid", "since")}
+    try:
+        lease = Lease.decode(json.dumps({"place": place, **values}).encode())
+    except ValueError:
+        return
+    assert Lease.decode(lease.encode()) == lease
+    assert lease.place.is_gone() in (True, False, None)
+
+
+@given(
+    machine=st.text(max_size=50),
+    pid=st.integers(1, 2**32),
+    since=st.integers(0, 2**63),
+    queues=st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True), max_size=5),
+    renewed=st.floats(0, 1e12),
+)
+def test_what_is_written_is_read_back(machine: str, pid: int, since: int, queues: list[str], renewed: float):
+    lease = Lease(Place(machine, pid, since), tuple(queues), renewed)
+    assert Lease.decode(lease.encode()) == lease

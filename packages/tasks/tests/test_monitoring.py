@@ -80,6 +80,16 @@ async def test_an_outage_of_aws_batch_is_waited_out(benches: Benches):
         await bench.sink.answers(3)
 
 
+async def test_objects_that_are_nobodys_outcome_are_said_once(benches: Benches, caplog: pytest.LogCaptureFixture):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        for number in range(100):
+            bench.store.objects[f"outcomes/stranger-{number}"] = b""
+        await asyncio.sleep(1000)
+        assert caplog.text.count("unexpected objects") == 1
+
+
 async def test_objects_that_are_nobodys_outcome_are_left_alone(benches: Benches):
     async with benches() as bench:
         bench.ask("a")

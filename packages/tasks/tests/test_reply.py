@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.payload import Status
-from scaler_batch.tasks.errors import TaskFailedError
+from scaler_batch.tasks.errors import OutcomeUnreadableError, TaskFailedError
 from scaler_batch.tasks.lifecycle import Ledger, Stage
 from scaler_batch.tasks.reply import Replies
 from scaler_batch.tasks.testing import RecordingSink
@@ -109,3 +109,21 @@ async def test_a_sink_that_breaks_its_promise_takes_the_manager_down_and_nothing
     with pytest.raises(ExceptionGroup) as caught:
         await play()
     assert caught.value.subgroup(BrokenError) is not None
+
+
+async def test_a_result_that_cannot_be_prepared_fails_its_task_and_no_other(benches: Benches):
+    async with benches(run=lambda call: bytes(call.arguments[-1])) as bench:
+        prepare = bench.sink.prepare
+
+        async def choke(request, result):
+            if getattr(result, "value", None) == b"bad":
+                raise OverflowError("int too large to convert to float")
+            return await prepare(request, result)
+
+        bench.sink.prepare = choke
+        for name in ("good", "bad", "fine"):
+            bench.ask(name)
+        await bench.sink.answers(3)
+        assert isinstance(bench.sink.results[b"bad"], OutcomeUnreadableError)
+        assert "OverflowError" in str(bench.sink.results[b"bad"])
+        assert bench.sink.results[b"fine"].value == b"fine"

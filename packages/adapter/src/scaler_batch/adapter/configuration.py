@@ -11,7 +11,14 @@ from scaler_batch.adapter.deadline import reserve
 from scaler_batch.adapter.member import new_run
 from scaler_batch.adapter.options import HERE
 from scaler_batch.adapter.routes import Routes
-from scaler_batch.adapter.settings import FleetSettings, LogSettings, MetricsSettings, ProgramSettings, WorkerSettings
+from scaler_batch.adapter.settings import (
+    FleetSettings,
+    LogSettings,
+    MetricsSettings,
+    ProgramSettings,
+    WorkerSettings,
+    default_name,
+)
 from scaler_batch.adapter.sources import Chosen
 from scaler_batch.payload import Client
 from scaler_batch.payload.errors import ContractError
@@ -71,7 +78,7 @@ def _worker(chosen: Chosen) -> WorkerSettings:
         tasks=tasks,
         s3_prefix=chosen["s3_prefix"],
         aws_region=chosen["aws_region"],
-        name=chosen["name"],
+        name=_name(chosen),
         queue_size=chosen["task_queue_size"],
         shutdown_deadline=chosen["shutdown_deadline"],
         on_shutdown=chosen["on_shutdown"],
@@ -96,6 +103,9 @@ def _tasks(chosen: Chosen) -> TaskManagerSettings:
         job_timeout=chosen["job_timeout_minutes"] * 60,
         inline_limit=chosen["inline_limit"],
         transfers=chosen["transfers"],
+        misconfiguration_patience=chosen["misconfiguration_patience"],
+        credentials_patience=chosen["credentials_patience"],
+        outage_patience=chosen["outage_patience"],
     )
 
 
@@ -104,11 +114,15 @@ def _client(python: str) -> Client | None:
     return None if python == "any" else Client(python, version("cloudpickle"))
 
 
+def _name(chosen: Chosen) -> str:
+    return chosen["name"] or default_name()
+
+
 def _manager_id(chosen: Chosen) -> bytes:
     given: str | None = chosen["worker_manager_id"]
     if given is not None:
         return given.encode()
-    return new_manager_id(chosen["name"]) if chosen["mode"] == "dynamic" else b""
+    return new_manager_id(_name(chosen)) if chosen["mode"] == "dynamic" else b""
 
 
 def _link(chosen: Chosen) -> LinkSettings:

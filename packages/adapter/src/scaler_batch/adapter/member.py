@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     import boto3
 
 logger = logging.getLogger(__name__)
+
+RUN_ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+"""What :func:`new_run` calls a run."""
 
 LEASES: Final = "leases"
 """Where the leases of all runs lie, below the prefix that they share."""
@@ -109,12 +113,13 @@ class Member:
             credentials=cloud.credentials,
         )
         self._leases = Leases(
-            PatientStore(cloud.store(run._replace(run_id=LEASES)), cloud.credentials),
+            PatientStore(cloud.store(_beside_run(run, LEASES)), cloud.credentials),
             worker=settings.name,
             run_id=run.run_id,
             queues=sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
             jobs=PatientJobs(cloud.jobs, cloud.credentials),
-            objects_of=lambda run_id: PatientStore(cloud.store(run._replace(run_id=run_id)), cloud.credentials),
+            objects_of=lambda run_id: PatientStore(cloud.store(_beside_run(run, run_id)), cloud.credentials),
+            run_ids=RUN_ID,
         )
         self._links: list[WorkerConnection] = []
 
@@ -247,6 +252,15 @@ def new_run(settings: WorkerSettings) -> RunLocation:
     """
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     return RunLocation(settings.s3_bucket, settings.s3_prefix, f"{started}-{token_hex(4)}", settings.aws_region)
+
+
+def _beside_run(run: RunLocation, run_id: str) -> RunLocation:
+    """The address of another run below the same prefix. Built, so that its id is checked.
+
+    Raises:
+        ContractError: It is not the id of a run.
+    """
+    return RunLocation(run.bucket, run.prefix, run_id, run.region)
 
 
 @contextlib.asynccontextmanager

@@ -68,6 +68,8 @@ def _worker(worker: Worker) -> Status:
         "calls": look.calls,
         "sent": look.sent,
         "received": look.received,
+        "waiting": look.waiting,
+        "credentials_refused": look.credentials_refused,
     }
 
 
@@ -94,6 +96,8 @@ class Figures(Collector):
             yield _gauge(family, about, {(each["run"],): each[name] for each in workers}, ("run",))
         stages: Values = {(each["run"], stage): count for each in workers for stage, count in each["stages"].items()}
         yield _gauge("tasks", "Tasks that are not answered yet, by where they are.", stages, ("run", "stage"))
+        reasons: Values = {(each["run"], reason): jobs for each in workers for reason, jobs in each["waiting"].items()}
+        yield _gauge("waiting_jobs", "Jobs that wait, by AWS Batch's reason.", reasons, ("run", "reason"))
         for family, about, name, label in _COUNTERS:
             totals: Values = _totals(workers, name) if label else {(each["run"],): each[name] for each in workers}
             yield _counter(family, about, totals, ("run", label) if label else ("run",))
@@ -101,6 +105,7 @@ class Figures(Collector):
 
 _GAUGES: Final = (
     ("jobs", "Jobs that AWS Batch may be running.", "jobs"),
+    ("credentials_refused_seconds", "For how long AWS has refused the credentials.", "credentials_refused"),
     ("oldest_task_seconds", "How long the oldest task has been here.", "oldest"),
 )
 _COUNTERS: Final = (

@@ -14,7 +14,9 @@ from typing import Any, Final
 from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, Kind, number, one_of, parsed, text, whole
 from scaler_batch.aws.limits import MOST_ATTEMPTS
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
+from scaler_batch.tasks import TasksError
 from scaler_batch.tasks.batching import LARGEST_BUNDLE
+from scaler_batch.tasks.leases import NAMES, check_worker_name
 from scaler_batch.wire import AddressError, TransportKind, parse
 
 HERE: Final = "{}.{}".format(*sys.version_info)
@@ -28,7 +30,7 @@ _PREFIX: Final = text(
     "a/b/c: printable, no slash at its ends, nothing between slashes that is empty, '.' or '..'",
     r"(?!.*(^|/)\.{0,2}(/|$)).+|",
 )
-_NAME: Final = text("a name without spaces, '/' or '|'", r"[^\s/|]{1,64}")
+_NAME: Final = parsed(NAMES, check_worker_name, TasksError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ OPTIONS: Final = (
     Option(SCHEDULER, ("--object-storage-address", "-osa"), _ADDRESS, "address of the object storage",
            otherwise="what the scheduler says", metavar="tcp://HOST:PORT"),
     Option(SCHEDULER, ("--name", "-n"), _NAME, "name of this worker, shown in the scheduler's monitor; a worker of the "
-           "same name ends what this one may leave behind", "aws-batch", metavar="NAME"),
+           "same name ends what this one may leave behind", otherwise="USER@HOST", metavar="NAME"),
     Option(SCHEDULER, ("--task-queue-size", "--per-worker-task-queue-size", "-wtqs"), whole(1, 2**32 - 1),
            "tasks the scheduler may keep here at once; give all workers of a scheduler the same", 1000, metavar="N"),
     Option(SCHEDULER, ("--per-worker-capabilities", "-pwc"), CAPABILITIES,
@@ -117,6 +119,15 @@ OPTIONS: Final = (
            "minutes one attempt of a job may run; goes over the job definition's", 60, metavar="MIN"),
     Option(BATCH, ("--job-attempts",), whole(1, MOST_ATTEMPTS),
            "how often a job may start where its machine is reclaimed or its image cannot be pulled", 3, metavar="N"),
+    Option(BATCH, ("--misconfiguration-patience",), number(),
+           "fail a task when AWS Batch has said for this long that no machine of the queue is large enough for its job",
+           600.0, metavar="S"),
+    Option(BATCH, ("--credentials-patience",), number(),
+           "keep tasks and jobs for this long while AWS refuses the credentials, then fail the tasks", 86400.0,
+           metavar="S"),
+    Option(BATCH, ("--outage-patience",), number(),
+           "keep tasks and jobs for this long while S3 or AWS Batch fails, then fail the tasks and end their jobs",
+           900.0, metavar="S"),
     Option(BATCH, ("--tasks-per-job",), whole(1, LARGEST_BUNDLE, besides="auto"),
            "how many tasks share a job; auto: by how many wait and how long they take", 1, metavar="N|auto"),
     Option(BATCH, ("--processes",), whole(0, 1024, besides="auto"),

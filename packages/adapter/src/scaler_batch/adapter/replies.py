@@ -16,7 +16,7 @@ from scaler_batch.adapter.storage import StorageLink
 from scaler_batch.adapter.translate import Answer, Errand, answer_of
 from scaler_batch.payload import Outcome
 from scaler_batch.tasks import Result, TaskRequest
-from scaler_batch.wire import ResultKind, WireError, new_result_id
+from scaler_batch.wire import LocalProtocolError, Profile, ResultKind, WireError, new_result_id
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,9 @@ class SchedulerReplies:
 
     def announce(self, request: TaskRequest, prepared: Stored) -> None:
         """Tell the scheduler."""
-        answer = prepared.answer
-        _errand(request).link.send_result(
-            request.task_id, answer.kind, prepared.object_id, len(answer.content), profile=answer.profile
-        )
+        answer, link = prepared.answer, _errand(request).link
+        profile = answer.profile if _can_travel(answer.profile) else None
+        link.send_result(request.task_id, answer.kind, prepared.object_id, len(answer.content), profile=profile)
         task = request.task_id.hex()
         ids = {"task": task, "job": prepared.job_id}
         logger.info("task %s: %s", task, answer.kind.name.lower(), extra=ids)
@@ -102,3 +101,14 @@ class SchedulerReplies:
 
 def _errand(request: TaskRequest) -> Errand:
     return cast("Errand", request.context)
+
+
+def _can_travel(profile: Profile | None) -> bool:
+    """Whether the scheduler's protocol can express what running a task took; the answer does not depend on it."""
+    try:
+        if profile is not None:
+            profile.encode()
+    except LocalProtocolError as error:
+        logger.warning("the profile of a task is left out: %s", error)
+        return False
+    return True

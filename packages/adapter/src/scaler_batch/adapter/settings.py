@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import re
+import socket
 from dataclasses import dataclass, field
 from typing import Literal
 
 from scaler_batch.adapter.routes import Routes
 from scaler_batch.tasks import TaskManagerSettings
+from scaler_batch.tasks.leases import LONGEST_NAME
 from scaler_batch.wire import Capability, LinkSettings
+
+
+def default_name() -> str:
+    """Name a worker after its user and host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, a user may have a number only
+        user = f"uid{os.getuid()}"
+    return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{user}@{socket.gethostname()}")[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +35,7 @@ class WorkerSettings:
         s3_prefix: Key prefix of everything the worker writes.
         aws_region: Region of bucket, queue and definition.
         name: Shown in the scheduler's monitor; part of the worker's id. A worker of the same name ends the jobs that
-            this one may leave behind.
+            this one may leave behind. User and host by default, so that two people's workers never share one.
         queue_size: How many tasks the scheduler may keep here. Scaler's own workers say 1000, and its default policy
             spreads evenly only between workers that say the same.
         shutdown_deadline: Seconds that stopping may take. The default is below the 30 s that container platforms wait
@@ -41,7 +55,7 @@ class WorkerSettings:
     tasks: TaskManagerSettings
     s3_prefix: str = "scaler-tasks"
     aws_region: str = "us-east-1"
-    name: str = "aws-batch"
+    name: str = field(default_factory=default_name)
     queue_size: int = 1000
     shutdown_deadline: float = 25.0
     on_shutdown: Literal["drain", "terminate"] = "terminate"

@@ -91,6 +91,8 @@ def _rows(worker: dict[str, Any]) -> list[tuple[str, str]]:
         ("tasks", _counts(worker["stages"])),
         ("oldest task", _duration(worker["oldest"])),
         ("jobs in flight", f"{worker['jobs']}"),
+        ("jobs that wait", _counts(worker["waiting"])),
+        ("credentials", _credentials(worker["credentials_refused"])),
         ("answers", _counts(worker["answers"])),
         ("requests", _counts(worker["calls"])),
         ("to and from S3", f"{_size(worker['sent'])} sent, {_size(worker['received'])} received"),
@@ -99,6 +101,10 @@ def _rows(worker: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _counts(counts: dict[str, int]) -> str:
     return "  ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _credentials(refused: float) -> str:
+    return f"refused by AWS for {_duration(refused)}; see the log" if refused else "accepted"
 
 
 def _duration(seconds: float) -> str:

@@ -25,9 +25,9 @@ _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 30.0
 """Seconds between two tries at most."""
 
-_AT_ONCE: Final = 64 * 1024
+_AT_ONCE: Final = 4 * 1024
 """Bytes of an object up to which it is opened on the event loop: a fifteenth of the time that going to a thread takes,
-and at gzip's best ratio not long enough to be missed."""
+and at gzip's best ratio, a thousand, not long enough to be missed."""
 
 
 class Collector:
@@ -155,4 +155,7 @@ class Collector:
             return (await asyncio.to_thread(decode_outcomes, sealed))[0]
         except PayloadError as error:
             job.trouble = OutcomeUnreadableError(f"the task has run, but its outcome {key} cannot be read: {error}")
+        except Exception as error:  # the outermost frame of one object, which anybody may have written
+            logger.exception("outcome %s cannot be read", key)
+            job.trouble = OutcomeUnreadableError(f"the task has run, but its outcome {key} cannot be read: {error!r}")
         return []

@@ -2,10 +2,13 @@
 
 A worker that is killed leaves jobs behind that nobody waits for. Each run therefore keeps a lease in the store, renewed
 while it lives: whose it is, where it runs, which queues it uses. A worker that starts looks at the leases of its own
-name. A run is dead when its process is gone, where that can be seen from here, or when its lease has not been renewed
-for long. Its jobs are known by their names; they are ended, its objects removed, and last its lease.
+name. A run is dead when its process is gone, where that can be seen from here, or when we have watched its lease for
+long and it was not renewed. No two clocks are compared: one that jumped, as that of a machine which slept, would
+condemn a run that lives. The jobs of a dead run are known by their names; they are ended, its objects removed, and last
+its lease.
 
-Another worker's runs are never touched, and neither is one of the same name that lives.
+Another worker's runs are never touched, and neither is one of the same name that lives. Whoever can write to the bucket
+writes leases too, so nothing in one is believed before it is checked, and a bad one is passed over.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +27,10 @@ from urllib.parse import quote
 
 from scaler_batch.aws import ServiceError
 from scaler_batch.payload import Store
-from scaler_batch.payload.errors import StoreError
+from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.payload.keys import OBJECTS, OUTCOMES, PACKS
+from scaler_batch.tasks.errors import SettingsError
+from scaler_batch.tasks.outages import Reminder
 from scaler_batch.tasks.ports import JobService
 from scaler_batch.tasks.vocabulary import job_names
 
@@ -34,7 +40,21 @@ RENEWED: Final = 60.0
 """Seconds between two renewals."""
 
 STALE: Final = 300.0
-"""Seconds without renewal after which a run is taken to be dead."""
+"""Seconds for which we have to see a lease unchanged before its run is taken to be dead."""
+
+MAX_LEASE: Final = 64 * 1024
+"""Bytes of a lease at most; one has some hundreds."""
+
+_MAX_PID: Final = 2**32
+_MAX_TICKS: Final = 2**63
+_MAX_TIME: Final = 1e12
+_MAX_MACHINE: Final = 512
+_MAX_QUEUES: Final = 1000
+_QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}|arn:[A-Za-z0-9:/_-]{1,512}")
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+LONGEST_NAME: Final = 64
+"""Characters of a worker's name at most."""
 
 _REASON: Final = "the worker that submitted the job has died"
 
@@ -86,11 +106,6 @@ class Lease:
     queues: tuple[str, ...]
     renewed: float
 
-    def is_dead(self, now: float) -> bool:
-        """Whether nobody will ever renew it."""
-        gone = self.place.is_gone()
-        return now - self.renewed > STALE if gone is None else gone
-
     def encode(self) -> bytes:
         """Write it as JSON."""
         return json.dumps(asdict(self)).encode()
@@ -102,12 +117,75 @@ class Lease:
         Raises:
             ValueError: It is none.
         """
+        if len(data) > MAX_LEASE:
+            raise ValueError(f"a lease of {len(data)} bytes; {MAX_LEASE} are allowed")
         try:
-            entry: Any = json.loads(data)
-            place = Place(str(entry["place"]["machine"]), int(entry["place"]["pid"]), int(entry["place"]["since"]))
-            return cls(place, tuple(map(str, entry["queues"])), float(entry["renewed"]))
+            entry = json.loads(data, parse_constant=_refuse_constant)
+            place = entry["place"]
+            return cls(
+                Place(
+                    _text(place["machine"], _MAX_MACHINE),
+                    _whole(place["pid"], 1, _MAX_PID),
+                    _whole(place["since"], 0, _MAX_TICKS),
+                ),
+                tuple(_queue(each) for each in _items(entry["queues"])),
+                _seconds(entry["renewed"]),
+            )
         except (TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"not a lease: {error!r}") from error
+            raise ValueError(f"not a lease: {type(error).__name__}") from error
+
+
+def check_worker_name(name: str) -> None:
+    """Refuse a name that cannot be a folder of leases and a part of a worker's id.
+
+    Raises:
+        SettingsError: It cannot; says what can.
+    """
+    if (
+        not name.isprintable()
+        or re.search(r"[\s/|]", name)
+        or not 1 <= len(name) <= LONGEST_NAME
+        or name in (".", "..")
+    ):
+        raise SettingsError(f"{name!r} cannot be the name of a worker; take {NAMES}")
+
+
+NAMES: Final = f"1 to {LONGEST_NAME} printable characters without spaces, '/' or '|', other than '.' and '..'"
+"""What a worker's name may be, in words."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _text(value: Any, most: int) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError(f"not a text of {most} characters at most")
+    return value
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"not a whole number from {least} to {most}")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_TIME:
+        raise ValueError("not a time")
+    return float(value)
+
+
+def _items(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MAX_QUEUES:
+        raise ValueError(f"not a list of {_MAX_QUEUES} queues at most")
+    return value
+
+
+def _queue(value: Any) -> str:
+    if not isinstance(value, str) or not _QUEUE.fullmatch(value):
+        raise ValueError("not the name of a queue")
+    return value
 
 
 class Leases:
@@ -120,7 +198,12 @@ class Leases:
         queues: The queues it submits to.
         jobs: AWS Batch.
         objects_of: The store of another run, by its id.
-        now: Seconds since the epoch.
+        run_ids: What the id of a run looks like; whatever else lies among the leases is passed over.
+        now: Seconds since the epoch, to tell one renewal from the next.
+        clock: Seconds that only go forward, to tell how long a lease has stood unchanged.
+
+    Raises:
+        SettingsError: The worker's name cannot be used.
     """
 
     def __init__(
@@ -132,15 +215,23 @@ class Leases:
         queues: Sequence[str],
         jobs: JobService,
         objects_of: Callable[[str], Store],
+        run_ids: re.Pattern[str] = _RUN_ID,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        check_worker_name(worker)
         self._store = store
         self._folder = quote(worker, safe="")
         self._run_id = run_id
         self._queues = tuple(queues)
         self._jobs = jobs
         self._objects_of = objects_of
+        self._run_ids = run_ids
         self._now = now
+        self._clock = clock
+        self._standing: dict[str, tuple[float, float]] = {}
+        self._unreadable: set[str] = set()
+        self._reminder = Reminder()
 
     async def run(self) -> None:
         """Renew the lease and look after dead runs, for as long as the worker lives."""
@@ -148,8 +239,10 @@ class Leases:
             try:
                 await self.renew()
                 await self.sweep()
+                self._reminder = Reminder()
             except StoreError as error:
-                logger.warning("the lease could not be renewed, trying again: %s", error)
+                if self._reminder.is_due(self._clock()):
+                    logger.warning("the lease could not be renewed, trying again: %s", error)
             await asyncio.sleep(RENEWED)
 
     async def renew(self) -> None:
@@ -166,18 +259,39 @@ class Leases:
 
     async def sweep(self) -> None:
         """End what dead runs have left."""
-        for key in await self._store.list(self._folder):
+        keys = await self._store.list(self._folder)
+        self._standing = {key: seen for key, seen in self._standing.items() if key in keys}
+        for key in keys:
             run_id = key.rpartition("/")[2]
-            if run_id != self._run_id and (lease := await self._dead(key)) is not None:
+            if key != self._key(run_id) or not self._run_ids.fullmatch(run_id):
+                self._pass_over(key, "this is not the name of a run")
+            elif run_id != self._run_id and (lease := await self._read(key)) is not None and self._is_dead(key, lease):
                 await self._bury(run_id, lease)
 
-    async def _dead(self, key: str) -> Lease | None:
+    async def _read(self, key: str) -> Lease | None:
         try:
-            lease = Lease.decode(bytes(await self._store.get(key)))
+            return Lease.decode(bytes(await self._store.get(key)))
         except (StoreError, ValueError) as error:
-            logger.warning("lease %s cannot be read: %s", key, error)
+            self._pass_over(key, error)
             return None
-        return lease if lease.is_dead(self._now()) else None
+
+    def _pass_over(self, key: str, why: object) -> None:
+        """Leave alone what is no lease, and say so the first time."""
+        if not self._unreadable:
+            logger.warning("lease %r cannot be read and is passed over, as will be others like it: %s", key, why)
+        self._unreadable.add(key)
+
+    def _is_dead(self, key: str, lease: Lease) -> bool:
+        """Whether nobody will ever renew a lease."""
+        gone = lease.place.is_gone()
+        if gone is not None:
+            return gone
+        now = self._clock()
+        renewed, since = self._standing.get(key, (None, now))
+        if renewed != lease.renewed:
+            since = now
+        self._standing[key] = (lease.renewed, since)
+        return now - since >= STALE
 
     async def _bury(self, run_id: str, lease: Lease) -> None:
         logger.warning("run %s of this worker died; ending its jobs", run_id)
@@ -188,7 +302,7 @@ class Leases:
                     return
             await self._clear(self._objects_of(run_id))
             await self._store.delete([self._key(run_id)])
-        except (ServiceError, StoreError) as error:
+        except (ServiceError, StoreError, ContractError) as error:
             logger.warning("what run %s left could not be removed yet: %s", run_id, error)
 
     async def _end(self, run_id: str, queue: str) -> list[str]:

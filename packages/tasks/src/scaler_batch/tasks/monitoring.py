@@ -99,6 +99,7 @@ class Watcher:
         self._storage = Outage(outage_patience)
         self._batch = Outage(outage_patience)
         self._misconfiguration_patience = misconfiguration_patience
+        self._has_passed_over = False
         self._reasons: set[str] = set()
         self._strange: set[str] = set()
         self._last_event = clock()
@@ -239,7 +240,7 @@ class Watcher:
         try:
             found = parse_outcome_key(key)
         except ContractError:
-            logger.warning("an object that is nobody's outcome: %s", key)
+            self._pass_over(key)
             return False
         if found.first is None:
             self._note_interruption(key)
@@ -249,6 +250,12 @@ class Watcher:
             return False
         self._collector.put(job, key)
         return True
+
+    def _pass_over(self, key: str) -> None:
+        """Leave alone what is not the key of an outcome, and say so the first time: each listing shows it again."""
+        if not self._has_passed_over:
+            self._has_passed_over = True
+            logger.warning("ignoring unexpected objects among the outcomes, such as %r", key)
 
     def _note_interruption(self, key: str) -> None:
         """An attempt was told to stop: whether another follows, AWS Batch knows."""

@@ -1,6 +1,7 @@
 """What the stages need from outside, each named for its role.
 
-A port raises what its protocol names and nothing else: any other exception is a bug, and takes the task manager down.
+A port raises what its protocol names and nothing else: any other exception is a bug, and takes the task manager down. A
+result that cannot be prepared is the exception: it may be what somebody has put into the bucket, so it fails its task.
 
 The store is the fourth port; it is payload's own (:class:`scaler_batch.payload.Store`).
 """

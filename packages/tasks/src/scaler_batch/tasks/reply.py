@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from typing import Any
 
+from scaler_batch.tasks.errors import OutcomeUnreadableError
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
 from scaler_batch.tasks.ports import ReplySink
 from scaler_batch.tasks.vocabulary import Result
+
+logger = logging.getLogger(__name__)
 
 
 class Replies:
@@ -36,9 +41,18 @@ class Replies:
     async def _hand_over(self, task: Task, result: Result) -> None:
         if not self._ledger.holds(task):
             return
-        prepared = await self._sink.prepare(task.request, result)
+        prepared = await self._prepare(task, result)
         if self._ledger.finish(task):
             self._sink.announce(task.request, prepared)
             self._answered(result)
         else:
             self._sink.discard(task.request, prepared)
+
+    async def _prepare(self, task: Task, result: Result) -> Any:
+        """Have a result prepared. One that raises is its task's failure, and ends nothing else."""
+        try:
+            return await self._sink.prepare(task.request, result)
+        except Exception as error:  # the outermost frame of one result
+            logger.exception("a result could not be prepared; its task fails")
+            text = f"the task has run, but its result cannot be handed over ({type(error).__name__}); submit it again"
+            return await self._sink.prepare(task.request, OutcomeUnreadableError(text))
