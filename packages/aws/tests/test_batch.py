@@ -274,6 +274,52 @@ async def test_a_job_that_has_not_run_has_no_log_to_ask_for(service: BatchJobSer
     assert await service.tail(JobReport("abc", JobStatus.FAILED), 50) == ()
 
 
+LOG = {"logGroupName": "/ours", "logStreamName": "s", "startFromHead": True}
+
+
+async def test_new_lines_of_a_log_are_read_from_a_place_on(service: BatchJobService, logs: Stubber):
+    events = [{"message": "one\n"}, {"message": "two"}]
+    logs.add_response("get_log_events", {"events": events, "nextForwardToken": "f/1"}, LOG)
+    assert await service.logs.read("/ours", "s", None) == (["one", "two"], "f/1")
+    logs.add_client_error("get_log_events", "ResourceNotFoundException", http_status_code=400)
+    assert await service.logs.read("/ours", "s", "f/1") == ([], "f/1")
+
+
+async def test_a_state_that_nobody_knows_concerns_its_own_job(service: BatchJobService, aws: Stubber):
+    jobs = [{**detail("new"), "status": "HIBERNATING"}, detail("old")]
+    aws.add_response("describe_jobs", {"jobs": jobs})
+    reports = await service.describe(["new", "old"])
+    assert (reports["new"].status, reports["old"].status) == (JobStatus.UNKNOWN, JobStatus.RUNNING)
+    listed = [named("1", "run-1", "HIBERNATING"), named("2", "run-2", "FAILED")]
+    aws.add_response("list_jobs", {"jobSummaryList": listed})
+    assert await service.named("run-", "queue") == ["1"], "it may still run"
+
+
+class Answered:
+    status_code = 200
+
+
+async def test_an_answer_without_what_it_should_hold_is_no_other_error():
+    service = BatchJobService(session(), "eu-west-1")
+    service._batch.sdk.meta.events.register("before-call", lambda **_: (Answered(), {}))
+    assert await service.describe(["a"]) == {}
+    assert await service.failed_children("a") == []
+    assert await service.find("a", "queue") is None
+    assert await service.terminate_many(["a", "b"], "cancelled") == []
+    with pytest.raises(ServiceError) as caught:
+        await service.submit(SPEC)
+    assert caught.value.ambiguous, "it was taken under some id, as far as anybody knows"
+    service.close()
+
+
+async def test_a_closed_service_says_so_and_does_not_wait_for_credentials():
+    service = BatchJobService(session(), "eu-west-1")
+    service.close()
+    with pytest.raises(ServiceError, match="closed") as caught:
+        await service.describe(["a"])
+    assert (caught.value.retryable, caught.value.awaits_credentials) == (False, False)
+
+
 def detail(job_id: str) -> dict[str, Any]:
     return {
         "jobId": job_id,

@@ -195,6 +195,30 @@ def test_a_bucket_that_may_not_be_written_is_a_problem(
     assert (found.verdict, "PutObject" in found.message) == (Verdict.PROBLEM, True)
 
 
+def test_a_bucket_that_may_be_listed_below_the_prefix_only_is_in_order(
+    aws: boto3.Session, patient: Patient, settings: Settings
+) -> None:
+    provision(settings, aws)
+
+    def refuse(model: Any, **_: Any) -> None:
+        if model.name == "HeadBucket":
+            raise ClientError({"Error": {"Code": "403", "Message": "no"}}, model.name)
+
+    aws.events.register("before-call", refuse)
+    assert examined(patient, aws)["bucket"].verdict is Verdict.OK
+
+
+def test_a_bucket_in_another_region_is_a_problem(aws: boto3.Session, patient: Patient, settings: Settings) -> None:
+    provision(settings, aws)
+
+    def elsewhere(parsed: Any, **_: Any) -> None:
+        parsed["BucketRegion"] = "eu-west-1"
+
+    aws.events.register("after-call.s3.HeadBucket", elsewhere)
+    found = examined(patient, aws)["bucket"]
+    assert (found.verdict, "lies in eu-west-1" in found.message) == (Verdict.PROBLEM, True), found
+
+
 def test_who_looks_for_credentials_for_ever_is_not_waited_for(patient: Patient, tmp_path: Path) -> None:
     released = threading.Event()
 

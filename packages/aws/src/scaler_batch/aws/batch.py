@@ -68,6 +68,9 @@ class BatchJobService:
     async def submit(self, job: JobSpec) -> str:
         """Submit a job and return its id."""
         answer = await self._batch.call("SubmitJob", **submit_request(job))
+        if not answer.get("jobId"):
+            # It was taken under some id, as far as anybody knows: whoever asks looks the name up.
+            raise ServiceError(f"SubmitJob's answer on {job.name} names no job", Classification.AMBIGUOUS)
         return str(answer["jobId"])
 
     async def find(self, name: str, queue: str) -> str | None:
@@ -93,7 +96,7 @@ class BatchJobService:
         """Report on jobs, a hundred a call."""
         reports: dict[str, JobReport] = {}
         for chunk in _chunks(job_ids, DESCRIBE_JOBS):
-            reports |= read_reports((await self._batch.call("DescribeJobs", jobs=chunk))["jobs"])
+            reports |= read_reports((await self._batch.call("DescribeJobs", jobs=chunk)).get("jobs") or ())
         return reports
 
     async def failed_children(self, job_id: str) -> list[JobReport]:
@@ -138,7 +141,7 @@ class BatchJobService:
                 # One by one, then: AWS may have refused them all for the sake of one.
                 self._has_bulk = error.code not in _NO_BULK
             else:
-                return self._to_try_again(answer["errors"])
+                return self._to_try_again(answer.get("errors") or ())
         for job_id in job_ids:
             await self._terminate_unless_refused(job_id, reason)
         return []
@@ -146,7 +149,7 @@ class BatchJobService:
     def _to_try_again(self, errors: Any) -> list[str]:
         """Sort what one call says of several jobs: throttled or failed ones are tried again, refused ones are not."""
         again: list[str] = []
-        for each in errors:
+        for each in (error for error in errors if error.get("job")):
             classification = classify_code(each.get("code") or "")
             if classification is Classification.FINAL:
                 _log_refusal(each["job"], f"{each.get('code')}: {each.get('message')}")
@@ -167,10 +170,10 @@ class BatchJobService:
     async def _list_jobs(self, **request: Any) -> list[Any]:
         """All pages; one may be empty and have another after it."""
         answer = await self._batch.call("ListJobs", **request)
-        jobs = list(answer["jobSummaryList"])
+        jobs = list(answer.get("jobSummaryList") or ())
         while answer.get("nextToken"):
             answer = await self._batch.call("ListJobs", nextToken=answer["nextToken"], **request)
-            jobs += answer["jobSummaryList"]
+            jobs += answer.get("jobSummaryList") or ()
         return [job for job in jobs if job.get("jobId")]
 
 

@@ -77,12 +77,8 @@ _PROVIDERS: Final = (
 )
 """What botocore raises where credentials come from."""
 
-ANSWERED_NOTHING: Final = (
-    # Sent, as far as we know, and no answer: it may have had its effect all the same.
-    botocore_errors.HTTPClientError,
-    botocore_errors.SSLError,
-    botocore_errors.ResponseStreamingError,
-)
+_UNANSWERED: Final = (botocore_errors.HTTPClientError, botocore_errors.SSLError)
+"""Sent, as far as we know, and no answer: it may have had its effect all the same."""
 
 
 def classify_code(code: str, status: int = 0) -> Classification:
@@ -110,7 +106,7 @@ def classify(error: Exception) -> Classification:
             return classify_code(code_of(error), _status_of(error))
         case _ if isinstance(error, (*_ABSENT, *_PROVIDERS)):
             return Classification.AWAIT_CREDENTIALS
-        case _ if isinstance(error, ANSWERED_NOTHING):
+        case _ if isinstance(error, _UNANSWERED):
             return Classification.AMBIGUOUS
         case botocore_errors.ConnectionError():
             return Classification.REPEAT

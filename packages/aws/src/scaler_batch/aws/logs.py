@@ -29,15 +29,16 @@ def last_lines(group: str, stream: str, lines: int) -> Pages:
     request: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "limit": lines, "startFromHead": False}
     for _ in range(_PAGES):
         answer = yield request
-        if answer["events"] or answer["nextBackwardToken"] == request.get("nextToken"):
+        token = answer.get("nextBackwardToken")
+        if answer.get("events") or token in (None, request.get("nextToken")):
             return lines_of(answer)
-        request = {**request, "nextToken": answer["nextBackwardToken"]}
+        request = {**request, "nextToken": token}
     return ()
 
 
 def lines_of(answer: Any) -> tuple[str, ...]:
     """The lines of an answer."""
-    return tuple(event.get("message", "").rstrip("\n") for event in answer["events"])
+    return tuple(event.get("message", "").rstrip("\n") for event in answer.get("events") or ())
 
 
 def read_tail(get_log_events: Callable[..., Any], group: str, stream: str, lines: int) -> tuple[str, ...]:
@@ -85,4 +86,4 @@ class JobLogs:
         except ServiceError as error:
             logger.info("log %s cannot be read: %s", stream, error)
             return [], token or ""
-        return list(lines_of(answer)), answer["nextForwardToken"]
+        return list(lines_of(answer)), answer.get("nextForwardToken") or token or ""

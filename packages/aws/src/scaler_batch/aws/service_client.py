@@ -12,6 +12,7 @@ from scaler_batch.aws.bridge import Bridge
 from scaler_batch.aws.classification import is_throttled, service_error
 from scaler_batch.aws.clients import UNREPEATED, open_client
 from scaler_batch.aws.credentials import credentials_of, renewal_of
+from scaler_batch.aws.errors import Classification, ServiceError
 from scaler_batch.aws.rate import AdaptiveRateLimiter, RateSettings
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class ServiceClient:
             ServiceError: It failed; nothing else is raised, whatever went wrong.
         """
         sent = await self.limiter.enter(operation)
+        if self._bridge.closed:
+            raise ServiceError(f"no {operation} any more: the client is closed", Classification.FINAL)
         self._calls[operation] += 1
         try:
             answer = await self._bridge.call(getattr(self.sdk, xform_name(operation)), **request)
