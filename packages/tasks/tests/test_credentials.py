@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.aws import ServiceError
+from scaler_batch.aws import Classification, CredentialsError, ServiceError
 from scaler_batch.payload import Status
-from scaler_batch.payload.errors import StoreError
+from scaler_batch.payload import errors as payload_errors
 from scaler_batch.tasks.credentials import Credentials
 from scaler_batch.tasks.errors import StorageUnavailableError, SubmitRejectedError
 from scaler_batch.tasks.testing import ANY, Expired, StoreExpired
-from scaler_batch.tasks.testing.faults import awaiting_credentials
 
 pytestmark = pytest.mark.looptime(end=1_000_000)
 
@@ -143,7 +142,7 @@ async def test_patience_is_a_setting_and_holds_for_tasks_that_run_too(benches: B
         assert not bench.sink.announced
         await bench.sink.answers(1)
         assert asyncio.get_running_loop().time() < 720
-        assert "run aws sso login" in str(bench.sink.results[b"a"])
+        assert "aws sso login" in str(bench.sink.results[b"a"])
         assert "outcomes/1/0" in bench.store.objects
 
 
@@ -182,7 +181,7 @@ async def test_two_services_are_one_complaint_and_over_when_both_take_them(caplo
     async def call(service: str) -> str:
         await asyncio.sleep(0.01)
         if service not in good:
-            raise awaiting_credentials(StoreError("expired", key="", retryable=False))
+            raise payload_errors.CredentialsError("expired", key="")
         return service
 
     async with asyncio.TaskGroup() as group:
@@ -192,7 +191,7 @@ async def test_two_services_are_one_complaint_and_over_when_both_take_them(caplo
         good.add("S3")
         await calls[0]
         assert credentials.refused_for() > 0
-        assert "again" not in caplog.text
+        assert "takes the credentials again" not in caplog.text
         good.add("Batch")
     assert credentials.refused_for() == 0
     assert caplog.text.count("takes the credentials again") == 1
@@ -206,7 +205,7 @@ async def test_a_late_answer_to_an_early_call_does_not_end_the_wait():
         await asyncio.sleep(20)
 
     async def refused() -> None:
-        raise awaiting_credentials(ServiceError("expired", retryable=False))
+        raise CredentialsError("expired")
 
     async with asyncio.TaskGroup() as group:
         group.create_task(credentials.hold("S3", slow))
@@ -219,7 +218,7 @@ async def test_a_late_answer_to_an_early_call_does_not_end_the_wait():
 
 async def test_other_errors_are_nobodys_credentials():
     async def broken() -> None:
-        raise ServiceError("no", retryable=True)
+        raise ServiceError("no", Classification.REPEAT)
 
     credentials = Credentials()
     with pytest.raises(ServiceError):

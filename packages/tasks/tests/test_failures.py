@@ -105,22 +105,9 @@ def test_a_failure_without_a_job_says_so_by_its_fields():
 WAITING = JobReport("job-1", JobStatus.RUNNABLE)
 
 
-@pytest.mark.parametrize("what", ["COMPUTE_ENVIRONMENT_MAX_RESOURCE", "JOB_RESOURCE_REQUIREMENT", "SOMETHING_NEW"])
-def test_a_job_that_will_never_run_is_known_while_it_waits(what: str):
+@pytest.mark.parametrize("what", ["COMPUTE_ENVIRONMENT_MAX_RESOURCE", "JOB_RESOURCE_REQUIREMENT"])
+def test_a_job_that_is_given_up_while_it_waits_says_why(what: str):
     report = replace(WAITING, status_reason=f"MISCONFIGURATION:{what} - because")
     error = unschedulable(report)
     assert isinstance(error, UnschedulableError)
     assert error.reason == report.status_reason
-
-
-@pytest.mark.parametrize(
-    "report",
-    [
-        WAITING,
-        replace(WAITING, status_reason="CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill"),
-        replace(WAITING, status=JobStatus.RUNNING, status_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"),
-        replace(WAITING, status=JobStatus.FAILED, status_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"),
-    ],
-)
-def test_whoever_may_run_yet_or_does_is_left_alone(report: JobReport):
-    assert unschedulable(report) is None

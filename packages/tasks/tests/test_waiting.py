@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scaler_batch.aws import JobReport, JobStatus
 from scaler_batch.payload import Status
 from scaler_batch.tasks.errors import JobFailedError, UnschedulableError
-from scaler_batch.tasks.waiting import HOPELESS, Wait, reason_of
+from scaler_batch.tasks.waiting import Wait, reason_of
 
 pytestmark = pytest.mark.looptime(end=500_000)
 
@@ -169,4 +169,4 @@ def test_a_wait_is_hopeless_only_where_one_reason_has_stood_for_its_patience(ste
         since = since if said == before else now
         before = said
         wait.note(JobReport("job", JobStatus.RUNNABLE, status_reason=said), now)
-        assert wait.is_hopeless(now, 600.0) == (said.split(" ")[0] in HOPELESS and now - since >= 600.0)
+        assert wait.is_hopeless(now, 600.0) == (said in (RESOURCE, LIMIT) and now - since >= 600.0)

@@ -58,6 +58,8 @@ class BatchJobService:
 
     def close(self) -> None:
         """Take no more calls."""
+        self._batch.close()
+        self._logs.close()
         self._bridge.close()
 
     @property

@@ -47,9 +47,14 @@ class ServiceClient:
         self.sdk = open_client(session, service, region, UNREPEATED)
         self.limiter = AdaptiveRateLimiter(rate)
         self._bridge = bridge
+        self._closed = False
         self._calls = calls
         self._credentials = credentials_of(session)
         self._renewal = renewal_of(session)
+
+    def close(self) -> None:
+        """Make no more calls."""
+        self._closed = True
 
     async def call(self, operation: str, /, **request: Any) -> Any:
         """Make a call when the rate allows it.
@@ -58,7 +63,7 @@ class ServiceClient:
             ServiceError: It failed; nothing else is raised, whatever went wrong.
         """
         sent = await self.limiter.enter(operation)
-        if self._bridge.closed:
+        if self._closed:
             raise ServiceError(f"no {operation} any more: the client is closed", Classification.FINAL)
         self._calls[operation] += 1
         try:

@@ -37,11 +37,6 @@ LONGEST_WAIT: Final = 30.0
 """Seconds between two tries at most."""
 
 
-def awaits_credentials(error: StoreError | ServiceError) -> bool:
-    """Whether a call will work as soon as somebody renews the credentials."""
-    return bool(getattr(error, "awaits_credentials", False))
-
-
 @dataclass
 class _Refusal:
     """A service that does not take our credentials.
@@ -92,7 +87,7 @@ class Credentials:
             try:
                 answer = await call()
             except (StoreError, ServiceError) as error:
-                if not awaits_credentials(error):
+                if not error.awaits_credentials:
                     raise
                 refusal = self._refuse(service, error, made)
                 if self._clock() - refusal.since >= self._patience:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
-from scaler_batch.aws import FailureKind, FailurePattern, JobFailure, JobReport, JobStatus, failure_of
+from scaler_batch.aws import FailureKind, JobFailure, JobReport, JobStatus, failure_of
 from scaler_batch.tasks.errors import (
     ContainerStartError,
     EnvironmentMismatchError,
@@ -57,8 +57,6 @@ LOG_LINE: Final = 1000
 
 _LOST: Final = "AWS Batch does not know it any more"
 
-_HOPELESS: Final = FailurePattern(status_reason="MISCONFIGURATION:*", status=JobStatus.RUNNABLE)
-
 
 def job_failed(report: JobReport) -> JobFailedError:
     """Explain a job that ended without an outcome."""
@@ -72,10 +70,8 @@ def job_lost(job_id: str) -> JobLostError:
     return _explained(JobLostError, headline, JobReport(job_id, JobStatus.FAILED), _LOST)
 
 
-def unschedulable(report: JobReport) -> UnschedulableError | None:
-    """Explain a job that waits and will never run; ``None`` where there is hope, as for want of capacity."""
-    if not _HOPELESS.matches(report):
-        return None
+def unschedulable(report: JobReport) -> UnschedulableError:
+    """Explain a job that has waited for too long for an instance that it fits."""
     return _explained(UnschedulableError, headline_of(failure_of(report)), report, _said(report))
 
 

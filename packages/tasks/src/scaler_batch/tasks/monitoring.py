@@ -303,8 +303,7 @@ class Watcher:
         if submission.wait.is_hopeless(self._clock(), self._misconfiguration_patience):
             # It might start one day, and nobody will wait for it.
             self._end(submission.job_id)
-            never = [(job, unschedulable(replace(told, job_id=job.job_id))) for job in submission.jobs.values()]
-            return [(job, failure) for job, failure in never if failure is not None], 0
+            return [(job, unschedulable(replace(told, job_id=job.job_id))) for job in submission.jobs.values()], 0
         by_name = report.failed_children > submission.failures_seen
         children = await self._failed_children(submission) if by_name else []
         dead = self._still_open(submission, children)

@@ -25,7 +25,6 @@ from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.backlog import Backlog
 from scaler_batch.tasks.batching import bundle_size, next_batch
 from scaler_batch.tasks.capacity import Room, gathering, may_start
-from scaler_batch.tasks.credentials import awaits_credentials
 from scaler_batch.tasks.errors import StorageUnavailableError, SubmitRejectedError, TaskFailedError
 from scaler_batch.tasks.flight import Flight, Job, Submission
 from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
@@ -293,7 +292,7 @@ class Submitter:
 
 
 def _rejected(error: ServiceError) -> SubmitRejectedError:
-    if awaits_credentials(error):
+    if error.awaits_credentials:
         return SubmitRejectedError(f"AWS Batch refuses the worker's credentials, and nobody has renewed them: {error}")
     if error.retryable:
         return SubmitRejectedError(f"AWS Batch could not be reached; submit the task again later: {error}")

@@ -14,16 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from scaler_batch.aws import JobReport, JobStatus
+from scaler_batch.aws import JobReport, JobStatus, blocking_failure
 
 PATIENCE: Final = 600.0
 """Seconds for which a job may wait for a machine that is large enough."""
-
-HOPELESS: Final = frozenset(
-    {"MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"}
-)
-"""Reasons that do not pass. Source: AWS Batch user guide, "Jobs stuck in a RUNNABLE status"."""
-
 _CODE: Final = re.compile(r"[A-Z][A-Z_]{2,40}(:[A-Z][A-Z0-9_]{2,80})?(?= |$)")
 
 
@@ -43,11 +37,13 @@ class Wait:
         reason: AWS's code for it; empty while they wait for nothing.
         said: AWS's own words.
         since: When the reason was first seen.
+        permanent: Whether it stands until somebody changes the jobs or the queue's compute environments.
     """
 
     reason: str = ""
     said: str = ""
     since: float = 0.0
+    permanent: bool = False
 
     def note(self, report: JobReport, now: float) -> None:
         """Take note of what AWS Batch says. The end of a job does not change what it has waited for."""
@@ -55,12 +51,14 @@ class Wait:
             return
         reason = reason_of(report)
         if reason != self.reason:
+            failure = blocking_failure(reason)
             self.reason, self.since = reason, now
+            self.permanent = failure is not None and failure.permanent
         self.said = report.status_reason if reason else ""
 
     def is_hopeless(self, now: float, patience: float) -> bool:
         """Whether it has been waited long enough for what will not come."""
-        return self.reason in HOPELESS and now - self.since >= patience
+        return self.permanent and now - self.since >= patience
 
 
 def jobs_by_reason(waits: Iterable[tuple[Wait, int]]) -> dict[str, int]:

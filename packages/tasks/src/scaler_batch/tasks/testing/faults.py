@@ -9,20 +9,12 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from scaler_batch.aws import Classification, ServiceError
+from scaler_batch.aws import Classification, CredentialsError, ServiceError
 
 ANY: Final = "any"
 """The operation of a fault that hits every call."""
-
-_E = TypeVar("_E", bound=Exception)
-
-
-def awaiting_credentials(error: _E) -> _E:
-    """Have an error say that renewed credentials help against it."""
-    vars(error)["awaits_credentials"] = True
-    return error
 
 
 @dataclass
@@ -61,7 +53,7 @@ class Expired(Fault):
 
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Refuse the credentials."""
-        raise awaiting_credentials(ServiceError("ExpiredTokenException: run aws sso login", retryable=False))
+        raise CredentialsError("ExpiredTokenException: run aws sso login")
 
 
 class LoseRequest(Fault):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaler_batch.payload.buffers import Buffer, Pieces
-from scaler_batch.payload.errors import StoreError
+from scaler_batch.payload.errors import CredentialsError, StoreError
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks.testing.faults import ANY, Fault, awaiting_credentials
+from scaler_batch.tasks.testing.faults import ANY, Fault
 
 
 class FaultyStore(MemoryStore):
@@ -85,4 +85,4 @@ class StoreExpired(Fault):
 
     async def strike(self, effect: Callable[[], Any]) -> Any:
         """Refuse the credentials."""
-        raise awaiting_credentials(StoreError("ExpiredToken: run aws sso login", key="", retryable=False))
+        raise CredentialsError("ExpiredToken", key="")
