@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import subprocess
@@ -512,6 +513,53 @@ def test_a_session_without_credentials_is_told_as_such(monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(CredentialsError, match="renew them"):
         boto3_credentials(boto3.Session(region_name="us-east-1"))
+
+
+class CredentialEndpoint(FaultyS3):
+    """Where a container gets its credentials."""
+
+    def serve(self, method: str, key: str, query: dict[str, list[str]], body: bytes, *, once: bool) -> bytes:
+        held = {"AccessKeyId": "a", "SecretAccessKey": "b", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
+        return json.dumps(held).encode()
+
+
+@pytest.fixture
+def in_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CredentialEndpoint]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "token").write_text("token")
+    with CredentialEndpoint() as endpoint:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{endpoint.address}/credentials")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+        yield endpoint
+
+
+def test_a_container_asks_for_credentials_once_for_all_calls_of_a_store(in_a_container: CredentialEndpoint) -> None:
+    with FaultyS3() as s3:
+        store = BlockingS3RunStore(RUN, environment=s3.environment)
+        for number in range(5):
+            store.put_once(f"outcomes/{number}/0", [b"x"])
+    assert len(in_a_container.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer(429), Answer(500), Answer(503), Answer(403), Answer(404), Reset()])
+def test_a_container_that_gets_no_credentials_at_first_asks_again(
+    in_a_container: CredentialEndpoint, answer: Fault
+) -> None:
+    in_a_container.befall(answer)
+    with FaultyS3() as s3:
+        BlockingS3RunStore(RUN, environment=s3.environment).put_once("outcomes/0/0", [b"x"])
+        assert s3.objects == {KEY: b"x"}
+
+
+@pytest.mark.parametrize("answer", [Answer(500), Answer(403), Answer(404), Reset()])
+async def test_a_container_that_gets_no_credentials_says_so(in_a_container: CredentialEndpoint, answer: Fault) -> None:
+    for _ in range(10):
+        in_a_container.befall(answer)
+    with FaultyS3() as s3:
+        for call in CALLS.values():
+            with pytest.raises(CredentialsError):
+                await call(S3RunStore(RUN, environment=s3.environment, retries=0))
 
 
 def test_many_calls_side_by_side_ask_for_credentials_once() -> None:

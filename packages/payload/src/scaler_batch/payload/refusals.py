@@ -20,6 +20,7 @@ from scaler_batch.payload.errors import (
 
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _STATUS: Final = re.compile(r"status code: (\d{3})")
+_ASKED: Final = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _REGION: Final = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
 
 _EXPIRED: Final = frozenset({"ExpiredToken", "TokenRefreshRequired", "RequestExpired", "ExpiredTokenException"})
@@ -49,17 +50,18 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ in _PANICS
 
 
-def translate(error: BaseException, key: str, region: str) -> StoreError:
+def translate(error: BaseException, key: str, region: str, endpoint: str) -> StoreError:
     """Say in our words what obstore says in its own.
 
     Args:
         error: What obstore raised.
         key: What was asked for.
         region: Where the bucket is taken to lie.
+        endpoint: Where S3 is; what was asked elsewhere was asked for credentials.
     """
     kind, text = type(error).__name__, str(error)
     code = _found(_CODE, text)
-    if _concerns_credentials(error, code, text):
+    if _concerns_credentials(error, code, text, endpoint):
         return CredentialsError(_reason(text), key=key, expired=code in _EXPIRED)
     if kind == "AlreadyExistsError" and code not in _CONFLICTS:
         return AlreadyStoredError(key)
@@ -94,10 +96,13 @@ def _passes(error: BaseException, code: str, text: str) -> bool:
     return "HTTP error" in text if not status else status.startswith("5") or status == "429"
 
 
-def _concerns_credentials(error: BaseException, code: str, text: str) -> bool:
+def _concerns_credentials(error: BaseException, code: str, text: str, endpoint: str) -> bool:
     if is_panic(error):
         # They cannot stand in a header, for a line break in them; in an event loop, the panic does not say so.
         return "InvalidHeaderValue" in text or "unknown error" in text
+    asked = _found(_ASKED, text)
+    if asked and not asked.startswith(endpoint):
+        return True
     is_unknown = type(error).__name__ == "UnauthenticatedError" or _found(_STATUS, text) == "401"
     return is_unknown or code in _EXPIRED | _INVALID
 

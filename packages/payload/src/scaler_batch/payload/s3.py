@@ -95,14 +95,18 @@ class _Tries:
     Args:
         key: What is asked for.
         region: Where the bucket is taken to lie.
+        endpoint: Where S3 is.
         retries: How many more there may be.
         patience: Seconds after which none begins.
         waits: Whether to wait for any credentials, and not only for those that are about to be renewed.
     """
 
-    def __init__(self, key: str, region: str, retries: int, patience: float, *, waits: bool = False) -> None:
+    def __init__(
+        self, key: str, region: str, endpoint: str, retries: int, patience: float, *, waits: bool = False
+    ) -> None:
         self._key = key
         self._region = region
+        self._endpoint = endpoint
         self._left = retries
         self._until = time.monotonic() + patience
         self._waits = waits
@@ -115,7 +119,7 @@ class _Tries:
         """Return how many seconds to wait before the next try; raise what the error is where there is none."""
         if not isinstance(error, Exception) and not is_panic(error):
             raise error
-        refusal = translate(error, self._key, self._region)
+        refusal = translate(error, self._key, self._region, self._endpoint)
         self.lost_an_answer |= refusal.retryable or was_repeated(error)
         pause = self._pause_after(error, refusal)
         if pause is None or time.monotonic() + pause > self._until:
@@ -175,7 +179,8 @@ class _Run:
         return self._bucket if size <= _LARGE else self._patient_bucket
 
     def _tries(self, key: str, *, waits: bool = False) -> _Tries:
-        return _Tries(key, self._location.region, self._retries, self._patience, waits=waits)
+        endpoint = self._options["endpoint"]
+        return _Tries(key, self._location.region, endpoint, self._retries, self._patience, waits=waits)
 
 
 def _options(run: RunLocation, endpoint: str, retries: int, patience: float) -> dict[str, Any]:
