@@ -13,10 +13,8 @@ read stands in :mod:`~.refusals`, where S3 is in :mod:`~.addresses`.
 from __future__ import annotations
 
 import atexit
-import copy
 import functools
 import os
-import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -131,6 +129,9 @@ class _Tries:
             return next(self._renewals, None) if refusal.expired or self._waits else None
         if not (refusal.retryable and is_unrepeated(error) and self._left):
             return None
+        # Imported where it is needed: a runner whose requests go well does not wait for it.
+        import random
+
         self._left -= 1
         self._pause = min(random.uniform(0.1, _GROWTH * self._pause), _LONGEST_PAUSE)
         return self._pause
@@ -301,6 +302,8 @@ class S3RunStore(_Run):
 
     def with_patience(self, seconds: float) -> Self:
         """The same store for calls that have less time; it shares the connections."""
+        import copy
+
         store = copy.copy(self)
         store._patience = seconds
         return store
