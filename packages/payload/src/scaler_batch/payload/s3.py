@@ -5,9 +5,8 @@ may be retried, in native threads of its own. Nothing of it starts before the fi
 this module and still fork; it must not fork after a request and use the store in the child. What only callers with an
 event loop need (asyncio, threads, dates) is imported by them: a runner has to be quick to start.
 
-What obstore does not try again, though it may work, is tried again here (:class:`_Tries`): a PUT that is written once
-and whose answer was lost, two of them that have met, a removal, credentials that have just expired. How its errors are
-read stands in :mod:`~.refusals`, where S3 is in :mod:`~.addresses`.
+What obstore does not try again, though it may work, is tried again here by the rules of :mod:`~.tries`. How its errors
+are read stands in :mod:`~.refusals`, where S3 is in :mod:`~.addresses`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from scaler_batch.payload.errors import (
     StoreError,
     UnlistableError,
 )
-from scaler_batch.payload.refusals import is_panic, is_unrepeated, translate, was_repeated
+from scaler_batch.payload.tries import GROWTH, Tries
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,13 +52,6 @@ usual spells of 503 Slow Down."""
 _RETRIES: Final = 30
 """How often one request is tried again before it fails, within that time."""
 
-_GROWTH: Final = 3
-"""Each wait is drawn between a tenth of a second and so many times the last one. With the library's own factor of 2 the
-waits need not grow, and ten of them are often over within two seconds."""
-
-_LONGEST_PAUSE: Final = 15.0
-"""Seconds between two tries at most; the library's own value."""
-
 _STALLED: Final = 60.0
 """Seconds without a byte of the answer after which a request has failed. It runs from the beginning of the request, so
 what is sent counts too."""
@@ -73,10 +65,6 @@ _LONGEST: Final = "6h"
 _SLOWEST: Final = 256 * 1024
 """Bytes a second that a line has at least. A call with an event loop ends after its patience and this time."""
 
-_UNTIL_RENEWED: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0, 30.0)
-"""Seconds to wait for new credentials, try by try: three minutes in all, as for everything else, and the time for which
-the library keeps those that it has been given."""
-
 _MINUTES_KEPT: Final = 8
 """How long the library may take credentials of boto3's for good. boto3 renews them ten minutes before they expire at
 the latest, and the library asks anew five minutes before the end of this."""
@@ -85,56 +73,6 @@ _PARTING: Final = 1.0
 """How many seconds the end of a process waits for obstore's threads to leave Python."""
 
 _T = TypeVar("_T")
-
-
-class _Tries:
-    """The tries of one call: what to do after each that failed.
-
-    Args:
-        key: What is asked for.
-        region: Where the bucket is taken to lie.
-        endpoint: Where S3 is.
-        retries: How many more there may be.
-        patience: Seconds after which none begins.
-        waits: Whether to wait for any credentials, and not only for those that are about to be renewed.
-    """
-
-    def __init__(
-        self, key: str, region: str, endpoint: str, retries: int, patience: float, *, waits: bool = False
-    ) -> None:
-        self._key = key
-        self._region = region
-        self._endpoint = endpoint
-        self._left = retries
-        self._until = time.monotonic() + patience
-        self._waits = waits
-        self._renewals = iter(_UNTIL_RENEWED[:retries])
-        self._pause = 0.1
-        self.lost_an_answer = False
-        """Whether a try that failed may have had its effect."""
-
-    def pause_after(self, error: BaseException) -> float:
-        """Return how many seconds to wait before the next try; raise what the error is where there is none."""
-        if not isinstance(error, Exception) and not is_panic(error):
-            raise error
-        refusal = translate(error, self._key, self._region, self._endpoint)
-        self.lost_an_answer |= refusal.retryable or was_repeated(error)
-        pause = self._pause_after(error, refusal)
-        if pause is None or time.monotonic() + pause > self._until:
-            raise refusal from error
-        return pause
-
-    def _pause_after(self, error: BaseException, refusal: StoreError) -> float | None:
-        if isinstance(refusal, CredentialsError):
-            return next(self._renewals, None) if refusal.expired or self._waits else None
-        if not (refusal.retryable and is_unrepeated(error) and self._left):
-            return None
-        # Imported where it is needed: a runner whose requests go well does not wait for it.
-        import random
-
-        self._left -= 1
-        self._pause = min(random.uniform(0.1, _GROWTH * self._pause), _LONGEST_PAUSE)
-        return self._pause
 
 
 class _Run:
@@ -179,13 +117,13 @@ class _Run:
     def _bucket_for(self, size: int) -> _Bucket:
         return self._bucket if size <= _LARGE else self._patient_bucket
 
-    def _tries(self, key: str, *, waits: bool = False) -> _Tries:
+    def _tries(self, key: str, *, waits: bool = False) -> Tries:
         endpoint = self._options["endpoint"]
-        return _Tries(key, self._location.region, endpoint, self._retries, self._patience, waits=waits)
+        return Tries(key, self._location.region, endpoint, self._retries, self._patience, waits=waits)
 
 
 def _options(run: RunLocation, endpoint: str, retries: int, patience: float) -> dict[str, Any]:
-    retry: dict[str, Any] = {"max_retries": retries, "backoff": {"base": _GROWTH}}
+    retry: dict[str, Any] = {"max_retries": retries, "backoff": {"base": GROWTH}}
     if patience != PATIENCE:
         from datetime import timedelta
 
@@ -438,7 +376,7 @@ class BlockingS3RunStore(_Run):
         except NotStoredError:
             return False
 
-    def _tried(self, tries: _Tries, action: Callable[[], _T]) -> _T:
+    def _tried(self, tries: Tries, action: Callable[[], _T]) -> _T:
         """Do something, as often as it takes."""
         while True:
             try:
