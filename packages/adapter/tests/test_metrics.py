@@ -33,7 +33,15 @@ class Worker:
     def snapshot(self) -> Snapshot:
         stages = dict.fromkeys(Stage, 0) | {Stage.QUEUED: 3, Stage.RUNNING: 2}
         return Snapshot(
-            stages, 61.0, jobs=2, answers={"success": 7}, calls={"SubmitJob": 4}, sent=2048, received=5 * 1024**3
+            stages,
+            61.0,
+            jobs=2,
+            answers={"success": 7},
+            calls={"SubmitJob": 4},
+            sent=2048,
+            received=5 * 1024**3,
+            waiting={"CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY": 2},
+            credentials_refused=75.0,
         )
 
 
@@ -74,6 +82,8 @@ async def test_prometheus_gets_every_figure(caplog: pytest.LogCaptureFixture) ->
     assert samples[("scaler_batch_answers_total", "run-1", "success")] == 7
     assert samples[("scaler_batch_requests_total", "SubmitJob", "run-1")] == 4
     assert samples[("scaler_batch_sent_bytes_total", "run-1")] == 2048
+    assert samples[("scaler_batch_waiting_jobs", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "run-1")] == 2
+    assert samples[("scaler_batch_credentials_refused_seconds", "run-1")] == 75
 
 
 async def test_the_status_is_json(caplog: pytest.LogCaptureFixture) -> None:
@@ -107,7 +117,15 @@ async def test_the_command_shows_a_worker(caplog: pytest.LogCaptureFixture, caps
         code = await asyncio.to_thread(status.main, ["--metrics-port", str(port), "--once"])
     assert code == 0
     shown = capsys.readouterr().out
-    for words in ("run run-1", "queued 3", "0:01:01", "success 7", "SubmitJob 4", "2.0 KiB sent, 5.0 GiB received"):
+    for words in (
+        "run run-1",
+        "queued 3",
+        "0:01:01",
+        "success 7",
+        "SubmitJob 4",
+        "2.0 KiB sent, 5.0 GiB received",
+        "refused by AWS",
+    ):
         assert words in shown
 
 
