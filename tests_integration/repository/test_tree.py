@@ -139,12 +139,12 @@ def is_known(authority: str) -> bool:
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether four numbers with dots are an address of this machine, or none at all."""
+    """Tell whether four numbers with dots are an address of this machine or link, or none at all."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return True
-    return address.is_loopback or address.is_unspecified
+    return address.is_loopback or address.is_unspecified or address.is_link_local  # where instances find metadata
 
 
 def nox_sessions(source: str) -> set[str]:

@@ -10,7 +10,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from scaler_batch.adapter.errors import ResourceError
-from scaler_batch.adapter.preflight import check_resources
+from scaler_batch.adapter.member import Cloud, leases_of
+from scaler_batch.adapter.preflight import check_resources, check_storage
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.aws import open_session
 from scaler_batch.tasks import TaskManagerSettings
@@ -122,3 +123,25 @@ async def test_credentials_that_fail_are_said_with_the_way_to_renew_them(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     with pytest.raises(ResourceError, match=r"no AWS credentials can be used: .*/nowhere/helper.*credential_process"):
         await check_resources(settings(), open_session(region=REGION))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AWS_CA_BUNDLE", "nowhere.pem", "AWS_CA_BUNDLE names 'nowhere.pem'"),
+        ("AWS_ENDPOINT_URL_S3", "localhost:9000", "is not of the form http"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9", "S3"),
+    ],
+)
+async def test_what_only_the_library_for_task_data_cannot_do_is_found_before_the_first_task(
+    resources: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+):
+    monkeypatch.setattr("scaler_batch.adapter.preflight.STORAGE_PATIENCE", 1.0)
+    monkeypatch.setenv(variable, value)
+    if variable == "AWS_CA_BUNDLE":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://localhost:1")
+    session = open_session(region=REGION)
+    cloud = Cloud(session, jobs=None, logs=None)  # type: ignore[arg-type]
+    with pytest.raises(ResourceError, match="the library that carries task data cannot use it") as error:
+        await check_storage(settings(), lambda: cloud.store(leases_of(settings())))
+    assert said in str(error.value)

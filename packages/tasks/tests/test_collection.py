@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scaler_batch.payload import Origin, Outcome, Status, encode_outcomes
+from scaler_batch.payload import Origin, Outcome, Status, body_size, encode_outcomes
 from scaler_batch.tasks.collection import _AT_ONCE
 from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError
 from scaler_batch.tasks.testing import StoreDenied, StoreUnavailable
@@ -35,17 +35,18 @@ async def test_an_outcome_for_another_task_is_no_answer(benches: Benches):
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
         assert isinstance(error, OutcomeUnreadableError)
-        assert "none for this task" in str(error)
+        assert "an outcome of call 1 of 1" in str(error)
 
 
-async def test_the_tasks_own_outcome_is_picked_out_of_several(benches: Benches):
+async def test_outcomes_of_more_calls_than_the_job_has_are_not_believed(benches: Benches):
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
         outcomes = [Outcome(position, Status.SUCCESS, b"abc"[position : position + 1]) for position in (2, 0, 1)]
         bench.store.objects["outcomes/1/0"] = sealed(*outcomes)
         await bench.sink.answers(1)
-        assert bench.sink.results[b"a"] == Outcome(0, Status.SUCCESS, b"a")
+        assert isinstance(bench.sink.results[b"a"], OutcomeUnreadableError)
+        assert "3 outcomes of 1 calls" in str(bench.sink.results[b"a"])
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -196,5 +197,6 @@ async def test_more_than_a_little_is_opened_beside_the_event_loop_even_if_it_is_
         bench.ask("a")
         await bench.submitted()
         bench.jobs.succeed("job-1", value=bytes(50 * 1024 * 1024))
-        assert len(bench.store.objects["outcomes/1/0"]) > _AT_ONCE
+        packed = bench.store.objects["outcomes/1/0"]
+        assert len(packed) < _AT_ONCE < body_size(packed)
         await bench.sink.answers(1)

@@ -37,7 +37,9 @@ from scaler_batch.adapter.replies import SchedulerReplies
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.adapter.storage import StorageLink
 from scaler_batch.adapter.worker import AWSBatchWorker, End
+from scaler_batch.aws import s3_environment
 from scaler_batch.payload import RunLocation
+from scaler_batch.payload.listings import Boto3Listing
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
 from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
@@ -82,7 +84,13 @@ class Cloud:
 
     def store(self, run: RunLocation) -> S3RunStore:
         """The objects of a run."""
-        return S3RunStore(run, credentials=boto3_credentials(self.session))
+        environment = s3_environment(self.session)
+        return S3RunStore(
+            run,
+            credentials=boto3_credentials(self.session),
+            environment=environment,
+            listing=Boto3Listing(self.session, run, environment=environment),
+        )
 
 
 class Member:
@@ -113,7 +121,7 @@ class Member:
             credentials=cloud.credentials,
         )
         self._leases = Leases(
-            PatientStore(cloud.store(_beside_run(run, LEASES)), cloud.credentials),
+            PatientStore(cloud.store(leases_of(settings)), cloud.credentials),
             worker=settings.name,
             run_id=run.run_id,
             queues=sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
@@ -252,6 +260,15 @@ def new_run(settings: WorkerSettings) -> RunLocation:
     """
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     return RunLocation(settings.s3_bucket, settings.s3_prefix, f"{started}-{token_hex(4)}", settings.aws_region)
+
+
+def leases_of(settings: WorkerSettings) -> RunLocation:
+    """Where the leases of all runs lie.
+
+    Raises:
+        ContractError: The settings make no address.
+    """
+    return RunLocation(settings.s3_bucket, settings.s3_prefix, LEASES, settings.aws_region)
 
 
 def _beside_run(run: RunLocation, run_id: str) -> RunLocation:

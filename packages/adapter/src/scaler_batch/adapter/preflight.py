@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.settings import WorkerSettings
@@ -24,12 +25,18 @@ from scaler_batch.aws import (
     service_errors,
     vcpus_of,
 )
+from scaler_batch.payload import PayloadError
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_batch.type_defs import JobDefinitionTypeDef
 
+    from scaler_batch.payload.s3 import S3RunStore
+
 T = TypeVar("T")
+
+STORAGE_PATIENCE: Final = 10.0
+"""Seconds for which the storage may fail before the worker does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,26 @@ async def check_resources(settings: WorkerSettings, session: boto3.Session) -> F
         ResourceError: One is not; says which, and what to do.
     """
     return await asyncio.to_thread(_check, settings, session)
+
+
+async def check_storage(settings: WorkerSettings, open_store: Callable[[], S3RunStore]) -> None:
+    """Check that the bucket is reached by the library that carries task data, too.
+
+    It is another one than boto3, with certificates, proxies and an address of its own to get wrong.
+
+    Args:
+        settings: What the worker is told.
+        open_store: Makes a store in the bucket.
+
+    Raises:
+        ResourceError: It is not.
+    """
+    try:
+        await open_store().with_patience(STORAGE_PATIENCE).list(quote(settings.name, safe=""))
+    except PayloadError as error:
+        raise ResourceError(
+            f"bucket {settings.s3_bucket!r} was found, but the library that carries task data cannot use it: {error}"
+        ) from error
 
 
 def _check(settings: WorkerSettings, session: boto3.Session) -> Found:

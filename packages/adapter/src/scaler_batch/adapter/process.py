@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.fleet import Fleet, manager_link
-from scaler_batch.adapter.member import Cloud, Member
+from scaler_batch.adapter.member import Cloud, Member, leases_of
 from scaler_batch.adapter.metrics import serving
-from scaler_batch.adapter.preflight import check_resources
+from scaler_batch.adapter.preflight import check_resources, check_storage
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
 from scaler_batch.tasks.credentials import Credentials
@@ -62,6 +62,7 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:
         credentials = Credentials(worker.tasks.credentials_patience)
         cloud = Cloud(session, jobs, jobs.logs, credentials)
+        await check_storage(worker, lambda: cloud.store(leases_of(worker)))
         fleet = Fleet(settings.fleet, lambda: Member(worker, cloud), worker.scheduler_address)
         with serving(fleet, worker, settings.metrics):
             await fleet.run(stop, manager_link(worker, settings.fleet))

@@ -48,6 +48,7 @@ from scaler_batch.aws.lookup import DefinitionReference, bucket_region, find_def
 from scaler_batch.aws.models import JobReport, JobShape, JobSpec, JobStatus, is_numbered, read_report
 from scaler_batch.aws.rate import AdaptiveRateLimiter, AimdRate, RateSettings
 from scaler_batch.aws.regions import ConfiguredRegion, configured_region, dns_suffix, partition_of
+from scaler_batch.aws.s3_environment import s3_environment
 
 __version__ = "0.1.0"
 
@@ -102,6 +103,7 @@ __all__ = [
     "read_tail",
     "renewal_of",
     "retry_rules",
+    "s3_environment",
     "service_error",
     "service_errors",
     "unless_missing",

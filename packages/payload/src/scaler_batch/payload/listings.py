@@ -10,6 +10,7 @@ boto3 is not imported here: the caller's session has it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import boto3
 
     from scaler_batch.payload.keys import RunLocation
+
+logger = logging.getLogger(__name__)
 
 _BULK: Final = 1000
 """Keys that one request removes at most."""
@@ -65,6 +68,7 @@ class Boto3Listing:
     ) -> None:
         self._session = session
         self._run = run
+        self._told = False
         named = ca_bundle(environment)
         self._settings: dict[str, Any] = {
             "region_name": run.region,
@@ -89,6 +93,10 @@ class Boto3Listing:
         unreadable = [key for key in found if not is_readable(key)]
         self._remove(client, unreadable)
         start = len(self._run.root) + 1
+        if unreadable and not self._told:
+            self._told = True
+            text = "%d objects below %r have keys that cannot be read: they are passed over, and removed where allowed"
+            logger.warning(text, len(unreadable), prefix)
         return Listing([key[start:] for key in found if is_readable(key)], len(unreadable))
 
     def _keys(self, client: Any, prefix: str) -> list[str]:

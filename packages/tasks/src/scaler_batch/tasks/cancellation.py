@@ -34,9 +34,6 @@ _REASON: Final = "cancelled by the client"
 AT_ONCE: Final = 50
 """Jobs ended by one call. Source: AWS Batch API reference, TerminateJobs."""
 
-_REFUSALS: Final = 5
-"""Times in a row that AWS Batch may refuse to end the same jobs, before they are left to themselves."""
-
 _REMEMBERED: Final = 1000
 """Ended jobs kept in mind for the manager's stop; those before them ended longer ago than a container's grace."""
 
@@ -110,12 +107,10 @@ class Canceller:
     async def terminate(self, job_ids: Sequence[str], reason: str) -> None:
         """Tell AWS Batch to end jobs, as often as it takes."""
         self._ended.extend(job_ids)
-        left, refusals = list(job_ids), 0
+        left = list(job_ids)
         for wait in self._backoff.waits():
             try:
-                rest = await self._try(left, reason)
-                refusals = refusals + 1 if rest == left else 0
-                left = [] if refusals == _REFUSALS else rest
+                left = await self._try(left, reason)
             except ServiceError as error:
                 logger.warning("%d job(s) could not be ended, %s first: %s", len(left), left[0], error)
                 if not error.retryable:
@@ -123,6 +118,7 @@ class Canceller:
             if not left:
                 return
             await asyncio.sleep(wait)
+        logger.error("%d job(s) could not be ended and run until their timeout, %s first", len(left), left[0])
 
     async def _try(self, job_ids: list[str], reason: str) -> list[str]:
         """Return those that are to be tried again."""
