@@ -26,7 +26,13 @@ def test_the_goodbye_and_every_closing_fit_into_what_is_reserved(seconds: float)
 async def test_nothing_is_used_up_before_stopping_begins() -> None:
     deadline = Deadline(10.0)
     await asyncio.sleep(0.05)
-    assert deadline.until_goodbye() == pytest.approx(6.0, abs=0.01)
+    assert deadline.until_goodbye() == pytest.approx(7.0, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 8.0, 25.0, 600.0])
+async def test_draining_leaves_time_for_ending_jobs(seconds: float) -> None:
+    deadline = Deadline(seconds)
+    assert deadline.until_goodbye() - deadline.until_terminating() >= min(0.4 * seconds, 25.0) - 0.01
 
 
 async def test_all_parts_come_one_after_the_other() -> None:

@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-RESERVE: Final = 0.4
+RESERVE: Final = 0.3
 """Part of the deadline that is left for saying goodbye, closing connections and ending the process."""
 
 LONGEST_RESERVE: Final = 4.0
 """Seconds."""
 
 ENDING: Final = 0.4
-"""Part of the deadline that draining leaves for all that comes after it."""
+"""Part of the deadline that draining leaves for ending jobs, besides what is reserved."""
 
 LONGEST_ENDING: Final = 25.0
 """Seconds."""
@@ -51,7 +51,7 @@ class Deadline:
 
     def until_terminating(self) -> float:
         """Seconds until what is not drained has to be ended."""
-        return self._left(min(self._seconds * ENDING, LONGEST_ENDING))
+        return self._left(min(self._seconds * ENDING, LONGEST_ENDING) + reserve(self._seconds))
 
     def until_goodbye(self) -> float:
         """Seconds until we have to say goodbye."""
