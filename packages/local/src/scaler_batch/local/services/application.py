@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from moto.core.common_models import BaseModel
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from . import buckets, listings, objects, policies, registry
+from . import buckets, listings, log_events, objects, policies, registry
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -18,6 +18,7 @@ def moto_application() -> WSGIApplication:
     """Make the application, without some habits of moto's that a server which is used hard cannot afford."""
     buckets.install()
     listings.install()
+    log_events.install()
     objects.install()
     policies.install()
     registry.install()
