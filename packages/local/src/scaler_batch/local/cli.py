@@ -18,6 +18,7 @@ from .errors import LocalError, NotRunningError, StartError
 from .resources import USUAL, Wanted, make
 from .server import LocalServer, leave, serving, signals_held_back, wait_to_stop
 from .settings import JobMode, LocalSettings
+from .timing import LIKENESSES
 
 NOT_RUNNING = 3
 _STOP_SECONDS = 60.0
@@ -136,6 +137,8 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         limit_memory=options.limit_memory,
         submit_rate=options.submit_rate,
         faults=options.faults,
+        like=options.like,
+        time_scale=options.time_scale,
     )
 
 
@@ -191,6 +194,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--limit-memory", action=argparse.BooleanOptionalAction, default=default.limit_memory, help=memory)
     rate = "throttle SubmitJob above so many a second, 50 on AWS (default: no bound)"
     add("--submit-rate", type=float, metavar="N", help=rate)
+    like = "take as long as AWS, on instances that are there or that come when jobs wait (default: no delays)"
+    add("--like", choices=LIKENESSES, help=like)
+    scale = "multiply all times of --like, and divide its rates (default: %(default)s)"
+    add("--time-scale", type=float, default=default.time_scale, metavar="X", help=scale)
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
     add("--bucket", metavar="NAME", help=f"name of the S3 bucket that is made (default: {USUAL.bucket})")
     queue = f"name of the job queue that is made, and of its compute environment (default: {USUAL.queue})"

@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Literal, get_args
 
+from . import timing
 from .batch.rules import Rules
 from .batch.vocabulary import State
 from .errors import SettingsError
-from .faults import RateLimit
 from .faults.reading import Plan, read_file
 
 JobMode = Literal["fork", "spawn", "docker"]
@@ -37,7 +38,8 @@ class LocalSettings:
             interpreter for every job, as a container does. Other commands are always spawned. ``docker`` runs every job
             as a container of its definition's image; it needs the extra ``[docker]`` and an engine that answers.
         job_python: The interpreter that jobs find as ``python``; None for the one that runs the server.
-        delays: Seconds that a job stays in a state at least, by the state's name. AWS takes seconds to minutes here.
+        delays: Seconds that a job stays in a state at least, by the state's name; in RUNNING, until its command begins.
+            AWS takes seconds to minutes here.
         minimum_timeout: The shortest job timeout to accept, in seconds; 60 on AWS.
         stop_grace: Seconds between SIGTERM and SIGKILL; 30 on AWS.
         keep_finished: Finished jobs that are remembered, an array's children counted, and their logs with them.
@@ -45,6 +47,9 @@ class LocalSettings:
         limit_memory: Whether a job that has more memory than it asked for is killed.
         submit_rate: SubmitJob calls a second above which they are throttled, 50 on AWS; None for no such bound.
         faults: A TOML file of faults that are in force from the start.
+        like: Take as long as AWS (:mod:`~.timing`): ``aws`` with instances that are there already, ``aws-cold`` with
+            instances that come when jobs wait. ``delays`` and ``submit_rate`` take precedence. None for no delays.
+        time_scale: What all times of ``like`` are multiplied by, and rates divided by.
     """
 
     host: str = "127.0.0.1"
@@ -62,6 +67,8 @@ class LocalSettings:
     limit_memory: bool = True
     submit_rate: float | None = None
     faults: str | None = None
+    like: timing.Likeness | None = None
+    time_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -78,6 +85,10 @@ class LocalSettings:
         _require(self.keep_finished >= 1, "keep_finished must be at least 1")
         _require(self.keep_seconds is None or self.keep_seconds >= 0, "keep_seconds must not be negative")
         _require(self.submit_rate is None or self.submit_rate > 0, "submit_rate must be above 0")
+        _require(
+            self.like is None or self.like in timing.LIKENESSES, f"like must be one of {', '.join(timing.LIKENESSES)}"
+        )
+        _require(0 < self.time_scale < inf, "time_scale must be above 0")
         _require(set(self.delays) <= set(State), f"delays are given by state: {', '.join(State)}")
         _require(all(seconds >= 0 for seconds in self.delays.values()), "delays must not be negative")
 
@@ -91,7 +102,7 @@ class LocalSettings:
         return Rules(
             slots=self.slots or max(FEWEST_SLOTS, len(os.sched_getaffinity(0))),
             memory_mib=self.memory_mib,
-            delays={State(name): seconds for name, seconds in self.delays.items()},
+            delays=self._delays(),
             stop_grace=self.stop_grace,
             keep_finished=self.keep_finished,
             keep_seconds=self.keep_seconds,
@@ -105,9 +116,14 @@ class LocalSettings:
             FaultError: The file is not there, or holds something else.
         """
         plan = Plan() if self.faults is None else read_file(Path(self.faults))
-        if self.submit_rate is None:
-            return plan
-        return replace(plan, faults=(*plan.faults, RateLimit("batch.SubmitJob", per_second=self.submit_rate)))
+        slow = timing.slow_requests(self.time_scale) if self.like else ()
+        rate = self.submit_rate or (timing.submit_rate(self.time_scale) if self.like else None)
+        limit = (timing.submit_limit(rate),) if rate else ()
+        return replace(plan, faults=(*slow, *plan.faults, *limit))
+
+    def _delays(self) -> dict[State, float]:
+        like = timing.delays(self.time_scale) if self.like else {}
+        return like | {State(name): seconds for name, seconds in self.delays.items()}
 
     def to_json(self) -> str:
         """The settings as text."""

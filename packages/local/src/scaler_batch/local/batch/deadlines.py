@@ -45,6 +45,19 @@ class TimeLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """The attempt has been RUNNING for as long as the settings want before its command begins."""
+
+    job: Job
+    attempt: Attempt
+
+    @property
+    def holds(self) -> bool:
+        """Whether the attempt is still there, and nobody has ended it."""
+        return self.job.current is self.attempt and self.job.stopping is None
+
+
+@dataclass(frozen=True, slots=True)
 class LastCall:
     """The attempt was asked to end, and has had its grace."""
 
@@ -79,7 +92,7 @@ class Reconsider:
         return True
 
 
-Deadline = Release | TimeLimit | LastCall | Happening | Reconsider
+Deadline = Release | Begin | TimeLimit | LastCall | Happening | Reconsider
 
 _SMALL: Final = 1000
 

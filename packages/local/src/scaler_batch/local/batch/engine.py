@@ -24,7 +24,7 @@ from ..errors import IllegalMoveError
 from . import texts
 from .arrays import conclude, open_array
 from .capacity import Capacity
-from .deadlines import Deadlines, Happening, LastCall, Reconsider, Release, TimeLimit
+from .deadlines import Begin, Deadlines, Happening, LastCall, Reconsider, Release, TimeLimit
 from .dependencies import Dependencies
 from .effects import Effect, ForgetLogs, SignalProcess, StopProcess
 from .job import Attempt, Job
@@ -95,13 +95,8 @@ class Engine:
     def process_started(self, attempt_id: str, now: float) -> None:
         """The process of an attempt exists."""
         job = self._attempts.get(attempt_id)
-        if job is None or job.current is None:
-            return
-        attempt = job.current
-        attempt.started_at = job.started_at = now
-        job.move(State.RUNNING, now)
-        if job.spec.timeout is not None:
-            self._deadlines.add(now + job.spec.timeout, TimeLimit(job, attempt))
+        if job is not None and job.current is not None and job.current.started_at is None:
+            self._show_running(job, job.current, now)
 
     def process_ended(self, attempt_id: str, ending: Ending, now: float) -> None:
         """The process of an attempt is gone, or could not be made."""
@@ -136,6 +131,8 @@ class Engine:
             match deadline:
                 case Release(job):
                     self._proceed(job, now)
+                case Begin(job, attempt):
+                    self._begin(job, attempt)
                 case TimeLimit(job):
                     self._stop(job, texts.TIMED_OUT, now)
                 case LastCall(_, attempt):
@@ -229,7 +226,7 @@ class Engine:
                 self._introduce(child, now)
 
     def _launch(self, job: Job, now: float) -> None:
-        """Ask for the process of an attempt, unless ECS would refuse it."""
+        """Have ECS take an attempt, unless it would refuse it."""
         attempt = job.current
         if attempt is None:
             return
@@ -242,6 +239,22 @@ class Engine:
         if error is not None:
             self._end_attempt(job, error, now)
             return
+        delay = self._rules.delays.get(State.RUNNING, 0.0)
+        if delay > 0:
+            self._show_running(job, attempt, now)
+            self._deadlines.add(now + delay, Begin(job, attempt))
+        else:
+            self._begin(job, attempt)
+
+    def _show_running(self, job: Job, attempt: Attempt, now: float) -> None:
+        attempt.started_at = job.started_at = now
+        job.move(State.RUNNING, now)
+        if job.spec.timeout is not None:
+            self._deadlines.add(now + job.spec.timeout, TimeLimit(job, attempt))
+
+    def _begin(self, job: Job, attempt: Attempt) -> None:
+        """Ask for the process of an attempt."""
+        attempt.begun = True
         self._effects.append(start_process(job, attempt, limit_memory=self._rules.limit_memory))
 
     def _stop(self, job: Job, reason: str, now: float) -> None:
@@ -250,7 +263,7 @@ class Engine:
             return
         job.stopping = reason
         attempt = job.current
-        if attempt is not None and attempt.launched:
+        if attempt is not None and attempt.begun:
             self._effects.append(StopProcess(attempt.id, force=False))
             self._deadlines.add(now + self._rules.stop_grace, LastCall(job, attempt))
         elif job.children is None:
@@ -260,15 +273,25 @@ class Engine:
 
     def _on_host(self) -> list[tuple[Job, Attempt]]:
         """The jobs that have a process, or soon will."""
+        return [(job, attempt) for job, attempt in self._with_ecs() if attempt.begun]
+
+    def _with_ecs(self) -> list[tuple[Job, Attempt]]:
+        """The jobs that are on an instance, whether their command has begun or not."""
         return [(job, job.current) for job in self._attempts.values() if job.current and job.current.launched]
 
     def _strike(self, strike: Strike, now: float) -> None:
-        for job, attempt in self._on_host():
-            if strike.chosen(job):
-                self._effects.append(SignalProcess(attempt.id, strike.signal))
-                if strike.fate is not None:
-                    attempt.fate = strike.fate
-                    self._deadlines.add(now + strike.notice(self._rules.stop_grace), LastCall(job, attempt))
+        for job, attempt in self._with_ecs():
+            if (attempt.begun or strike.fate is not None) and strike.chosen(job):
+                self._hit(job, attempt, strike, now)
+
+    def _hit(self, job: Job, attempt: Attempt, strike: Strike, now: float) -> None:
+        if not attempt.begun and strike.fate is not None:
+            self._end_attempt(job, strike.fate, now)
+            return
+        self._effects.append(SignalProcess(attempt.id, strike.signal))
+        if strike.fate is not None:
+            attempt.fate = strike.fate
+            self._deadlines.add(now + strike.notice(self._rules.stop_grace), LastCall(job, attempt))
 
     def _end_attempt(self, job: Job, ending: Ending, now: float) -> None:
         """Note how an attempt ended, and decide what becomes of the job."""

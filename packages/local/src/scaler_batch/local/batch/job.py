@@ -32,7 +32,8 @@ class Attempt:
 
     Attributes:
         id: 32 hexadecimal digits, as ECS names its tasks.
-        launched: Whether a process was asked for.
+        launched: Whether ECS has taken it.
+        begun: Whether a process was asked for, which may be some time after it is seen to run.
         fate: How it is seen to end unless it succeeds, when something has happened to its host.
     """
 
@@ -41,6 +42,7 @@ class Attempt:
     environment: Environment
     log: LogStream
     launched: bool = False
+    begun: bool = False
     started_at: float | None = None
     stopped_at: float | None = None
     ending: Ending | None = None

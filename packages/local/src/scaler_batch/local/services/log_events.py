@@ -156,7 +156,7 @@ def _parsed(token: str) -> tuple[str, int]:
 
 def _encoded(event: LogEvent) -> bytes:
     message: bytes = event.message.encode("utf-8", "surrogatepass")
-    number = int(event.event_id)  # type: ignore[call-overload]
+    number = int(event.event_id)
     return _HEAD.pack(event.timestamp, event.ingestion_time, number, len(message)) + message
 
 

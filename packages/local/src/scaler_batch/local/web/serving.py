@@ -81,17 +81,24 @@ class _Server(Server):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._staff = threading.Lock()
+        self._away = 0
 
     @contextlib.contextmanager
     def stand_in(self) -> Iterator[None]:
-        """Have one thread more while a block lasts, in place of the one that waits in it."""
+        """Have as many threads as ever that do not wait, while one waits in a block.
+
+        Threads that were added stay: those that wait now will not be the last. ``ThreadPool.grow`` is not used, because
+        it sleeps for a tenth of a second when a thread is not ready at once.
+        """
         with self._staff:
-            self.requests.grow(1)
+            self._away += 1
+            if len(self.requests._threads) - self._away < THREADS:
+                self.requests._threads.append(self.requests._spawn_worker())
         try:
             yield
         finally:
             with self._staff:
-                self.requests.shrink(1)
+                self._away -= 1
 
 
 class _Gateway(Gateway_10):
