@@ -12,9 +12,10 @@ from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.batch import texts
 from scaler_batch.local.batch.effects import Effect, StartProcess, StopProcess
 from scaler_batch.local.batch.engine import Engine
+from scaler_batch.local.batch.fleet import Site
 from scaler_batch.local.batch.job import Job
 from scaler_batch.local.batch.rules import Rules
-from scaler_batch.local.batch.vocabulary import Definition, Environment, JobSpec, Resources, Scope
+from scaler_batch.local.batch.vocabulary import Definition, Environment, InstanceType, JobSpec, Resources, Scope
 
 SCOPE = Scope("123456789012", "us-east-1")
 DEFINITION = Definition(SCOPE.arn("job-definition/work:1"), "work", {"image": "any"})
@@ -26,6 +27,8 @@ class World:
     def __init__(self, slots: int = 2, max_vcpus: float = 16, **rules: Any) -> None:
         self.max_vcpus = max_vcpus
         self.priorities: dict[str, int] = {}
+        self.types: tuple[InstanceType, ...] = ()
+        self.sites: dict[str, Site | None] = {}
         self.now = 1000.0
         self.effects: list[Effect] = []
         self.rules = Rules(slots=slots, **rules)
@@ -34,10 +37,13 @@ class World:
         self._jobs = itertools.count(1)
 
     def environments(self, queue: str) -> list[Environment]:
-        return [Environment("arn:ce", "ce", self.max_vcpus)]
+        return [Environment("arn:ce", "ce", self.max_vcpus, types=self.types)]
 
     def priority(self, queue: str) -> int:
         return self.priorities.get(queue, 0)
+
+    def site(self, environment: str, instance_type: str, nth: int) -> Site | None:
+        return self.sites.get(instance_type, Site("subnet-1", connects=True))
 
     def spec(self, **changes: Any) -> JobSpec:
         given = {

@@ -18,7 +18,7 @@ from scaler_batch.local.batch.vocabulary import RetryStrategy, State
 from scaler_batch.local.errors import SettingsError
 from scaler_batch.local.faults import RateLimit, Slow
 from scaler_batch.local.faults.board import FaultBoard
-from scaler_batch.local.timing import BOOT, REQUESTS, STATES, SUBMIT_RATE
+from scaler_batch.local.timing import LONGEST_BOOT, REQUESTS, SHORTEST_BOOT, STATES, SUBMIT_RATE
 from scaler_batch.local.web.chain import Call
 
 FIRST_LINE = 13.7
@@ -26,7 +26,7 @@ FIRST_LINE = 13.7
 
 
 def test_every_figure_has_its_source() -> None:
-    figures = [*STATES.values(), *REQUESTS.values(), SUBMIT_RATE, BOOT]
+    figures = [*STATES.values(), *REQUESTS.values(), SUBMIT_RATE, SHORTEST_BOOT, LONGEST_BOOT]
     assert all(figure.value > 0 and figure.source for figure in figures)
 
 

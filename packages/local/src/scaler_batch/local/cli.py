@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from . import __version__, control, state
+from .accounts import ACCOUNTS
 from .batch.vocabulary import State
 from .environment import as_exports, for_users
 from .errors import LocalError, NotRunningError, StartError
@@ -139,6 +140,7 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         faults=options.faults,
         like=options.like,
         time_scale=options.time_scale,
+        account=options.account,
     )
 
 
@@ -198,6 +200,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--like", choices=LIKENESSES, help=like)
     scale = "multiply all times of --like, and divide its rates (default: %(default)s)"
     add("--time-scale", type=float, default=default.time_scale, metavar="X", help=scale)
+    account = "networks of the account: with a default VPC, or as hardened accounts have them (default: %(default)s)"
+    add("--account", choices=ACCOUNTS, default=default.account, help=account)
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
     add("--bucket", metavar="NAME", help=f"name of the S3 bucket that is made (default: {USUAL.bucket})")
     queue = f"name of the job queue that is made, and of its compute environment (default: {USUAL.queue})"

@@ -15,8 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from .batch import texts
-from .batch.effects import Effect, ForgetLogs, LogStream, SignalProcess, StartProcess, StopProcess
+from .batch.effects import (
+    ConnectInstance,
+    Effect,
+    ForgetLogs,
+    LogStream,
+    SignalProcess,
+    StartInstance,
+    StartProcess,
+    StopInstance,
+    StopProcess,
+)
 from .batch.engine import Engine
+from .batch.fleet import Instance
 from .batch.rules import Mishaps, Topology
 from .batch.strikes import Strike
 from .batch.vocabulary import Ending, Scope
@@ -49,6 +60,19 @@ class SecretSource(Protocol):
         """A secret's value; :class:`~.errors.SecretError` when there is none."""
 
 
+class InstanceSink(Protocol):
+    """Where instances are shown."""
+
+    def start(self, instance: Instance) -> None:
+        """An instance was started."""
+
+    def connect(self, instance: Instance) -> None:
+        """An instance has joined its cluster."""
+
+    def stop(self, instance: Instance) -> None:
+        """An instance is gone."""
+
+
 class Machine:
     """Runs the jobs of one local AWS.
 
@@ -74,7 +98,9 @@ class Machine:
         self._closed = False
         self._host = self._new_host()
 
-    def attach(self, topology: Topology, logs: LogSink, secrets: SecretSource, mishaps: Mishaps) -> None:
+    def attach(
+        self, topology: Topology, logs: LogSink, secrets: SecretSource, mishaps: Mishaps, instances: InstanceSink
+    ) -> None:
         """Begin to run jobs. To be called once, before anything else is asked of it.
 
         Args:
@@ -82,7 +108,9 @@ class Machine:
             logs: Where the output of jobs goes.
             secrets: Where jobs' secrets come from.
             mishaps: What goes wrong with jobs.
+            instances: Where instances are shown.
         """
+        self._instances = instances
         self._topology = topology
         self._logs = logs
         self._secrets = secrets
@@ -160,6 +188,12 @@ class Machine:
                     self._host.send(Stop(attempt, signal.SIGKILL if force else signal.SIGTERM))
                 case SignalProcess(attempt, number):
                     self._host.send(Stop(attempt, number))
+                case StartInstance(instance):
+                    self._instances.start(instance)
+                case ConnectInstance(instance):
+                    self._instances.connect(instance)
+                case StopInstance(instance):
+                    self._instances.stop(instance)
         return [effect for effect in effects if isinstance(effect, ForgetLogs)]
 
     def _start(self, wanted: StartProcess) -> None:

@@ -14,6 +14,8 @@ import boto3
 
 from scaler_batch.payload.contract import RUNNER_COMMAND
 
+from .accounts import PRIVATE_SUBNETS
+
 VCPUS: Final = "1"
 MEMORY_MIB: Final = "2048"
 FLEET_VCPUS: Final = 256
@@ -92,6 +94,7 @@ def _make_bucket(s3: Any, name: str, region: str) -> None:
 def _make_queue(environment: Mapping[str, str], name: str) -> None:
     batch, ec2, iam = (_client(service, environment) for service in ("batch", "ec2", "iam"))
     profile = iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"]
+    subnets = _subnets(ec2)
     batch.create_compute_environment(
         computeEnvironmentName=name,
         type="MANAGED",
@@ -100,13 +103,24 @@ def _make_queue(environment: Mapping[str, str], name: str) -> None:
             "minvCpus": 0,
             "maxvCpus": FLEET_VCPUS,
             "instanceTypes": ["default_x86_64"],
-            "subnets": [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]],
-            "securityGroupIds": [each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]],
+            "subnets": [each["SubnetId"] for each in subnets],
+            "securityGroupIds": [_make_group(ec2, name, subnets[0]["VpcId"])],
             "instanceRole": profile,
         },
     )
     order = [{"order": 1, "computeEnvironment": name}]
     batch.create_job_queue(jobQueueName=name, priority=1, computeEnvironmentOrder=order)
+
+
+def _subnets(ec2: Any) -> list[Any]:
+    """The subnets that lead out of a hardened account, or else all."""
+    named = [{"Name": "tag:Name", "Values": [PRIVATE_SUBNETS]}]
+    return list(ec2.describe_subnets(Filters=named)["Subnets"] or ec2.describe_subnets()["Subnets"])
+
+
+def _make_group(ec2: Any, name: str, vpc: str) -> str:
+    """A security group that lets everything out, because the default one may not."""
+    return str(ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
 
 
 def _make_definition(batch: Any, name: str) -> None:

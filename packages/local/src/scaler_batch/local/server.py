@@ -58,6 +58,7 @@ class LocalServer:
     def __init__(self, settings: LocalSettings) -> None:
         for name in _MISLEADING:
             os.environ.pop(name, None)
+        self._settings = settings
         self._application = _NotYet()
         self._furnish: Callable[[], None] = _nothing
         self._http = HttpServer(settings.host, settings.port, self._application)
@@ -108,23 +109,25 @@ class LocalServer:
         variables = environment.for_jobs(self.endpoint_url, settings.region)
         machine = Machine(settings, variables, self._clock, give_up=stop_this_process)
         from .services.backend import Registry, Wiring, install
+        from .services.instances import MotoInstances
         from .services.logs import MotoLogs
         from .services.secrets import MotoSecrets
 
         registry = Registry()
         self._faults = FaultBoard(plan, machine.strike, reconsider=machine.reconsider)
         install(Wiring(machine, registry, self._faults, settings.minimum_timeout))
-        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults)
+        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults, MotoInstances(registry))
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")
         return machine
 
     def _front(self) -> Front:
-        from .services import buckets
+        from .services import buckets, networks
         from .services.application import moto_application
 
         buckets.keep_time(self._clock.now)
+        networks.install(self._settings.account)
         administration = Administration(self._counting, self._faults, self._machine.jump_clock, self.reset)
         layers: list[Layer] = [
             ControlLayer(administration.actions()),

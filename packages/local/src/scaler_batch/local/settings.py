@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from . import timing
+from .accounts import ACCOUNTS, Account
+from .batch.fleet import FleetRules
 from .batch.rules import Rules
 from .batch.vocabulary import State
 from .errors import SettingsError
@@ -49,6 +51,9 @@ class LocalSettings:
         faults: A TOML file of faults that are in force from the start.
         like: Take as long as AWS (:mod:`~.timing`): ``aws`` with instances that are there already, ``aws-cold`` with
             instances that come when jobs wait. ``delays`` and ``submit_rate`` take precedence. None for no delays.
+        account: What networks there are: ``usual`` has a default VPC, ``hardened`` has none, and in
+            ``hardened-default-vpc`` it has an empty default group and no public addresses. Jobs need instances then,
+            which need a way to ECS.
         time_scale: What all times of ``like`` are multiplied by, and rates divided by.
     """
 
@@ -69,6 +74,7 @@ class LocalSettings:
     faults: str | None = None
     like: timing.Likeness | None = None
     time_scale: float = 1.0
+    account: Account = "usual"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -88,6 +94,7 @@ class LocalSettings:
         _require(
             self.like is None or self.like in timing.LIKENESSES, f"like must be one of {', '.join(timing.LIKENESSES)}"
         )
+        _require(self.account in ACCOUNTS, f"account must be one of {', '.join(ACCOUNTS)}")
         _require(0 < self.time_scale < inf, "time_scale must be above 0")
         _require(set(self.delays) <= set(State), f"delays are given by state: {', '.join(State)}")
         _require(all(seconds >= 0 for seconds in self.delays.values()), "delays must not be negative")
@@ -107,6 +114,7 @@ class LocalSettings:
             keep_finished=self.keep_finished,
             keep_seconds=self.keep_seconds,
             limit_memory=self.limit_memory,
+            fleet=self._fleet(),
         )
 
     def fault_plan(self) -> Plan:
@@ -120,6 +128,11 @@ class LocalSettings:
         rate = self.submit_rate or (timing.submit_rate(self.time_scale) if self.like else None)
         limit = (timing.submit_limit(rate),) if rate else ()
         return replace(plan, faults=(*slow, *plan.faults, *limit))
+
+    def _fleet(self) -> FleetRules | None:
+        if self.like == "aws-cold":
+            return timing.fleet(self.time_scale)
+        return None if self.account == "usual" and self.like is None else FleetRules()
 
     def _delays(self) -> dict[State, float]:
         like = timing.delays(self.time_scale) if self.like else {}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from .batch.fleet import FleetRules
 from .batch.vocabulary import State
 from .faults import Fault, RateLimit, Slow
 
@@ -51,11 +52,9 @@ REQUESTS: Final[Mapping[str, Figure]] = {
 
 SUBMIT_RATE: Final = Figure(50, "AWS Batch service limits: SubmitJob calls a second, by account and region")
 
-BOOT: Final = Figure(285, _COLD)
-"""Seconds until an instance that was started has joined its cluster, in the mean."""
-
 SHORTEST_BOOT: Final = Figure(149, _COLD)
 LONGEST_BOOT: Final = Figure(329, _COLD)
+"""Seconds until an instance that was started has joined its cluster; most are near to the longest, as the mean says."""
 
 IDLE: Final = Figure(600, _ASSUMED)
 """Seconds that an instance without jobs is kept. A compute environment's ``minScaleDownDelayMinutes`` goes first."""
@@ -64,6 +63,11 @@ IDLE: Final = Figure(600, _ASSUMED)
 def delays(scale: float) -> dict[State, float]:
     """Seconds that jobs are in each state at least, with all times multiplied by ``scale``."""
     return {state: figure.value * scale for state, figure in STATES.items()}
+
+
+def fleet(scale: float) -> FleetRules:
+    """How instances come and go, with all times multiplied by ``scale``."""
+    return FleetRules(SHORTEST_BOOT.value * scale, LONGEST_BOOT.value * scale, IDLE.value * scale)
 
 
 def slow_requests(scale: float) -> tuple[Fault, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import texts
+from .fleet import Fleet, Instance
 from .vocabulary import Environment, Resources
 
 
@@ -21,10 +22,12 @@ class Capacity:
     Attributes:
         slots: Job processes that may exist at once.
         memory_mib: Memory that running jobs may have reserved together; None for no bound.
+        fleet: The instances that jobs run on; None when they need none.
     """
 
     slots: int
     memory_mib: int | None = None
+    fleet: Fleet | None = None
     _taken: dict[str, tuple[str, Resources]] = field(default_factory=dict)
     _vcpus: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _memory: int = 0
@@ -47,7 +50,7 @@ class Capacity:
         """The first environment, in the queue's order, with room for the job."""
         if self.full or not self._memory_fits(wanted):
             return None
-        return next((each for each in environments if self._vcpus[each.arn] + wanted.vcpus <= each.max_vcpus), None)
+        return next((each for each in environments if self._has_room(each, wanted)), None)
 
     def never_fits(self, wanted: Resources, environments: Sequence[Environment]) -> str | None:
         """Why the job could not start even on an idle machine; None when it could."""
@@ -57,17 +60,23 @@ class Capacity:
             return texts.TOO_MUCH_MEMORY
         return None
 
-    def take(self, holder: str, wanted: Resources, environment: Environment) -> None:
-        """Reserve room for an attempt."""
+    def take(self, holder: str, wanted: Resources, environment: Environment) -> Instance | None:
+        """Reserve room for an attempt. Returns the instance that it is on, if it is on one."""
         self._taken[holder] = (environment.arn, wanted)
         self._vcpus[environment.arn] += wanted.vcpus
         self._memory += wanted.memory_mib
+        return self.fleet.take(holder, environment, wanted) if self.fleet and environment.types else None
 
     def give_back(self, holder: str) -> None:
         """Free what an attempt had."""
         environment, held = self._taken.pop(holder)
         self._vcpus[environment] -= held.vcpus
         self._memory -= held.memory_mib
+
+    def _has_room(self, environment: Environment, wanted: Resources) -> bool:
+        if self._vcpus[environment.arn] + wanted.vcpus > environment.max_vcpus:
+            return False
+        return self.fleet is None or not environment.types or self.fleet.has_room(environment, wanted)
 
     def _memory_fits(self, wanted: Resources) -> bool:
         return self.memory_mib is None or self._memory + wanted.memory_mib <= self.memory_mib

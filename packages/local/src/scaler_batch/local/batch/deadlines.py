@@ -92,7 +92,17 @@ class Reconsider:
         return True
 
 
-Deadline = Release | Begin | TimeLimit | LastCall | Happening | Reconsider
+@dataclass(frozen=True, slots=True)
+class LookAtFleet:
+    """An instance may be connected now, or have been idle for long enough."""
+
+    @property
+    def holds(self) -> bool:
+        """Always: looking again does no harm."""
+        return True
+
+
+Deadline = Release | Begin | TimeLimit | LastCall | Happening | Reconsider | LookAtFleet
 
 _SMALL: Final = 1000
 

@@ -132,7 +132,8 @@ def _task_arn(attempt: Attempt) -> str:
 
 
 def _instance_arn(attempt: Attempt) -> str:
-    return attempt.log.scope.arn(f"container-instance/{attempt.environment.name}/{_INSTANCE}", "ecs")
+    instance = attempt.host.id.removeprefix("i-") if attempt.host else _INSTANCE
+    return attempt.log.scope.arn(f"container-instance/{attempt.environment.name}/{instance}", "ecs")
 
 
 def _milliseconds(moment: float | None) -> int | None:

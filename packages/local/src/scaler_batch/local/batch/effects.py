@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .fleet import Instance
 from .vocabulary import NO_LIMITS, Limits, Scope
 
 
@@ -56,4 +57,25 @@ class ForgetLogs:
     streams: tuple[LogStream, ...]
 
 
-Effect = StartProcess | StopProcess | SignalProcess | ForgetLogs
+@dataclass(frozen=True, slots=True)
+class StartInstance:
+    """An instance was started. It is not connected yet."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectInstance:
+    """An instance has joined the cluster of its environment."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class StopInstance:
+    """An instance is gone."""
+
+    instance: Instance
+
+
+Effect = StartInstance | ConnectInstance | StopInstance | StartProcess | StopProcess | SignalProcess | ForgetLogs

@@ -24,9 +24,10 @@ from ..errors import IllegalMoveError
 from . import texts
 from .arrays import conclude, open_array
 from .capacity import Capacity
-from .deadlines import Begin, Deadlines, Happening, LastCall, Reconsider, Release, TimeLimit
+from .deadlines import Begin, Deadlines, Happening, LastCall, LookAtFleet, Reconsider, Release, TimeLimit
 from .dependencies import Dependencies
-from .effects import Effect, ForgetLogs, SignalProcess, StopProcess
+from .effects import ConnectInstance, Effect, ForgetLogs, SignalProcess, StartInstance, StopInstance, StopProcess
+from .fleet import Fleet, Instance
 from .job import Attempt, Job
 from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, start_process
 from .placing import take_next
@@ -52,7 +53,8 @@ class Engine:
         self, rules: Rules, topology: Topology, new_id: Callable[[], str], mishaps: Mishaps | None = None
     ) -> None:
         self.table = JobTable(rules.keep_finished, rules.keep_seconds)
-        self.capacity = Capacity(rules.slots, rules.memory_mib)
+        fleet = None if rules.fleet is None else Fleet(rules.fleet, topology)
+        self.capacity = Capacity(rules.slots, rules.memory_mib, fleet)
         self.waiting = WaitingLine()
         self._rules = rules
         self._topology = topology
@@ -141,6 +143,8 @@ class Engine:
                     self._strike(strike, now)
                 case Reconsider():
                     self._reconsider()
+                case LookAtFleet():
+                    self._look_at_fleet(now)
         self._forget(self.table.expire(now))
         self._settle(now)
 
@@ -231,7 +235,7 @@ class Engine:
         if attempt is None:
             return
         if override_length(job, attempt) > OVERRIDE_CHARACTERS:
-            self._drop_attempt(job)
+            self._drop_attempt(job, now)
             self._finish(job, State.FAILED, texts.OVERRIDES_TOO_LONG, now)
             return
         attempt.launched = True
@@ -268,7 +272,7 @@ class Engine:
             self._deadlines.add(now + self._rules.stop_grace, LastCall(job, attempt))
         elif job.children is None:
             if attempt is not None:
-                self._drop_attempt(job)
+                self._drop_attempt(job, now)
             self._finish(job, State.FAILED, reason, now)
 
     def _on_host(self) -> list[tuple[Job, Attempt]]:
@@ -285,17 +289,24 @@ class Engine:
                 self._hit(job, attempt, strike, now)
 
     def _hit(self, job: Job, attempt: Attempt, strike: Strike, now: float) -> None:
-        if not attempt.begun and strike.fate is not None:
-            self._end_attempt(job, strike.fate, now)
+        fate = strike.fate and self._fate_of_host(attempt, strike.fate)
+        if not attempt.begun and fate is not None:
+            self._end_attempt(job, fate, now)
             return
         self._effects.append(SignalProcess(attempt.id, strike.signal))
-        if strike.fate is not None:
-            attempt.fate = strike.fate
+        if fate is not None:
+            attempt.fate = fate
             self._deadlines.add(now + strike.notice(self._rules.stop_grace), LastCall(job, attempt))
+
+    def _fate_of_host(self, attempt: Attempt, otherwise: Ending) -> Ending:
+        """How an attempt ends whose instance is taken back: by its name, where there are instances."""
+        if self.capacity.fleet is None or attempt.host is None:
+            return otherwise
+        return texts.host_gone(self.capacity.fleet.reclaim(attempt.id).id)
 
     def _end_attempt(self, job: Job, ending: Ending, now: float) -> None:
         """Note how an attempt ended, and decide what becomes of the job."""
-        attempt = self._drop_attempt(job)
+        attempt = self._drop_attempt(job, now)
         attempt.stopped_at = now
         attempt.ending = seen_as(ending, job, attempt)
         job.attempts.append(attempt)
@@ -305,7 +316,7 @@ class Engine:
         else:
             self._finish(job, state, attempt.ending.status_reason, now)
 
-    def _drop_attempt(self, job: Job) -> Attempt:
+    def _drop_attempt(self, job: Job, now: float) -> Attempt:
         """The current attempt is over: free what it held."""
         attempt = job.current
         if attempt is None:
@@ -313,6 +324,7 @@ class Engine:
         job.current = None
         del self._attempts[attempt.id]
         self.capacity.give_back(attempt.id)
+        self._leave_host(attempt, now)
         return attempt
 
     def _finish(self, job: Job, state: State, reason: str | None, now: float) -> None:
@@ -327,6 +339,7 @@ class Engine:
             while self._ended:
                 self._after_end(self._ended.popleft(), now)
             if not self._start_next(now) and not self._ended:
+                self._grow(now)
                 return
 
     def _after_end(self, job: Job, now: float) -> None:
@@ -357,5 +370,44 @@ class Engine:
         job.current = Attempt(attempt_id, len(job.attempts) + 1, environment, log_stream(job, attempt_id))
         job.status_reason = None
         self._attempts[attempt_id] = job
-        self.capacity.take(attempt_id, job.spec.resources, environment)
+        job.current.host = self.capacity.take(attempt_id, job.spec.resources, environment)
         self._enter(job, State.STARTING, now)
+
+    # Instances ----------------------------------------------------------------------------------------------------
+
+    def environment_gone(self, environment: str) -> None:
+        """A compute environment was deleted, and its instances with it."""
+        if self.capacity.fleet is not None:
+            self._effects += map(StopInstance, self.capacity.fleet.close(environment))
+
+    def _grow(self, now: float) -> None:
+        """Start instances for the jobs that still wait, and tell the heads of the queues what they wait for."""
+        fleet = self.capacity.fleet
+        for queue in self.waiting.queues() if fleet is not None and not self.capacity.full else ():
+            head, environments = self.waiting.head(queue), self._topology.environments(queue)
+            if fleet is None or head is None or not any(each.types for each in environments):
+                continue
+            wanted = head.spec.resources
+            if self.capacity.never_fits(wanted, environments) is None:
+                for instance in fleet.grow(wanted, self.waiting.count(queue), environments, now):
+                    self._effects.append(StartInstance(instance))
+                    self._deadlines.add(instance.boots_until, LookAtFleet())
+                head.status_reason = fleet.reason(wanted, environments)
+
+    def _look_at_fleet(self, now: float) -> None:
+        if self.capacity.fleet is None:
+            return
+        connected, gone = self.capacity.fleet.advance(now)
+        self._effects += map(ConnectInstance, connected)
+        self._effects += map(StopInstance, gone)
+        for instance in connected:
+            self._await_idleness(instance)
+
+    def _leave_host(self, attempt: Attempt, now: float) -> None:
+        if self.capacity.fleet is not None and attempt.host is not None:
+            self._await_idleness(self.capacity.fleet.give_back(attempt.id, now))
+
+    def _await_idleness(self, instance: Instance) -> None:
+        """Look at an instance again when it has been idle for long enough, or at once when it was taken back."""
+        if instance.idle_since is not None and instance.idle_until is not None:
+            self._deadlines.add(instance.idle_since if instance.reclaimed else instance.idle_until, LookAtFleet())

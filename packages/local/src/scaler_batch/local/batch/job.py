@@ -12,6 +12,7 @@ from typing import Final
 
 from ..errors import IllegalMoveError
 from .effects import LogStream
+from .fleet import Instance
 from .vocabulary import TERMINAL, Ending, Environment, JobSpec, State
 
 MOVES: Final = {
@@ -34,6 +35,7 @@ class Attempt:
         id: 32 hexadecimal digits, as ECS names its tasks.
         launched: Whether ECS has taken it.
         begun: Whether a process was asked for, which may be some time after it is seen to run.
+        host: The instance that it is on, where there are instances.
         fate: How it is seen to end unless it succeeds, when something has happened to its host.
     """
 
@@ -47,6 +49,7 @@ class Attempt:
     stopped_at: float | None = None
     ending: Ending | None = None
     fate: Ending | None = None
+    host: Instance | None = None
 
 
 @dataclass(slots=True)

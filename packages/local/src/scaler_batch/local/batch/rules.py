@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .fleet import FleetRules, Site
 from .job import Job
 from .vocabulary import Ending, Environment, State
 
@@ -18,6 +19,9 @@ class Topology(Protocol):
 
     def priority(self, queue: str) -> int:
         """The queue with the higher number goes first."""
+
+    def site(self, environment: str, instance_type: str, nth: int) -> Site | None:
+        """The subnet for the nth instance of an environment; None when no zone offers the type."""
 
 
 class Mishaps(Protocol):
@@ -61,6 +65,7 @@ class Rules:
         keep_finished: Finished jobs to remember, children counted.
         keep_seconds: Seconds to remember a finished job, at most; None for no such bound.
         limit_memory: Whether a job must not have more memory than it asked for.
+        fleet: How instances come and go; None when jobs need none.
         instance: The id of the machine that the jobs seem to run on.
     """
 
@@ -71,4 +76,5 @@ class Rules:
     keep_finished: int = 50_000
     keep_seconds: float | None = None
     limit_memory: bool = True
+    fleet: FleetRules | None = None
     instance: str = "i-00000000000000000"

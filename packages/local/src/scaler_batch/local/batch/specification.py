@@ -72,7 +72,8 @@ def resources_of(container: Json) -> Resources:
     vcpus: Any = required.get("VCPU", container.get("vcpus") or 1)
     memory: Any = required.get("MEMORY", container.get("memory"))
     try:
-        resources = Resources(float(vcpus), int(memory or limits.LEAST_MEMORY), stated=memory is not None)
+        stated, gpus = memory is not None, int(required.get("GPU", 0))
+        resources = Resources(float(vcpus), int(memory or limits.LEAST_MEMORY), stated=stated, gpus=gpus)
     except (TypeError, ValueError) as error:
         raise limits.refuse("resourceRequirements must be numbers.") from error
     if not 0 < resources.vcpus < float("inf") or resources.memory_mib < limits.LEAST_MEMORY:

@@ -51,6 +51,7 @@ class Resources:
     vcpus: float
     memory_mib: int
     stated: bool = True
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,36 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A type of instance. ``memory_mib`` is what jobs can have of it, which is less than what it has."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    gpus: int = 0
+    architecture: str = "x86_64"
+
+    def holds(self, wanted: Resources) -> bool:
+        """Whether a job fits on an empty instance."""
+        return self.vcpus >= wanted.vcpus and self.memory_mib >= wanted.memory_mib and self.gpus >= wanted.gpus
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """A compute environment as far as placing a job is concerned."""
+    """A compute environment as far as placing a job is concerned.
+
+    Attributes:
+        min_vcpus: vCPUs that are kept although no job needs them.
+        types: The types that its instances may have; none where there are no instances, as with Fargate.
+        idle: Seconds that an instance without jobs is kept; None where nobody has said.
+    """
 
     arn: str
     name: str
     max_vcpus: float
+    min_vcpus: float = 0.0
+    types: tuple[InstanceType, ...] = ()
+    idle: float | None = None
 
 
 class ExitAction(StrEnum):

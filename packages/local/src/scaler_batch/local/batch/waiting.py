@@ -40,6 +40,10 @@ class WaitingLine:
         self._queues.pop(queue, None)
         return None
 
+    def count(self, queue: str) -> int:
+        """How many jobs wait in this queue, those included that will be dropped when they come to the front."""
+        return len(self._queues.get(queue, ()))
+
     def pop(self, queue: str) -> Job:
         """Take the head out; there must be one."""
         return heapq.heappop(self._queues[queue])[2]

@@ -18,11 +18,14 @@ from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition, J
 from moto.iam.exceptions import NotFoundException
 
 from ..batch import limits
+from ..batch.fleet import Site
 from ..batch.specification import retry_strategy
 from ..batch.vocabulary import Definition, Environment, Queue, Scope
 from ..errors import ApiError
 from ..jobs_api import Interference, JobsApi
 from ..machine import Machine
+from .instance_types import FAMILIES, types_of
+from .instances import site
 
 SERVICE_ROLE = "AWSServiceRoleForBatch"
 _SERVICE = "batch.amazonaws.com"
@@ -44,9 +47,24 @@ class Registry:
         found = self._queue(queue)
         return int(found.priority) if found else -1
 
-    def _queue(self, arn: str) -> JobQueue | None:
+    def site(self, environment: str, instance_type: str, nth: int) -> Site | None:
+        """The subnet for the nth instance of an environment; None when no zone offers the type."""
+        found = self.environment(environment)
+        return site(*found, instance_type, nth) if found else None
+
+    def environment(self, arn: str) -> tuple[LocalBatchBackend, ComputeEnvironment] | None:
+        """A compute environment, and the backend that has it."""
+        backend = self.backend(arn)
+        found = backend.get_compute_environment_by_arn(arn) if backend else None
+        return (backend, found) if backend and found else None
+
+    def backend(self, arn: str) -> LocalBatchBackend | None:
+        """The backend of the account and region that an ARN names."""
         _, _, _, region, account, _ = arn.split(":", 5)
-        backend = self.backends.get(Scope(account, region))
+        return self.backends.get(Scope(account, region))
+
+    def _queue(self, arn: str) -> JobQueue | None:
+        backend = self.backend(arn)
         return backend.get_job_queue_by_arn(arn) if backend else None
 
 
@@ -154,6 +172,8 @@ class LocalBatchBackend(BatchBackend):
                 raise ApiError("Cannot delete, compute environment must be DISABLED")
             if any(environment in queue.environments for queue in self._job_queues.values()):
                 raise ApiError("Cannot delete, found existing JobQueue relationship")
+            with self.wiring.machine.engine() as (engine, _):
+                engine.environment_gone(environment.arn)
         super().delete_compute_environment(compute_environment_name)
 
     def create_job_queue(
@@ -246,16 +266,24 @@ def install(wiring: Wiring) -> None:
 
 
 def _known_to_moto(resources: Any) -> Any:
-    """Compute resources in which ``default_x86_64`` is called by the name that moto knows for the same."""
+    """Compute resources in which Batch's own names for types are replaced by the one that moto knows."""
     if not resources or "instanceTypes" not in resources:
         return resources
-    types = ["optimal" if each == "default_x86_64" else each for each in resources["instanceTypes"]]
+    types = ["optimal" if each in FAMILIES else each for each in resources["instanceTypes"]]
     return {**resources, "instanceTypes": types}
 
 
 def _environment(found: ComputeEnvironment) -> Environment:
     resources: Mapping[str, Any] = found.compute_resources or {}
-    return Environment(found.arn, found.name, float(resources.get("maxvCpus", "inf")))
+    minutes = (resources.get("scalingPolicy") or {}).get("minScaleDownDelayMinutes")
+    return Environment(
+        found.arn,
+        found.name,
+        float(resources.get("maxvCpus", "inf")),
+        min_vcpus=float(resources.get("minvCpus") or 0),
+        types=types_of(tuple(resources.get("instanceTypes") or ())),
+        idle=None if minutes is None else minutes * 60.0,
+    )
 
 
 def _definition(found: JobDefinition) -> Definition:
