@@ -12,6 +12,7 @@ from scaler_batch.local.batch.vocabulary import (
     ExitAction,
     ExitRule,
     JobSpec,
+    Queue,
     Resources,
     RetryStrategy,
     Scope,
@@ -19,6 +20,7 @@ from scaler_batch.local.batch.vocabulary import (
 from scaler_batch.local.errors import ApiError
 
 SCOPE = Scope("123456789012", "us-east-1")
+QUEUE = Queue("arn:queue", "queue", enabled=True)
 CONTAINER = {
     "image": "image",
     "command": ["run", "Ref::what"],
@@ -33,7 +35,7 @@ def definition(**changes: Any) -> Definition:
 
 
 def settle(definition: Definition, **request: Any) -> JobSpec:
-    return specify({"jobName": "job", **request}, definition, "arn:queue", SCOPE, 60)
+    return specify({"jobName": "job", **request}, definition, QUEUE, SCOPE, 60)
 
 
 def test_a_job_is_its_definition_where_the_request_says_nothing() -> None:

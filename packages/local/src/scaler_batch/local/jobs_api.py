@@ -76,7 +76,7 @@ class JobsApi:
         if not queue.enabled:
             raise limits.refuse(f"Job queue {queue.name} is disabled.")
         definition = self._definition(request.get("jobDefinition"))
-        spec = specify(request, definition, queue.arn, self._scope, self._minimum_timeout)
+        spec = specify(request, definition, queue, self._scope, self._minimum_timeout)
         with self._machine.engine() as (engine, now):
             for dependency in spec.depends_on:
                 if dependency.job_id is not None and self._find(engine, dependency.job_id) is None:

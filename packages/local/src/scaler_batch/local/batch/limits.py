@@ -26,6 +26,21 @@ SECONDS: Final = 60
 LEAST_MEMORY: Final = 4
 """MiB."""
 
+SCHEDULING_PRIORITIES: Final = range(10_000)
+
+NO_SHARE: Final = "shareIdentifier must be specified."
+"""As boto/boto3 issue 3158 shows it."""
+
+NO_PRIORITY: Final = "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified."
+"""As nextflow-io/nextflow pull request 3505 shows it."""
+
+NO_FAIR_SHARE: Final = (
+    "Job with shareIdentifier or schedulingPriority can only be submitted "
+    "to job queue with fair share scheduling policy"
+)
+"""As users report it."""
+
+_SHARE = re.compile(r"[A-Za-z0-9]{1,255}\*?")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DEFINITION_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -79,6 +94,20 @@ def check_tags(tags: Mapping[str, str] | None) -> dict[str, str]:
     if tags and len(tags) > TAGS:
         raise refuse(f"At most {TAGS} tags are allowed.")
     return dict(tags or {})
+
+
+def check_share(share: object) -> str:
+    """A share identifier: 255 letters and digits at most, and maybe an asterisk."""
+    if not isinstance(share, str) or not _SHARE.fullmatch(share):
+        raise refuse("shareIdentifier must have 1 to 255 letters and digits.")
+    return share
+
+
+def check_priority(priority: object) -> int:
+    """A scheduling priority."""
+    if not _is_integer(priority) or priority not in SCHEDULING_PRIORITIES:
+        raise refuse(f"Scheduling priority must be between 0 and {SCHEDULING_PRIORITIES.stop - 1}.")
+    return int(str(priority))
 
 
 def check_reason(reason: object) -> str:

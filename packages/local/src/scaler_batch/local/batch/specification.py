@@ -13,18 +13,18 @@ from ..errors import ApiError
 from . import limits
 from .dependencies import KINDS, SEQUENTIAL
 from .parameters import substitute
-from .vocabulary import Definition, Dependency, ExitAction, ExitRule, JobSpec, Resources, RetryStrategy, Scope
+from .vocabulary import Definition, Dependency, ExitAction, ExitRule, JobSpec, Queue, Resources, RetryStrategy, Scope
 
 Json = Mapping[str, Any]
 
 
-def specify(request: Json, definition: Definition, queue: str, scope: Scope, minimum_timeout: int) -> JobSpec:
+def specify(request: Json, definition: Definition, queue: Queue, scope: Scope, minimum_timeout: int) -> JobSpec:
     """Settle what a submitted job is.
 
     Args:
         request: The body of SubmitJob.
         definition: The revision that it names.
-        queue: The ARN of the queue that it names.
+        queue: The queue that it names.
         scope: Where all this happens.
         minimum_timeout: The shortest timeout to accept, in seconds; 60 on AWS.
 
@@ -36,10 +36,11 @@ def specify(request: Json, definition: Definition, queue: str, scope: Scope, min
     command = substitute(container["command"], parameters)
     timeout = limits.check_timeout(request.get("timeout"), minimum_timeout)
     array_size = limits.check_array_size(request.get("arrayProperties"))
+    share, priority = _share(request, definition, queue)
     return JobSpec(
         scope=scope,
         name=limits.check_job_name(request.get("jobName")),
-        queue=queue,
+        queue=queue.arn,
         definition=definition,
         command=command,
         environment=_variables(container["environment"]),
@@ -49,7 +50,9 @@ def specify(request: Json, definition: Definition, queue: str, scope: Scope, min
         container={**container, "command": list(command)},
         parameters=parameters,
         tags={**definition.tags, **limits.check_tags(request.get("tags"))},
-        share_identifier=request.get("shareIdentifier"),
+        share_identifier=share,
+        share_weight=queue.weight(share or ""),
+        scheduling_priority=priority,
         array_size=array_size,
         depends_on=_dependencies(request.get("dependsOn") or [], of_array=array_size is not None),
     )
@@ -118,6 +121,21 @@ def _dependency(entry: Json, *, of_array: bool) -> Dependency:
     if job_id is None and kind != SEQUENTIAL:
         raise limits.refuse("A dependency names a job, unless it is SEQUENTIAL.")
     return Dependency(job_id, kind)
+
+
+def _share(request: Json, definition: Definition, queue: Queue) -> tuple[str | None, int | None]:
+    """Share identifier and scheduling priority, which a queue with a fair-share policy wants and no other takes."""
+    share, priority = request.get("shareIdentifier"), request.get("schedulingPriorityOverride")
+    priority = definition.scheduling_priority if priority is None else priority
+    if queue.shares is None:
+        if share is not None or priority is not None:
+            raise ApiError(limits.NO_FAIR_SHARE)
+        return None, None
+    if not share:
+        raise ApiError(limits.NO_SHARE)
+    if priority is None:
+        raise ApiError(limits.NO_PRIORITY)
+    return limits.check_share(share), limits.check_priority(priority)
 
 
 def _variables(entries: Iterable[Json]) -> dict[str, str]:

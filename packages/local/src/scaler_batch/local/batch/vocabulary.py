@@ -72,11 +72,24 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A job queue as far as submitting and listing are concerned."""
+    """A job queue as far as submitting and listing are concerned.
+
+    Attributes:
+        shares: Weight factors of its fair-share policy by share identifier, which may end in an asterisk; None for a
+            queue without a policy.
+    """
 
     arn: str
     name: str
     enabled: bool
+    shares: Mapping[str, float] | None = None
+
+    def weight(self, share: str) -> float:
+        """How much a share's usage counts; less is more important."""
+        for identifier, factor in (self.shares or {}).items():
+            if identifier == share or (identifier.endswith("*") and share.startswith(identifier[:-1])):
+                return factor
+        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,7 @@ class Definition:
     propagate_tags: bool | None = None
     platform_capabilities: tuple[str, ...] = ()
     active: bool = True
+    scheduling_priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,8 @@ class JobSpec:
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     share_identifier: str | None = None
+    share_weight: float = 1.0
+    scheduling_priority: int | None = None
     array_size: int | None = None
     depends_on: tuple[Dependency, ...] = ()
 

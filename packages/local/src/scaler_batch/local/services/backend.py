@@ -89,6 +89,7 @@ class LocalBatchBackend(BatchBackend):
         wiring = self.wiring
         self.jobs = JobsApi(wiring.machine, self, self.scope, wiring.interference, wiring.minimum_timeout)
         self.wiring.registry.backends[self.scope] = self
+        self.priorities: dict[str, int] = {}
 
     @property
     def _url_module(self) -> Any:
@@ -107,7 +108,15 @@ class LocalBatchBackend(BatchBackend):
     def queue(self, identifier: str) -> Queue | None:
         """A queue by name or ARN."""
         found = self.get_job_queue(identifier)
-        return Queue(found.arn, found.name, found.state == "ENABLED") if found else None
+        return Queue(found.arn, found.name, found.state == "ENABLED", self._shares(found)) if found else None
+
+    def _shares(self, queue: JobQueue) -> dict[str, float] | None:
+        """The weight factors of a queue's policy, if it has one."""
+        policy = self._scheduling_policies.get(queue.schedule_policy or "")
+        if policy is None:
+            return None
+        distribution: Any = policy.fairshare_policy.get("shareDistribution") or ()
+        return {each["shareIdentifier"]: float(each.get("weightFactor") or 1.0) for each in distribution}
 
     def definition(self, identifier: str) -> Definition | None:
         """A job definition by name (its latest active revision), name and revision, or ARN."""
@@ -117,7 +126,7 @@ class LocalBatchBackend(BatchBackend):
             chosen = [each for each in revisions if str(each.revision) == revision]
         else:
             chosen = sorted((each for each in revisions if each.status == "ACTIVE"), key=lambda each: each.revision)
-        return _definition(chosen[-1]) if chosen else None
+        return _definition(chosen[-1], self.priorities.get(chosen[-1].arn)) if chosen else None
 
     def _in_scope(self, identifier: str) -> str:
         """The name, with or without revision, that is meant; empty for an ARN of elsewhere."""
@@ -186,6 +195,7 @@ class LocalBatchBackend(BatchBackend):
         tags: dict[str, str] | None = None,
     ) -> JobQueue:
         """Make a queue, enabled unless the request says otherwise."""
+        self._require_policy(schedule_policy)
         return super().create_job_queue(
             queue_name, priority, schedule_policy, state or "ENABLED", self._by_arn(compute_env_order), tags
         )
@@ -199,10 +209,24 @@ class LocalBatchBackend(BatchBackend):
         schedule_policy: str | None,
     ) -> tuple[str, str]:
         """Change a queue."""
+        self._require_policy(schedule_policy)
+        queue = self.get_job_queue(queue_name)
+        if schedule_policy and queue is not None and not queue.schedule_policy:
+            raise ApiError("A job queue without a scheduling policy cannot be given one")
         order = self._by_arn(compute_env_order)
         result = super().update_job_queue(queue_name, priority, state, order, schedule_policy)
         self._queues_changed()
         return result
+
+    def delete_scheduling_policy(self, arn: str) -> None:
+        """Delete a policy that no queue uses."""
+        if any(queue.schedule_policy == arn for queue in self._job_queues.values()):
+            raise ApiError("Cannot delete, found existing JobQueue relationship")
+        super().delete_scheduling_policy(arn)
+
+    def _require_policy(self, arn: str | None) -> None:
+        if arn and arn not in self._scheduling_policies:
+            raise ApiError(f"Scheduling policy {arn} does not exist")
 
     def delete_job_queue(self, queue_name: str) -> None:
         """Delete a queue that is disabled."""
@@ -286,7 +310,7 @@ def _environment(found: ComputeEnvironment) -> Environment:
     )
 
 
-def _definition(found: JobDefinition) -> Definition:
+def _definition(found: JobDefinition, scheduling_priority: int | None) -> Definition:
     return Definition(
         arn=found.arn,
         name=found.name,
@@ -298,4 +322,5 @@ def _definition(found: JobDefinition) -> Definition:
         propagate_tags=found.propagate_tags,
         platform_capabilities=tuple(found.platform_capabilities or ()),
         active=found.status == "ACTIVE",
+        scheduling_priority=scheduling_priority,
     )

@@ -32,7 +32,12 @@ class LocalBatchResponse(BatchResponse):
 
     def _register(self) -> str:
         limits.check_size(self.raw_body, limits.DEFINITION_BYTES, "The job definition")
-        return super().registerjobdefinition()
+        priority = _json(self.raw_body).get("schedulingPriority")
+        checked = None if priority is None else limits.check_priority(priority)
+        answer = super().registerjobdefinition()
+        if checked is not None:
+            self._backend.priorities[json.loads(answer)["jobDefinitionArn"]] = checked
+        return answer
 
     def createcomputeenvironment(self) -> str:
         """CreateComputeEnvironment: moto's."""
@@ -44,7 +49,14 @@ class LocalBatchResponse(BatchResponse):
 
     def describejobdefinitions(self) -> str:
         """DescribeJobDefinitions: moto's."""
-        return self._translated(lambda: _without_nulls(super(LocalBatchResponse, self).describejobdefinitions()))
+        return self._translated(self._describe_definitions)
+
+    def _describe_definitions(self) -> str:
+        answer = json.loads(_without_nulls(super().describejobdefinitions()))
+        for each in answer["jobDefinitions"]:
+            if each["jobDefinitionArn"] in self._backend.priorities:
+                each["schedulingPriority"] = self._backend.priorities[each["jobDefinitionArn"]]
+        return json.dumps(answer)
 
     def describejobqueues(self) -> str:
         """DescribeJobQueues: moto's."""
@@ -53,6 +65,18 @@ class LocalBatchResponse(BatchResponse):
     def deletejobqueue(self) -> str:
         """DeleteJobQueue: moto's, with AWS's conditions."""
         return self._translated(super().deletejobqueue)
+
+    def createjobqueue(self) -> str:
+        """CreateJobQueue: moto's, with AWS's conditions."""
+        return self._translated(super().createjobqueue)
+
+    def updatejobqueue(self) -> str:
+        """UpdateJobQueue: moto's, with AWS's conditions."""
+        return self._translated(super().updatejobqueue)
+
+    def deleteschedulingpolicy(self) -> str:
+        """DeleteSchedulingPolicy: moto's, with AWS's conditions."""
+        return self._translated(super().deleteschedulingpolicy)
 
     def deletecomputeenvironment(self) -> str:
         """DeleteComputeEnvironment: moto's, with AWS's conditions."""
@@ -98,10 +122,14 @@ class LocalBatchResponse(BatchResponse):
         return self._translated(lambda: self._ask(operation))
 
     def _ask(self, operation: Operation) -> str:
+        return json.dumps(operation(self._backend.jobs, _json(self.raw_body)))
+
+    @property
+    def _backend(self) -> LocalBatchBackend:
         backend = self.batch_backend
         if not isinstance(backend, LocalBatchBackend):
             raise TypeError("moto made a Batch backend before ours was installed")
-        return json.dumps(operation(backend.jobs, _json(self.raw_body)))
+        return backend
 
     @staticmethod
     def _translated(act: Callable[[], str]) -> str:
