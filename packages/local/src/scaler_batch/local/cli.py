@@ -141,6 +141,7 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         like=options.like,
         time_scale=options.time_scale,
         account=options.account,
+        enforce_iam=options.enforce_iam,
     )
 
 
@@ -202,6 +203,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--time-scale", type=float, default=default.time_scale, metavar="X", help=scale)
     account = "networks of the account: with a default VPC, or as hardened accounts have them (default: %(default)s)"
     add("--account", choices=ACCOUNTS, default=default.account, help=account)
+    add("--enforce-iam", action="store_true", help="refuse what the policies of users and roles do not allow")
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
     add("--bucket", metavar="NAME", help=f"name of the S3 bucket that is made (default: {USUAL.bucket})")
     queue = f"name of the job queue that is made, and of its compute environment (default: {USUAL.queue})"

@@ -99,7 +99,13 @@ class Machine:
         self._host = self._new_host()
 
     def attach(
-        self, topology: Topology, logs: LogSink, secrets: SecretSource, mishaps: Mishaps, instances: InstanceSink
+        self,
+        topology: Topology,
+        logs: LogSink,
+        secrets: SecretSource,
+        mishaps: Mishaps,
+        instances: InstanceSink,
+        key_of_role: Callable[[str | None], str],
     ) -> None:
         """Begin to run jobs. To be called once, before anything else is asked of it.
 
@@ -109,7 +115,9 @@ class Machine:
             secrets: Where jobs' secrets come from.
             mishaps: What goes wrong with jobs.
             instances: Where instances are shown.
+            key_of_role: The access key of jobs with this role, or with none.
         """
+        self._key_of_role = key_of_role
         self._instances = instances
         self._topology = topology
         self._logs = logs
@@ -208,12 +216,17 @@ class Machine:
             Start(
                 wanted.attempt,
                 list(wanted.command),
-                {**self._variables, **secrets, **wanted.environment},
+                {**self._variables, **self._credentials(wanted.environment), **secrets, **wanted.environment},
                 self._container(wanted.environment),
                 memory=(limits.memory_mib or 0) << 20,
                 ulimits=[list(each) for each in limits.ulimits],
             )
         )
+
+    def _credentials(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The access key of the job that has this environment: that of its role."""
+        job = self._engine.table.get(environment[JOB_ID])
+        return {} if job is None else {"AWS_ACCESS_KEY_ID": self._key_of_role(job.spec.container.get("jobRoleArn"))}
 
     def _container(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """What a container host has to know of the job that has this environment."""

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import environment
 from .administration import Administration
+from .batch.vocabulary import Scope
 from .clock import Clock
 from .errors import LocalError
 from .faults.board import FaultBoard
 from .faults.layer import FaultLayer
 from .faults.reading import Plan
 from .machine import Machine
+from .permissions.layer import PermissionLayer
 from .settings import LocalSettings
-from .web.callers import caller_of, service_of, signed_with
+from .web.callers import JOB_KEY, caller_of, service_of, signed_with
 from .web.chain import Call, Front, Layer
 from .web.control import ControlLayer
 from .web.counters import CountingLayer
@@ -111,16 +113,21 @@ class LocalServer:
         from .services.backend import Registry, Wiring, install
         from .services.instances import MotoInstances
         from .services.logs import MotoLogs
+        from .services.principals import Principals
         from .services.secrets import MotoSecrets
 
         registry = Registry()
+        self._principals = Principals(Scope("", settings.region).partition)
         self._faults = FaultBoard(plan, machine.strike, reconsider=machine.reconsider)
         install(Wiring(machine, registry, self._faults, settings.minimum_timeout))
-        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults, MotoInstances(registry))
+        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults, MotoInstances(registry), self._key_of_role)
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")
         return machine
+
+    def _key_of_role(self, arn: str | None) -> str:
+        return self._principals.key_of_role(arn) if self._settings.enforce_iam else JOB_KEY
 
     def _front(self) -> Front:
         from .services import buckets, networks
@@ -137,6 +144,8 @@ class LocalServer:
             FaultLayer(self._faults.striking, self._http.wait),
             PortalLayer(self._clock),
         ]
+        if self._settings.enforce_iam:
+            layers.append(PermissionLayer(self._principals))
         return Front(moto_application(), _understand, layers)
 
 

@@ -54,6 +54,8 @@ class LocalSettings:
         account: What networks there are: ``usual`` has a default VPC, ``hardened`` has none, and in
             ``hardened-default-vpc`` it has an empty default group and no public addresses. Jobs need instances then,
             which need a way to ECS.
+        enforce_iam: Whether each request needs a permission by the policies of its user or role. The key of the
+            environment is that of the account's owner, who may do everything.
         time_scale: What all times of ``like`` are multiplied by, and rates divided by.
     """
 
@@ -75,6 +77,7 @@ class LocalSettings:
     like: timing.Likeness | None = None
     time_scale: float = 1.0
     account: Account = "usual"
+    enforce_iam: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

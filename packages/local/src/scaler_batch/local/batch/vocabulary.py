@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class State(StrEnum):
@@ -24,6 +24,19 @@ TERMINAL = frozenset({State.SUCCEEDED, State.FAILED})
 BEFORE_STARTING = frozenset({State.SUBMITTED, State.PENDING, State.RUNNABLE})
 
 
+PARTITIONS: Final = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eu-isof-": "aws-iso-f",
+}
+"""By the beginning of a region's name (botocore's partitions)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The account and region that something belongs to."""
@@ -33,11 +46,12 @@ class Scope:
 
     def arn(self, resource: str, service: str = "batch") -> str:
         """The full name of a resource of this account and region, such as ``job/1234``."""
-        return f"arn:{self._partition}:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
     @property
-    def _partition(self) -> str:
-        return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(self.region.rpartition("-")[0].rpartition("-")[0], "aws")
+    def partition(self) -> str:
+        """The part of AWS that the region is in, as ARNs name it."""
+        return next((name for prefix, name in PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
 
 @dataclass(frozen=True, slots=True)

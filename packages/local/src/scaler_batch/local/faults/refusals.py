@@ -45,13 +45,23 @@ _DENIED: Final[dict[str, tuple[int, str]]] = {
     "sts": (403, "AccessDenied"),
     "iam": (403, "AccessDenied"),
 }
+_DENIED_ELSEWHERE: Final = (400, "AccessDeniedException")
 _CONFLICT: Final = "The conditional request cannot succeed due to a conflicting operation against this resource."
 _FAILED: Final = {"batch": "ServerException", "s3": "InternalError", "ec2": "InternalError", "ecr": "ServerException"}
 
 
 def refusal(fault: CallFault, call: Call) -> Answer:
     """The answer of a service that refuses a call because of a fault."""
-    status, code, message = _what(fault, call)
+    return _answer(call, _what(fault, call))
+
+
+def denied(call: Call, message: str) -> Answer:
+    """The answer of a service to a caller without permission."""
+    return _answer(call, (*_DENIED.get(call.service, _DENIED_ELSEWHERE), message))
+
+
+def _answer(call: Call, what: Refusal) -> Answer:
+    status, code, message = what
     kind, body = _dressed(call.service, code, message)
     content = b"" if call.environ.get("REQUEST_METHOD") == "HEAD" else body
     headers = [("Content-Type", kind), ("Content-Length", str(len(content))), ("x-amzn-RequestId", _REQUEST)]
@@ -71,7 +81,7 @@ def _what(fault: CallFault, call: Call) -> Refusal:
         case InvalidCredentials():
             return _UNKNOWN.get(service, (400, "UnrecognizedClientException", _INVALID))
         case Deny():
-            return *_DENIED.get(service, (400, "AccessDeniedException")), _denial(call)
+            return *_DENIED.get(service, _DENIED_ELSEWHERE), _denial(call)
         case Conflict():
             return 409, "ConditionalRequestConflict", _CONFLICT
         case ServerError(status=503):

@@ -1,6 +1,6 @@
 """Who makes a call, as far as a request tells.
 
-A caller is ``role/program``. The role is ``job`` when the request is signed with the access key that jobs find in
+A caller is ``role/program``. The role is ``job`` when the request is signed with an access key that jobs find in
 their environment, else ``user``. The program is the application's own name where the SDK sends one
 (``AWS_SDK_UA_APP_ID``, seen as ``app/name`` in the User-Agent), else the first product in the User-Agent: ``boto3``,
 ``aws-cli``, ``object_store``.
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 USER_KEY: Final = "LOCALUSERLOCALUSER00"
 JOB_KEY: Final = "LOCALJOBLOCALJOB0000"
+JOB_KEYS: Final = JOB_KEY[:8]
+"""How the access keys of jobs begin, whatever their role."""
+
 SECRET: Final = "local"  # noqa: S105 - signatures are not checked
 """The access keys that the environments of users and of jobs hold. moto takes any."""
 
@@ -31,7 +34,7 @@ def caller_of(environ: WSGIEnvironment) -> str:
     """The caller of a request."""
     agent = str(environ.get("HTTP_USER_AGENT", ""))
     program = _APPLICATION.search(agent) or _PRODUCT.match(agent)
-    role = "job" if signed_with(environ) == JOB_KEY else "user"
+    role = "job" if (signed_with(environ) or "").startswith(JOB_KEYS) else "user"
     return f"{role}/{program[1].lower() if program else 'unknown'}"
 
 

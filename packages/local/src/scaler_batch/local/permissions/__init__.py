@@ -1,0 +1,1 @@
+"""What IAM allows: policies evaluated, requests translated to actions and resources, and the layer that refuses."""

@@ -1,0 +1,106 @@
+"""Whose access key it is, and what policies they have: moto's users and roles, and the roles of jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend, iam_backends
+from moto.sts.models import sts_backends
+
+from ..permissions.asked import ACCOUNT, Asked
+from ..permissions.policies import Context, Principal, Requirement
+from ..permissions.requirements import pass_role
+from ..web.callers import JOB_KEY, JOB_KEYS
+
+_ROLE_LESS: Final = "ecs-task-without-role"
+
+
+class Principals:
+    """Finds principals by access key.
+
+    Args:
+        partition: Of AWS, such as ``aws``.
+    """
+
+    def __init__(self, partition: str) -> None:
+        self._partition = partition
+        self._roles: dict[str, str] = {}
+
+    def key_of_role(self, arn: str | None) -> str:
+        """The access key of jobs that have this role."""
+        if not arn:
+            return JOB_KEY
+        key = JOB_KEYS + hashlib.sha256(arn.encode()).hexdigest()[:12].upper()
+        self._roles[key] = arn
+        return key
+
+    def principal_of(self, key: str) -> Principal | None:
+        """Whose access key this is; None for a key that does not exist."""
+        if key == JOB_KEY:
+            return Principal(self._session(_ROLE_LESS, "job"), ())
+        if key in self._roles:
+            return self._role(self._roles[key], "job")
+        for assumed in sts_backends[ACCOUNT][self._partition].assumed_roles:
+            if assumed.access_key_id == key:
+                return self._role(assumed.role_arn, assumed.session_name)
+        return self._user(key)
+
+    def besides(self, asked: Asked) -> list[Requirement]:
+        """To pass the role of a compute environment's instances, who makes one needs permission."""
+        resources = asked.parameters.get("computeResources") or {}
+        if asked.call.name != "batch.CreateComputeEnvironment" or not resources.get("instanceRole"):
+            return []
+        named = str(resources["instanceRole"]).rpartition("/")[2]
+        try:
+            roles = self._iam.get_instance_profile(named).roles
+        except NotFoundException:
+            return []
+        return [pass_role(role.arn, "ec2.amazonaws.com") for role in roles]
+
+    def context(self, asked: Asked) -> Context:
+        """The boundary of the role that a request is about; that of a role to be made is in the request."""
+        if asked.call.service != "iam" or not asked.text("RoleName"):
+            return ()
+        role = next((each for each in self._iam.roles.values() if each.name == asked.text("RoleName")), None)
+        boundary = role.permissions_boundary_arn if role is not None else None
+        return (("iam:permissionsboundary", boundary),) if boundary else ()
+
+    @property
+    def _iam(self) -> IAMBackend:
+        return iam_backends[ACCOUNT][self._partition]
+
+    def _role(self, arn: str, session: str) -> Principal | None:
+        try:
+            role = self._iam.get_role_by_arn(arn)
+        except NotFoundException:
+            return Principal(self._session(arn.rpartition("/")[2], session), ())
+        policies = [*role.policies.values(), *_documents(role)]
+        return Principal(self._session(role.name, session), policies, self._boundary(role.permissions_boundary_arn))
+
+    def _user(self, key: str) -> Principal | None:
+        for user in self._iam.users.values():
+            if any(each.access_key_id == key for each in user.access_keys):
+                groups = [group for group in self._iam.groups.values() if user in group.users]
+                holders: list[Any] = [user, *groups]
+                inline = [text for holder in holders for text in holder.policies.values()]
+                return Principal(user.arn, [*inline, *(text for holder in holders for text in _documents(holder))])
+        return None
+
+    def _boundary(self, arn: str | None) -> str | None:
+        if not arn:
+            return None
+        policy = self._iam.managed_policies.get(arn)
+        return _document(policy) if policy is not None else '{"Statement": []}'
+
+    def _session(self, role: str, session: str) -> str:
+        return f"arn:{self._partition}:sts::{ACCOUNT}:assumed-role/{role}/{session}"
+
+
+def _documents(holder: Any) -> list[str]:
+    return [_document(policy) for policy in holder.managed_policies.values()]
+
+
+def _document(policy: Any) -> str:
+    return str(next(each.document for each in policy.versions if each.is_default))

@@ -1,0 +1,250 @@
+"""IAM, enforced on request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from scaler_batch.local import LocalAWS, LocalSettings
+from scaler_batch.local.permissions.policies import Decision, Principal, Requirement, decide, evaluate
+
+ACCOUNT = "123456789012"
+QUEUE = f"arn:aws:batch:us-east-1:{ACCOUNT}:job-queue/queue"
+LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}"
+DEFINITION = f"arn:aws:batch:us-east-1:{ACCOUNT}:job-definition/work"
+
+
+def policy(*statements: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(*actions: str, resource: Any = "*", effect: str = "Allow", **condition: Any) -> dict[str, Any]:
+    statement = {"Effect": effect, "Action": list(actions), "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+@pytest.mark.parametrize(
+    ("statements", "decision"),
+    [
+        ([], Decision.NOT_ALLOWED),
+        ([allow("s3:GetObject")], Decision.ALLOWED),
+        ([allow("s3:get*")], Decision.ALLOWED),
+        ([allow("s3:PutObject")], Decision.NOT_ALLOWED),
+        ([allow("*", resource="arn:aws:s3:::b/runs/*")], Decision.ALLOWED),
+        ([allow("*", resource="arn:aws:s3:::b/other/*")], Decision.NOT_ALLOWED),
+        ([allow("*"), allow("s3:*", effect="Deny")], Decision.DENIED),
+        ([{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], Decision.ALLOWED),
+        ([{"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b/*"}], Decision.NOT_ALLOWED),
+        ([allow("*", StringLike={"s3:prefix": "runs/*"})], Decision.ALLOWED),
+        ([allow("*", StringLike={"s3:prefix": "other/*"})], Decision.NOT_ALLOWED),
+        ([allow("*", StringNotLike={"s3:prefix": ["other/*"]})], Decision.ALLOWED),
+        ([allow("*", StringEquals={"s3:missing": "x"})], Decision.NOT_ALLOWED),
+        ([allow("*", StringEqualsIfExists={"s3:missing": "x"})], Decision.ALLOWED),
+        ([allow("*", Null={"s3:missing": "true"})], Decision.ALLOWED),
+        ([allow("*", Null={"s3:prefix": "true"})], Decision.NOT_ALLOWED),
+        ([allow("*", NumericLessThan={"s3:max-keys": "10"})], Decision.ALLOWED),
+        ([allow("*", Bogus={"s3:prefix": "runs/1"})], Decision.NOT_ALLOWED),
+    ],
+)
+def test_statements_are_evaluated_as_aws_does(statements: list[Any], decision: Decision) -> None:
+    context = (("s3:prefix", "runs/1"), ("s3:max-keys", "9"))
+    wanted = Requirement("s3:GetObject", ("arn:aws:s3:::b/runs/1",), context)
+    assert evaluate([policy(*statements)], wanted) is decision
+
+
+def test_a_boundary_has_to_allow_too() -> None:
+    principal = Principal("arn:x", [policy(allow("*"))], policy(allow("s3:*")))
+    assert decide(principal, Requirement("s3:GetObject")) is Decision.ALLOWED
+    assert decide(principal, Requirement("iam:CreateRole")) is Decision.NOT_ALLOWED
+
+
+class Guarded:
+    """An account in which permissions count, its owner, and users with policies."""
+
+    def __init__(self, aws: LocalAWS, account: Any) -> None:
+        self.aws, self.account = aws, account
+        self.iam, self.s3 = aws.client("iam"), aws.client("s3")
+        self._clients: list[Any] = [self.iam, self.s3]
+
+    def user(self, name: str, *statements: Any) -> Callable[[str], Any]:
+        """Clients of a user that has exactly this policy."""
+        self.iam.create_user(UserName=name)
+        if statements:
+            self.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy(*statements))
+        key = self.iam.create_access_key(UserName=name)["AccessKey"]
+
+        def client(service: str) -> Any:
+            session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+            self._clients.append(session.client(service, endpoint_url=self.aws.endpoint_url))
+            return self._clients[-1]
+
+        return client
+
+    def role(self, name: str, *statements: Any) -> str:
+        trust = policy(
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        )
+        arn = str(self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"])
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(*statements))
+        return arn
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalAWS]:
+    with LocalAWS(LocalSettings(enforce_iam=True, stop_grace=0.5)) as aws:
+        yield aws
+
+
+@pytest.fixture
+def guarded(server: LocalAWS, open_account: Callable[[LocalAWS], Any]) -> Iterator[Guarded]:
+    server.reset()
+    guarded = Guarded(server, open_account(server))
+    guarded.s3.create_bucket(Bucket="bucket")
+    guarded.s3.put_object(Bucket="bucket", Key="runs/1", Body=b"x")
+    yield guarded
+    guarded.close()
+
+
+def test_the_owner_may_do_everything(guarded: Guarded) -> None:
+    assert guarded.s3.get_object(Bucket="bucket", Key="runs/1")["Body"].read() == b"x"
+
+
+DENIED = "AccessDeniedException"
+REFUSALS = [
+    ("s3", "get_object", {"Bucket": "b", "Key": "runs/1"}, "AccessDenied", "arn:aws:s3:::b/runs/1"),
+    ("s3", "list_objects_v2", {"Bucket": "b"}, "AccessDenied", "arn:aws:s3:::b"),
+    ("batch", "submit_job", {"jobName": "j", "jobQueue": "queue", "jobDefinition": "work"}, DENIED, QUEUE),
+    ("batch", "describe_jobs", {"jobs": ["x"]}, DENIED, "*"),
+    ("iam", "get_role", {"RoleName": "r"}, "AccessDenied", f"arn:aws:iam::{ACCOUNT}:role/r"),
+    ("ec2", "describe_vpcs", {}, "UnauthorizedOperation", "*"),
+    ("logs", "get_log_events", {"logGroupName": "g", "logStreamName": "s"}, DENIED, f"{LOGS}:log-group:g:log-stream:s"),
+    ("ssm", "get_parameter", {"Name": "/a/b"}, DENIED, f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/a/b"),
+    ("ecr", "describe_images", {"repositoryName": "rr"}, DENIED, f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/rr"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "request_", "code", "resource"), REFUSALS)
+def test_a_user_without_policy_is_told_who_may_not_do_what_on_which_resource(
+    guarded: Guarded, service: str, operation: str, request_: dict[str, Any], code: str, resource: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        getattr(guarded.user("ann")(service), operation)(**request_)
+    error = refused.value.response["Error"]
+    assert error["Code"] == code
+    assert error["Message"].startswith(
+        f"User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: {service}:"
+    )
+    assert f" on resource: {resource} because no identity-based policy allows" in error["Message"]
+
+
+def test_everybody_may_ask_who_they_are(guarded: Guarded) -> None:
+    assert guarded.user("bob")("sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_a_key_that_does_not_exist_is_refused_as_such(guarded: Guarded) -> None:
+    session = boto3.Session("AKIANOBODY", "x", region_name="us-east-1")
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        session.client("batch", endpoint_url=guarded.aws.endpoint_url).describe_jobs(jobs=["x"])
+
+
+def test_submitting_needs_the_queue_and_the_definition(guarded: Guarded) -> None:
+    guarded.account.batch.register_job_definition(
+        jobDefinitionName="work",
+        type="container",
+        containerProperties={"image": "x", "command": ["true"], "vcpus": 1, "memory": 64},
+    )
+    request = {"jobName": "j", "jobQueue": "queue", "jobDefinition": "work"}
+    half = guarded.user("half", allow("batch:SubmitJob", resource=QUEUE))("batch")
+    with pytest.raises(ClientError, match=f"batch:SubmitJob on resource: {DEFINITION}"):
+        half.submit_job(**request)
+    whole = guarded.user("whole", allow("batch:SubmitJob", resource=[QUEUE, DEFINITION]))("batch")
+    job_id = whole.submit_job(**request)["jobId"]
+    with pytest.raises(
+        ClientError, match=f"batch:TerminateJob on resource: arn:aws:batch:us-east-1:{ACCOUNT}:job/{job_id}"
+    ):
+        whole.terminate_jobs(jobs=[job_id], reason="x")
+    with pytest.raises(ClientError, match="batch:TagResource"):
+        whole.submit_job(**request, tags={"run": "1"})
+
+
+def test_a_listing_condition_on_the_prefix_refuses_head_bucket(guarded: Guarded) -> None:
+    condition = {"StringLike": {"s3:prefix": "runs/*"}}
+    s3 = guarded.user("lister", allow("s3:ListBucket", resource="arn:aws:s3:::bucket", **condition))("s3")
+    assert s3.list_objects_v2(Bucket="bucket", Prefix="runs/")["KeyCount"] == 1
+    for refused in (lambda: s3.head_bucket(Bucket="bucket"), lambda: s3.list_objects_v2(Bucket="bucket")):
+        with pytest.raises(ClientError, match=r"403|AccessDenied"):
+            refused()
+
+
+def test_an_absent_object_is_forbidden_to_who_may_not_list(guarded: Guarded) -> None:
+    reader = allow("s3:GetObject", resource="arn:aws:s3:::bucket/*")
+    with pytest.raises(ClientError, match=r"\(AccessDenied\).*s3:ListBucket"):
+        guarded.user("reader", reader)("s3").get_object(Bucket="bucket", Key="runs/2")
+    both = guarded.user("both", reader, allow("s3:ListBucket"))("s3")
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        both.get_object(Bucket="bucket", Key="runs/2")
+
+
+def test_deleting_many_objects_needs_each_of_them(guarded: Guarded) -> None:
+    s3 = guarded.user("deleter", allow("s3:DeleteObject", resource="arn:aws:s3:::bucket/runs/*"))("s3")
+    s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "runs/1"}]})
+    with pytest.raises(ClientError, match="bucket/other"):
+        s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "runs/1"}, {"Key": "other"}]})
+
+
+def test_roles_are_passed_with_permission_and_to_the_service_that_is_meant(guarded: Guarded) -> None:
+    role = guarded.role("job", allow("*"))
+    request = {
+        "jobDefinitionName": "passing",
+        "type": "container",
+        "containerProperties": {"image": "x", "jobRoleArn": role, "vcpus": 1, "memory": 64},
+    }
+    register = allow("batch:RegisterJobDefinition")
+    with pytest.raises(ClientError, match=f"iam:PassRole on resource: {role}"):
+        guarded.user("one", register)("batch").register_job_definition(**request)
+    for name, service in (("two", "ec2.amazonaws.com"), ("three", "ecs-tasks.amazonaws.com")):
+        passing = allow("iam:PassRole", StringEquals={"iam:PassedToService": service})
+        batch = guarded.user(name, register, passing)("batch")
+        if name == "two":
+            with pytest.raises(ClientError, match="iam:PassRole"):
+                batch.register_job_definition(**request)
+        else:
+            batch.register_job_definition(**request)
+
+
+def test_roles_are_made_only_with_the_boundary_that_a_condition_wants(guarded: Guarded) -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    iam = guarded.user("maker", allow("iam:CreateRole", StringEquals={"iam:PermissionsBoundary": boundary}))("iam")
+    with pytest.raises(ClientError, match="iam:CreateRole"):
+        iam.create_role(RoleName="free", AssumeRolePolicyDocument=policy())
+    iam.create_role(RoleName="bound", AssumeRolePolicyDocument=policy(), PermissionsBoundary=boundary)
+
+
+def test_a_job_may_do_what_its_role_may(guarded: Guarded) -> None:
+    role = guarded.role("runner", allow("s3:GetObject", resource="arn:aws:s3:::bucket/runs/*"))
+    refused = "s3:PutObject on resource: arn:aws:s3:::bucket/runs/2"
+    code = (
+        "import boto3, sys; s3 = boto3.client('s3');"
+        "print(s3.get_object(Bucket='bucket', Key='runs/1')['Body'].read());"
+        "s3.put_object(Bucket='bucket', Key='runs/2', Body=b'y')"
+    )
+    job = guarded.account.run(definition=guarded.account.define("python", "-c", code, container={"jobRoleArn": role}))
+    lines = guarded.account.lines(job)
+    assert job["status"] == "FAILED"
+    assert "b'x'" in lines
+    assert any(f"assumed-role/runner/job is not authorized to perform: {refused}" in line for line in lines)
+
+
+def test_a_job_without_role_may_do_nothing(guarded: Guarded) -> None:
+    code = "import boto3; boto3.client('s3').list_buckets()"
+    job = guarded.account.run("python", "-c", code)
+    assert "s3:ListAllMyBuckets" in guarded.account.lines(job)[-1]
