@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, RemoteDisconnected
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -14,8 +16,9 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from scaler_batch.local import LocalAWS
+from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.faults import Deny
+from scaler_batch.local.resources import USUAL, make
 
 BUCKET = "far-away"
 
@@ -79,3 +82,54 @@ def test_boto3_finds_the_way_by_itself(aws: LocalAWS) -> None:
     with pytest.raises(ClientError):
         s3.head_object(Bucket=BUCKET, Key="not-found")
     s3.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "signed", "status"),
+    [
+        ("s3.us-east-1.amazonaws.com", "us-east-1", 200),
+        ("s3.amazonaws.com", "us-east-1", 200),
+        ("s3.eu-west-1.amazonaws.com", "us-east-1", 400),
+        ("s3.cn-north-1.amazonaws.com.cn", "us-east-1", 400),
+        ("s3.cn-north-1.amazonaws.com", "cn-north-1", None),
+        ("s3.us-east-1.amazonaws.com.cn", "us-east-1", None),
+    ],
+)
+def test_a_host_of_s3_takes_only_what_is_signed_for_its_region(
+    aws: LocalAWS, host: str, signed: str, status: int | None
+) -> None:
+    connection = HTTPConnection(urlsplit(aws.endpoint_url).netloc)
+    credential = f"AWS4-HMAC-SHA256 Credential=KEY/20260101/{signed}/s3/aws4_request, Signature=x"
+    try:
+        connection.request("GET", "/", headers={"Host": host, "Authorization": credential})
+        answer = connection.getresponse()
+        assert answer.status == status
+        if status == 400:
+            assert b"AuthorizationHeaderMalformed" in answer.read()
+    except (RemoteDisconnected, ConnectionResetError):
+        assert status is None
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "suffix"),
+    [
+        ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
+        ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
+        ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
+        ("us-iso-east-1", "aws-iso", "c2s.ic.gov"),
+    ],
+)
+def test_names_of_other_partitions_are_theirs(region: str, partition: str, suffix: str) -> None:
+    with LocalAWS(LocalSettings(region=region)) as aws:
+        make(USUAL, aws.environment)
+        batch, iam, ecr = map(aws.client, ("batch", "iam", "ecr"))
+        job = batch.submit_job(jobName="j", jobQueue=USUAL.queue, jobDefinition=USUAL.definition)["jobArn"]
+        role = iam.create_role(RoleName="x", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        repository = ecr.create_repository(repositoryName="rr")["repository"]
+        for arn in (job, role, repository["repositoryArn"]):
+            assert arn.startswith(f"arn:{partition}:")
+        assert repository["repositoryUri"].endswith(f".{suffix}/rr")
+        for client in (batch, iam, ecr):
+            client.close()

@@ -132,6 +132,7 @@ class LocalServer:
     def _front(self) -> Front:
         from .services import buckets, networks
         from .services.application import moto_application
+        from .services.lifecycle import DAY, LifecycleLayer
 
         buckets.keep_time(self._clock.now)
         networks.install(self._settings.account)
@@ -143,6 +144,7 @@ class LocalServer:
             RegionLayer(buckets.region),
             FaultLayer(self._faults.striking, self._http.wait),
             PortalLayer(self._clock),
+            LifecycleLayer(self._clock.now, DAY * (self._settings.time_scale if self._settings.like else 1)),
         ]
         if self._settings.enforce_iam:
             layers.append(PermissionLayer(self._principals))

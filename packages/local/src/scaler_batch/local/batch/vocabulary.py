@@ -37,6 +37,18 @@ PARTITIONS: Final = {
 """By the beginning of a region's name (botocore's partitions)."""
 
 
+SUFFIX: Final = "amazonaws.com"
+SUFFIXES: Final = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-eusc": "amazonaws.eu",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+}
+"""Under which names the services of a partition are, where it is not :data:`SUFFIX` (botocore's partitions)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The account and region that something belongs to."""
@@ -52,6 +64,11 @@ class Scope:
     def partition(self) -> str:
         """The part of AWS that the region is in, as ARNs name it."""
         return next((name for prefix, name in PARTITIONS.items() if self.region.startswith(prefix)), "aws")
+
+    @property
+    def suffix(self) -> str:
+        """What the names of services in the region end in."""
+        return SUFFIXES.get(self.partition, SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)

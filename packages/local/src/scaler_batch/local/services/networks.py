@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend, Zone
 
 from ..accounts import PRIVATE_SUBNETS, PRIVATE_VPC, Account
 
@@ -22,6 +23,7 @@ def install(account: Account) -> None:
     by_moto = EC2Backend.__init__
 
     def begin(ec2: EC2Backend, region_name: str, account_id: str) -> None:
+        _add_zones(region_name)
         by_moto(ec2, region_name, account_id)
         _connect(ec2, ec2.default_vpc.id)
         if account != "usual":
@@ -31,6 +33,12 @@ def install(account: Account) -> None:
             _remove_default(ec2)
 
     EC2Backend.__init__ = begin  # type: ignore[method-assign,assignment]
+
+
+def _add_zones(region: str) -> None:
+    """Have zones in a region that moto does not know, such as those of the isolated partitions."""
+    names = [f"{region}{letter}" for letter in "abc"]
+    RegionsAndZonesBackend.zones.setdefault(region, [Zone(name, region, f"{region}-az-{name[-1]}") for name in names])
 
 
 def connects(ec2: EC2Backend, subnet: str, groups: Sequence[str]) -> bool:

@@ -1,10 +1,15 @@
-"""Layers of images, which moto's ECR takes and does not give back."""
+"""Repositories, with the addresses of their partition, and layers of images, which moto takes and does not give back."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.ecr.models import Repository
 from moto.ecr.responses import ECRResponse
+
+from ..batch.vocabulary import SUFFIX, SUFFIXES
 
 
 class LayersNotFoundException(ServiceException):
@@ -20,7 +25,15 @@ class LayerInaccessibleException(ServiceException):
 
 
 def install() -> None:
-    """Have moto's ECR refuse to give layers away, where it fails otherwise."""
+    """Have moto's ECR refuse to give layers away, where it fails otherwise, and name repositories as AWS does."""
+    by_moto = Repository.__init__
+
+    def begin(repository: Repository, *arguments: Any, **named: Any) -> None:
+        by_moto(repository, *arguments, **named)
+        partition = repository.arn.split(":")[1]
+        repository.uri = repository.uri.replace(SUFFIX, SUFFIXES.get(partition, SUFFIX))
+
+    Repository.__init__ = begin  # type: ignore[method-assign,assignment]
     ECRResponse.get_download_url_for_layer = _get_download_url_for_layer  # type: ignore[assignment,method-assign]
 
 

@@ -7,15 +7,21 @@ addressed to. S3 sends a request for a bucket of another region away with 301, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ..batch.vocabulary import Scope
 from .callers import region_of
-from .chain import Answer, Call, Proceed
+from .chain import Answer, Call, Disconnect, Proceed
 
 HEADER: Final = "x-amz-bucket-region"
 
+_HOST: Final = re.compile(
+    r"(?:[a-z0-9.-]+\.)?s3(?:-fips)?(?:[.-](?:dualstack\.)?(?P<region>[a-z]+(?:-[a-z]+)+-\d))?"
+    r"\.(?P<suffix>[a-z0-9-]+(?:\.[a-z-]+)+)"
+)
 _EVERYWHERE: Final = frozenset({"CreateBucket", "ListBuckets", "GetBucketLocation"})
 _MESSAGE: Final = "The bucket you are attempting to access must be addressed using the specified endpoint."
 
@@ -32,6 +38,8 @@ class RegionLayer:
 
     def __call__(self, call: Call, proceed: Proceed) -> Answer:
         """Send a request away, or let it pass and have HeadBucket tell the region."""
+        if call.service == "s3" and (answer := _misdirected(call)) is not None:
+            return answer
         bucket = call.path.partition("/")[0] if call.service == "s3" else ""
         region = self._bucket_region(bucket) if bucket else None
         if region is None or call.operation in _EVERYWHERE:
@@ -45,14 +53,37 @@ class RegionLayer:
         return replace(answer, headers=[*answer.headers, (HEADER, region)])
 
 
+def _misdirected(call: Call) -> Answer | None:
+    """What happens to a request whose host is an endpoint of S3, but not that of the region it is signed for.
+
+    A name under the wrong partition's domain leads nowhere, so its connection is closed.
+    """
+    host = _HOST.fullmatch(str(call.environ.get("HTTP_HOST", "")).partition(":")[0].lower())
+    signed = region_of(call.environ)
+    if host is None or signed is None:
+        return None
+    addressed = host["region"] or "us-east-1"
+    if host["suffix"] != Scope("", addressed).suffix:
+        raise Disconnect
+    return None if signed == addressed else _malformed(call, signed, addressed)
+
+
+def _malformed(call: Call, signed: str, expected: str) -> Answer:
+    message = f"The authorization header is malformed; the region '{signed}' is wrong; expecting '{expected}'"
+    return _error(call, "400 Bad Request", "AuthorizationHeaderMalformed", message, f"<Region>{expected}</Region>", [])
+
+
 def _redirect(call: Call, bucket: str, region: str) -> Answer:
+    endpoint = f"{bucket}.s3.{region}.{Scope('', region).suffix}"
+    more = f"<Endpoint>{endpoint}</Endpoint><Bucket>{bucket}</Bucket>"
+    return _error(call, "301 Moved Permanently", "PermanentRedirect", _MESSAGE, more, [(HEADER, region)])
+
+
+def _error(call: Call, status: str, code: str, message: str, more: str, headers: Sequence[tuple[str, str]]) -> Answer:
     call.environ["wsgi.input"].read()  # the next request follows on the connection
-    endpoint = f"{bucket}.s3.{region}.amazonaws.com"
     body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>PermanentRedirect</Code><Message>{_MESSAGE}</Message>"
-        f"<Endpoint>{endpoint}</Endpoint><Bucket>{bucket}</Bucket></Error>"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>'
     ).encode()
     content = b"" if call.environ.get("REQUEST_METHOD") == "HEAD" else body
-    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(content))), (HEADER, region)]
-    return Answer("301 Moved Permanently", headers, [content])
+    about = [("Content-Type", "application/xml"), ("Content-Length", str(len(content)))]
+    return Answer(status, [*about, *headers], [content])
