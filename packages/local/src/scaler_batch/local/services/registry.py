@@ -1,4 +1,4 @@
-"""Repositories, with the addresses of their partition, and layers of images, which moto takes and does not give back."""
+"""Repositories, with addresses of their partition, and layers of images, which moto takes and does not give back."""
 
 from __future__ import annotations
 
