@@ -110,6 +110,9 @@ class LocalServer:
         """Start the machine, and put it under moto's Batch."""
         variables = environment.for_jobs(self.endpoint_url, settings.region)
         machine = Machine(settings, variables, self._clock, give_up=stop_this_process)
+        from .services import models
+
+        models.share()
         from .services.backend import Registry, Wiring, install
         from .services.instances import MotoInstances
         from .services.logs import MotoLogs
