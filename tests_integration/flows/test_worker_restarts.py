@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from watching import unfinished, wait_for
 
 NUMBER = 300
 """Tasks of the map."""
+
+SLOTS = 8
+"""Jobs in flight at most: all of them are, so none is submitted while none ends."""
 
 MAP = """
 import os, sys, time
@@ -40,16 +44,24 @@ with Client(address=sys.argv[1]) as client:
 """
 
 
+def submitted_jobs(adapter: Part) -> int:
+    """How many jobs AWS Batch has taken."""
+    log = adapter.log.read_text()
+    announced = dict(re.findall(r"submitting (\S+): \d+ task\(s\) in (\d+) job", log))
+    return sum(int(announced[name]) for name in re.findall(r"submitted (\S+) as job", log))
+
+
 @contextlib.contextmanager
 def in_a_map(cloud: Stack, folder: Path, backend: str) -> Iterator[tuple[Stack, Part]]:
-    """A stack whose worker has all tasks of a map and runs some of them, with its client."""
-    options = ("--heartbeat-interval", "0.5", "--max-concurrent-jobs", "8", "--name", f"restarts-{backend}")
+    """A stack whose worker has all tasks of a map and has submitted all jobs that it may, with its client."""
+    options = ("--heartbeat-interval", "0.5", "--max-concurrent-jobs", str(SLOTS), "--name", f"restarts-{backend}")
     telling = ("--log-level", "DEBUG")
     with Stack(Options(worker=(*options, *telling), scheduler=("-ct", "5"))) as stack:
         stack.environment["SCALER_NETWORK_BACKEND"] = backend
         adapter = stack.join(cloud).start_adapter()
         client = stack.start_client(MAP, str(folder), str(NUMBER))
         wait_for(lambda: adapter.log.read_text().count("is taken on") == NUMBER and len(list(folder.iterdir())) >= 2)
+        wait_for(lambda: submitted_jobs(adapter) == SLOTS)
         yield stack, client
 
 
