@@ -208,9 +208,9 @@ def test_a_process_that_ended_owns_nothing_even_unburied() -> None:
 @pytest.mark.parametrize(
     ("owner", "running", "left"),
     [
-        (str(Owner.this_process()), True, False),
-        (str(Owner.this_process()), False, False),
-        (f"{Owner.this_process().world}/1/999999999999", True, True),
+        pytest.param(str(Owner.this_process()), True, False, id="ours, running"),
+        pytest.param(str(Owner.this_process()), False, False, id="ours"),
+        pytest.param(f"{Owner.this_process().world}/1/999999999999", True, True, id="gone"),
         ("another machine/pid:[1]/1/1", True, False),
         ("another machine/pid:[1]/1/1", False, True),
         ("nonsense", True, False),
