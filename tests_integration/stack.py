@@ -34,6 +34,9 @@ START_WITHIN = 60.0
 STOP_WITHIN = 40.0
 """Seconds for any part to stop when asked to: longer than the adapter takes to give up on its jobs."""
 
+WORKER_PYTHON = os.environ.get("SCALER_BATCH_WORKER_PYTHON", sys.executable)
+"""The interpreter of the environment that runs the worker: this one, or that of another release to compare with."""
+
 JOB_PYTHON = os.environ.get("SCALER_BATCH_JOB_PYTHON")
 """The interpreter of an environment that has the runner and nothing else, as the container image does."""
 
@@ -247,7 +250,7 @@ class Stack:
 
     def start_worker(self, name: str, *options: str, ready: str = "registered with the scheduler") -> Part:
         """Start our worker with these options and no others."""
-        part = self._start(name, [sys.executable, "-m", "scaler_batch.adapter", *options])
+        part = self._start(name, [WORKER_PYTHON, "-m", "scaler_batch.adapter", *options])
         return part.wait_until(lambda: part.says(ready))
 
     def start_client(self, program: str, *arguments: str, name: str = "client") -> Part:
@@ -309,6 +312,11 @@ class Stack:
         part = Part(name, command, self.environment, self.directory)
         self._parts.append(part)
         return part
+
+
+def unless_compared(*options: str) -> tuple[str, ...]:
+    """Options of the worker that its other releases do not know: none where one of those runs."""
+    return options if sys.executable == WORKER_PYTHON else ()
 
 
 def script(name: str) -> str:

@@ -48,6 +48,17 @@ def test_every_requirement_is_used(package: Package) -> None:
     assert declared_distributions(package) - {canonicalize_name(package.project["name"])} - used == set()
 
 
+def test_boto3_is_imported_by_aws_and_local_only(packages: list[Package]) -> None:
+    importers = {
+        package.name
+        for package in packages
+        for module in package.modules().values()
+        if {"boto3", "botocore"} & set(imported(module.body))
+    }
+
+    assert importers == {"aws", "local"}
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
