@@ -16,6 +16,7 @@ from stack import unless_compared
 from systems import SECONDS, Gate, System, hold, lives
 from watching import wait_for
 
+
 @dataclass(frozen=True)
 class Provider:
     """Where a worker's credentials come from, how they end, and how they come back."""
@@ -120,7 +121,7 @@ def test_credentials_that_do_not_come_back_fail_tasks_after_their_patience(syste
     worker = system.start_worker("waits-in-vain", *unless_compared("--credentials-patience", "2"))
     client = system.client()
     system.inject(ExpiredToken("batch.SubmitJob"))
-    with pytest.raises(Exception, match="renew|expired|sign in"):
+    with pytest.raises(Exception, match=r"renew|expired|sign in"):
         client.submit(abs, -3).result(SECONDS)
     system.remove_faults()
     assert client.submit(abs, -4).result(SECONDS) == 4

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scaler_batch.tasks import monitoring
 from scaler_batch.tasks.testing import ANY, Stall, Throttle
 
 pytestmark = pytest.mark.looptime(end=100_000)
@@ -101,6 +102,37 @@ async def test_objects_that_are_nobodys_outcome_are_left_alone(benches: Benches)
         bench.jobs.succeed("job-1")
         await bench.sink.answers(1)
         assert set(strangers) <= set(bench.store.objects)
+
+
+async def test_an_object_that_answers_a_call_its_job_does_not_have_harms_nobody(benches: Benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.objects |= {"outcomes/1/1": b"?", "outcomes/1/999": b"?"}
+        await asyncio.sleep(10)
+        assert not bench.sink.announced
+        bench.jobs.succeed("job-1", value=b"value")
+        await bench.sink.answers(1)
+        assert bytes(bench.sink.results[b"a"].value) == b"value"
+
+
+async def test_a_listing_of_any_length_lets_others_have_their_turn(benches: Benches, monkeypatch: pytest.MonkeyPatch):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.objects |= {f"outcomes/{number}/0": b"?" for number in range(10**6, 10**6 + 20_000)}
+        looked: list[str] = []
+        when_others_came: list[int] = []
+
+        def note(key: str) -> None:
+            if not looked:
+                asyncio.get_running_loop().call_soon(lambda: when_others_came.append(len(looked)))
+            looked.append(key)
+
+        parse = monitoring.parse_outcome_key
+        monkeypatch.setattr(monitoring, "parse_outcome_key", lambda key: (note(key), parse(key))[1])
+        await asyncio.sleep(10)
+        assert when_others_came[0] < len(bench.store.objects) / 10 < len(looked)
 
 
 async def test_an_idle_manager_makes_no_call_at_all(benches: Benches):

@@ -42,6 +42,10 @@ logger = logging.getLogger(__name__)
 _ASKED: Final = 50
 """Submissions asked for at a time: one DescribeJobs, with a child for each."""
 
+_AT_ONCE: Final = 1000
+"""Keys of a listing that are looked at before others have their turn: whoever can write to the bucket can have it list
+as many as they like."""
+
 _PATIENT: Final = 3
 """Checkups without a change after which a child of an array is asked for."""
 
@@ -203,10 +207,12 @@ class Watcher:
             return False
         if self._storage.worked():
             logger.info("outcomes can be listed again")
-        seen = [self._see(key) for key in keys]
-        if any(seen):
-            self._note_event()
-            self._freed()
+        for start in range(0, len(keys), _AT_ONCE):
+            seen = [self._see(key) for key in keys[start : start + _AT_ONCE]]
+            if any(seen):
+                self._note_event()
+                self._freed()
+            await asyncio.sleep(0)
         return True
 
     async def _note_storage_failed(self, error: StoreError) -> None:
@@ -247,6 +253,9 @@ class Watcher:
             return False
         job = self._flight.find(JobRef(found.sequence, found.child))
         if job is None or key in job.seen:
+            return False
+        if found.first >= job.size:
+            self._pass_over(key)
             return False
         self._collector.put(job, key)
         return True
