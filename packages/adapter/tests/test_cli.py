@@ -73,6 +73,18 @@ def test_a_worker_that_cannot_work_ends_with_1_and_says_why(
     assert capsys.readouterr().err == "scaler-batch-worker: no bucket\n"
 
 
+@pytest.mark.parametrize(
+    "keeps", ["atexit.register(time.sleep, 60)", "threading.Thread(target=time.sleep, args=(60,)).start()"]
+)
+def test_nothing_keeps_the_process_when_the_worker_has_ended(keeps: str) -> None:
+    required = "--scheduler-address tcp://127.0.0.1:1 --job-queue q --job-definition d --s3-bucket bucket"
+    code = f"import atexit, threading, time; from scaler_batch.adapter.cli import program; {keeps}; program()"
+    command = [sys.executable, "-c", code, *required.split(), "--show-settings"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "job_queue" in done.stdout
+
+
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scaler_batch.adapter", "--version"], capture_output=True, text=True, check=True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import logging
 import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from scaler_batch.adapter import __version__
 from scaler_batch.adapter.configuration import program_of
@@ -53,6 +55,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error)
         return EXIT_USAGE
     return _run(settings)
+
+
+def program() -> NoReturn:
+    """Be the process of :func:`main`, and end it at once when that is done.
+
+    Nothing is left to be tidied up then, and taking a large program apart may last longer than the shutdown deadline
+    leaves on a busy machine, at a time when Python runs no thread that could cut it short.
+    """
+    code = main()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(settings: ProgramSettings) -> int:
