@@ -2,13 +2,16 @@
 
 ::
 
-    python forwarding.py PORT TARGET-PORT
+    python forwarding.py PORT TARGET-PORT [CERTIFICATE KEY]
+
+With a certificate it speaks TLS with whoever connects, and plainly with its target.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import sys
 
 HOST = "127.0.0.1"
@@ -23,16 +26,20 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def serve(port: int, target: int) -> None:
+async def serve(port: int, target: int, *certificate: str) -> None:
     """Serve until somebody ends the process."""
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*certificate)
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(HOST, target)
         await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
 
-    server = await asyncio.start_server(accept, HOST, port)
+    server = await asyncio.start_server(accept, HOST, port, ssl=context)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -58,6 +58,7 @@ class System:
     stack: Stack
     connect: Callable[[Stack], Client]
     workers: list[Part] = field(default_factory=list)
+    _prefix: str = ""
 
     @property
     def bucket(self) -> str:
@@ -109,6 +110,12 @@ class System:
         (detail,) = batch.describe_jobs(jobs=[job["jobId"]])["jobs"]
         address = next(value for value in detail["parameters"].values() if value.startswith("s3://"))
         return str(address.removeprefix(f"s3://{self.bucket}/").partition("?")[0])
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put an object into the run that has a running job, by a key relative to it."""
+        if not self._prefix:
+            self._prefix = self.run_prefix()
+        self.stack.aws("s3").put_object(Bucket=self.bucket, Key=f"{self._prefix}/{key}", Body=data)
 
     def stop(self) -> None:
         """Stop what the test has started."""

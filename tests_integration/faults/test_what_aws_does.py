@@ -20,7 +20,7 @@ from scaler_batch.local.faults import (
     Omit,
     UnknownState,
 )
-from stack import unless_compared
+from stack import Part, unless_compared
 from systems import SECONDS, Gate, System, hold, lives
 from watching import unfinished, wait_for
 
@@ -71,11 +71,18 @@ def test_a_result_is_not_lost_to_one_bad_answer(system: System, fault: Fault) ->
     assert lives(worker)
 
 
+def submitted(worker: Part) -> int:
+    """How many tasks AWS Batch has taken from a worker."""
+    said = worker.log.read_text()
+    sizes = dict(re.findall(r"submitting (\S+): (\d+) task", said))
+    return sum(int(sizes[name]) for name in re.findall(r"submitted (\S+) as job", said))
+
+
 def test_jobs_that_are_not_ended_for_throttling_are_ended_later(system: System, gate: Gate) -> None:
     worker = system.start_worker("ends-jobs")
     client = system.client()
     futures = [client.submit(hold, str(gate.folder), number) for number in range(40)]
-    wait_for(lambda: gate.started > 0 and len(unfinished(system.stack)) > 0)
+    wait_for(lambda: gate.started > 0 and submitted(worker) == len(futures))
     system.inject(BulkError(code="ThrottlingException", tries=6))
     for future in futures:
         future.cancel()
