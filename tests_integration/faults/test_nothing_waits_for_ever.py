@@ -18,7 +18,7 @@ def test_a_listing_that_is_denied_fails_tasks_with_the_cause_and_ends_their_jobs
     future = client.submit(hold, str(gate.folder))
     wait_for(lambda: gate.started == 1)
     system.inject(Deny("s3.ListObjects*", path="*/outcomes*"))
-    with pytest.raises(Exception, match="AccessDenied|denied"):
+    with pytest.raises(Exception, match=r"AccessDenied|denied"):
         future.result(SECONDS)
     wait_for(lambda: unfinished(system.stack) == [])
     system.remove_faults()

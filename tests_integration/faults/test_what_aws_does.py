@@ -18,6 +18,7 @@ from scaler_batch.local.faults import (
     Kill,
     LoseResponse,
     Omit,
+    Slow,
     UnknownState,
 )
 from stack import Part, unless_compared
@@ -83,7 +84,8 @@ def test_jobs_that_are_not_ended_for_throttling_are_ended_later(system: System, 
     client = system.client()
     futures = [client.submit(hold, str(gate.folder), number) for number in range(40)]
     wait_for(lambda: gate.started > 0 and submitted(worker) == len(futures))
-    system.inject(BulkError(code="ThrottlingException", tries=6))
+    # While the first ones are ended one by one, the others gather and are ended by one call.
+    system.inject(BulkError(code="ThrottlingException", tries=6), Slow("batch.Terminate*", seconds=0.5))
     for future in futures:
         future.cancel()
     wait_for(lambda: unfinished(system.stack) == [], SECONDS)
@@ -151,9 +153,12 @@ def test_a_job_that_nobody_knows_how_to_read_concerns_nobody_else(system: System
     assert lives(worker)
 
 
-def test_a_definition_may_be_named_with_its_revision(system: System) -> None:
-    definition = system.stack.provisioned["SCALER_JOB_DEFINITION"]
-    worker = system.start_worker("names-revision", "--job-definition", f"{definition}:1")
+@pytest.mark.parametrize("form", ["{name}:1", "{arn}", "{arn}:1"], ids=["revision", "ARN", "ARN and revision"])
+def test_a_definition_may_be_named_as_for_submit_job(system: System, form: str) -> None:
+    name = system.stack.provisioned["SCALER_JOB_DEFINITION"]
+    (found,) = system.stack.aws("batch").describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
+    arn = found["jobDefinitionArn"].rpartition(":")[0]
+    worker = system.start_worker("names-definition", "--job-definition", form.format(name=name, arn=arn))
     assert system.client().submit(abs, -3).result(SECONDS) == 3
     assert lives(worker)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -84,32 +85,56 @@ def test_an_address_that_is_set_and_empty_counts_as_not_set(system: System) -> N
     assert lives(worker)
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of this machine that signs itself, and its key."""
+@dataclass(frozen=True)
+class Signed:
+    """A certificate with its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    def write(self, folder: Path) -> tuple[str, str]:
+        """Write both to files, and return their paths."""
+        public, private = folder / "certificate.pem", folder / "key.pem"
+        public.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        private.write_bytes(self.key.private_bytes(serialization.Encoding.PEM, *plain))
+        return str(public), str(private)
+
+
+def certificate(subject: str, issuer: Signed | None = None) -> Signed:
+    """A certificate: of an authority, or of this machine by an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer.certificate.subject if issuer else name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
-    public, private = folder / "certificate.pem", folder / "key.pem"
-    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-    return public, private
+    return Signed(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+def folder(parent: Path, name: str) -> Path:
+    """Make a folder."""
+    (parent / name).mkdir()
+    return parent / name
 
 
 def test_an_authority_that_boto3_trusts_is_trusted_with_task_data(system: System, tmp_path: Path) -> None:
-    public, private = certificate(tmp_path)
+    authority = certificate("authority")
+    trusted, _ = authority.write(folder(tmp_path, "authority"))
+    machine = certificate("machine", authority).write(folder(tmp_path, "machine"))
     port, target = free_port(), system.endpoint.rpartition(":")[2]
-    command = (sys.executable, forwarding.__file__, str(port), target, str(public), str(private))
+    command = (sys.executable, forwarding.__file__, str(port), target, *machine)
     system.stack.start_program("TLS", *command).wait_until(lambda: answers(port))
-    variables = {"AWS_ENDPOINT_URL_S3": f"https://127.0.0.1:{port}", "AWS_CA_BUNDLE": str(public)}
+    variables = {"AWS_ENDPOINT_URL_S3": f"https://127.0.0.1:{port}", "AWS_CA_BUNDLE": trusted}
     worker = system.start_worker("private-authority", environment={**system.stack.environment, **variables})
     assert system.client().submit(len, bytes(20_000)).result(SECONDS) == 20_000
     assert lives(worker)

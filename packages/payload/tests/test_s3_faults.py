@@ -288,6 +288,17 @@ async def test_a_call_ends_when_its_patience_is_over_whatever_the_network_does()
             assert time.monotonic() - started < 3
 
 
+@pytest.mark.parametrize("patience", [2.0, 4.0])
+async def test_a_call_whose_patience_is_over_says_what_went_wrong(patience: float) -> None:
+    with FaultyS3(always=Answer(503, "SlowDown")) as s3:
+        store = S3RunStore(RUN, environment=s3.environment).with_patience(patience)
+        started = time.monotonic()
+        with pytest.raises(StoreError, match=r"503|SlowDown") as caught:
+            await store.list("outcomes")
+        assert caught.value.retryable
+        assert time.monotonic() - started < patience + 1
+
+
 class Unreachable:
     """An address at which nobody answers: its queue of connections is full."""
 

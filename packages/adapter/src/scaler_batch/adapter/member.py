@@ -40,7 +40,7 @@ from scaler_batch.adapter.worker import AWSBatchWorker, End
 from scaler_batch.aws import s3_environment
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.listings import Boto3Listing
-from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
+from scaler_batch.payload.s3 import PATIENCE, S3RunStore, boto3_credentials
 from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
 from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
 from scaler_batch.tasks.leases import Leases
@@ -115,7 +115,7 @@ class Member:
             settings.tasks,
             run,
             jobs=cloud.jobs,
-            store=cloud.store(run),
+            store=cloud.store(run).with_patience(max(1.0, min(PATIENCE, settings.tasks.outage_patience))),
             inputs=self._inputs,
             sink=self._replies,
             credentials=cloud.credentials,

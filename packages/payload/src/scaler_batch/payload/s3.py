@@ -72,6 +72,9 @@ the latest, and the library asks anew five minutes before the end of this."""
 _PARTING: Final = 1.0
 """How many seconds the end of a process waits for obstore's threads to leave Python."""
 
+_LONGEST_PAUSE: Final = 15.0
+"""Seconds between two tries of the library at most, which is its own value."""
+
 _T = TypeVar("_T")
 
 
@@ -93,12 +96,25 @@ class _Run:
     ) -> None:
         self._location = run
         self._retries = retries
-        self._patience = patience
-        self._options = _options(run, s3_endpoint(run.region, environment, endpoint), retries, patience)
+        self._options = _options(run, s3_endpoint(run.region, environment, endpoint))
         self._authority = _authority(environment, self._options["endpoint"])
         if credentials is not None:
             self._options["credential_provider"] = credentials
+        self._limit(patience)
+
+    def _limit(self, patience: float) -> None:
+        self._patience = patience
+        self._options = {**self._options, "retry_config": self._retry_config()}
+        self.__dict__.pop("_patient_bucket", None)
         self._bucket = self._client(read_timeout=f"{max(1, round(min(_STALLED, patience / 3)))}s")
+
+    def _retry_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {"max_retries": self._retries, "backoff": {"base": GROWTH}}
+        if self._patience != PATIENCE:
+            from datetime import timedelta
+
+            config["retry_timeout"] = timedelta(seconds=self._patience)
+        return config
 
     def _client(self, **limits: str) -> _Bucket:
         plain = self._options["endpoint"].startswith("http://")
@@ -122,12 +138,7 @@ class _Run:
         return Tries(key, self._location.region, endpoint, self._retries, self._patience, waits=waits)
 
 
-def _options(run: RunLocation, endpoint: str, retries: int, patience: float) -> dict[str, Any]:
-    retry: dict[str, Any] = {"max_retries": retries, "backoff": {"base": GROWTH}}
-    if patience != PATIENCE:
-        from datetime import timedelta
-
-        retry["retry_timeout"] = timedelta(seconds=patience)
+def _options(run: RunLocation, endpoint: str) -> dict[str, Any]:
     return {
         "prefix": run.root,
         "region": run.region,
@@ -138,7 +149,6 @@ def _options(run: RunLocation, endpoint: str, retries: int, patience: float) -> 
         "s3_express": False,
         "skip_signature": False,
         "conditional_put": "etag",
-        "retry_config": retry,
         # Hashing the body for the signature takes four times as long as sending it. TLS guards it on its way, and the
         # checksum in the envelope from end to end.
         "unsigned_payload": True,
@@ -239,12 +249,21 @@ class S3RunStore(_Run):
         _part_in_order()
 
     def with_patience(self, seconds: float) -> Self:
-        """The same store for calls that have less time; it shares the connections."""
+        """The same store for calls that have more time or less; it has connections of its own."""
         import copy
 
         store = copy.copy(self)
-        store._patience = seconds
+        store._limit(seconds)
         return store
+
+    def _retry_config(self) -> dict[str, Any]:
+        """Let the library give up first: it says why it has failed, and our own end of a call cannot."""
+        from datetime import timedelta
+
+        most = timedelta(seconds=min(_LONGEST_PAUSE, self._patience / 10))
+        config = super()._retry_config()
+        config["backoff"] |= {"init_backoff": min(timedelta(seconds=0.1), most), "max_backoff": most}
+        return config | {"retry_timeout": timedelta(seconds=0.8 * self._patience)}
 
     async def put(self, key: str, data: Pieces) -> None:
         """Store an object, given in pieces, replacing what lay there."""
@@ -301,6 +320,8 @@ class S3RunStore(_Run):
                     await asyncio.sleep(pause)
         except TimeoutError as error:
             text = f"S3 did not answer for {key!r} within {self._patience:g} s"
+            if tries.refusal is not None:
+                text += f", and before that: {tries.refusal}"
             raise StoreError(text, key=key, retryable=True) from error
 
 

@@ -49,12 +49,15 @@ class Tries:
         self._pause = 0.1
         self.lost_an_answer = False
         """Whether a try that failed may have had its effect."""
+        self.refusal: StoreError | None = None
+        """What the latest try that failed came to."""
 
     def pause_after(self, error: BaseException) -> float:
         """Return how many seconds to wait before the next try; raise what the error is where there is none."""
         if not isinstance(error, Exception) and not is_panic(error):
             raise error
         refusal = translate(error, self._key, self._region, self._endpoint)
+        self.refusal = refusal
         self.lost_an_answer |= refusal.retryable or was_repeated(error)
         pause = self._pause_after(error, refusal)
         if pause is None or time.monotonic() + pause > self._until:
