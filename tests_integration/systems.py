@@ -122,7 +122,7 @@ class System:
         self.remove_faults()
         for worker in self.workers:
             self.stack.stop(worker)
-            print(worker.tail())  # noqa: T201 - shown where the test fails
+            print(worker.tail())
 
 
 def until_says(part: Part, text: str, within: float = SECONDS) -> None:

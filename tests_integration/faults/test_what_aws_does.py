@@ -82,13 +82,13 @@ def submitted(worker: Part) -> int:
 def test_jobs_that_are_not_ended_for_throttling_are_ended_later(system: System, gate: Gate) -> None:
     worker = system.start_worker("ends-jobs")
     client = system.client()
-    futures = [client.submit(hold, str(gate.folder), number) for number in range(40)]
+    futures = [client.submit(hold, str(gate.folder), number) for number in range(20)]
     wait_for(lambda: gate.started > 0 and submitted(worker) == len(futures))
     # While the first ones are ended one by one, the others gather and are ended by one call.
     system.inject(BulkError(code="ThrottlingException", tries=6), Slow("batch.Terminate*", seconds=0.5))
     for future in futures:
         future.cancel()
-    wait_for(lambda: unfinished(system.stack) == [], SECONDS)
+    wait_for(lambda: unfinished(system.stack) == [])
     assert lives(worker)
 
 
