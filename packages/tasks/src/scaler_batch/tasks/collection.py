@@ -155,10 +155,22 @@ class Collector:
             if body_size(sealed) <= _AT_ONCE:
                 return decode_outcomes(sealed, positions=job.size)[0]
             async with self._opening:
-                return (await asyncio.to_thread(decode_outcomes, sealed, positions=job.size))[0]
+                opened = await asyncio.to_thread(_decoded, sealed, job.size)
+            if isinstance(opened, PayloadError):
+                raise opened
+            return opened
         except PayloadError as error:
             job.trouble = OutcomeUnreadableError(f"the task has run, but its outcome {key} cannot be read: {error}")
         except Exception as error:  # the outermost frame of one object, which anybody may have written
             logger.exception("outcome %s cannot be read", key)
             job.trouble = OutcomeUnreadableError(f"the task has run, but its outcome {key} cannot be read: {error!r}")
         return []
+
+
+def _decoded(sealed: Buffer, positions: int) -> list[Outcome] | PayloadError:
+    """Open an object beside the event loop; an error is returned without what it holds, so that is freed here too."""
+    try:
+        return decode_outcomes(sealed, positions=positions)[0]
+    except PayloadError as error:
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
