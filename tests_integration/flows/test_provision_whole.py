@@ -83,7 +83,6 @@ def as_moto_takes_it(template: str) -> str:
 
 def network_of(client: Client) -> list[dict[str, str]]:
     """The default network as parameters of a stack."""
-    subnets = [one["SubnetId"] for one in client("ec2").describe_subnets()["Subnets"]]
-    groups = [one["GroupId"] for one in client("ec2").describe_security_groups()["SecurityGroups"]]
-    found = {"Subnets": subnets, "SecurityGroups": groups}
-    return [{"ParameterKey": name, "ParameterValue": ",".join(ids)} for name, ids in found.items()]
+    subnets = client("ec2").describe_subnets()["Subnets"]
+    found = {"Subnets": ",".join(one["SubnetId"] for one in subnets), "Vpc": subnets[0]["VpcId"]}
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in found.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 from moto.batch.models import BatchBackend, JobQueue
 from moto.batch.responses import BatchResponse
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.instance_types import InstanceTypeOfferingBackend
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import AWSManagedPolicy, IAMBackend
 from moto.s3.models import FakeBucket
@@ -53,8 +56,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.setattr(InstanceTypeOfferingBackend, "matches_filters", _matching_wildcards)
     with mock_aws():
-        yield open_session()
+        session = open_session()
+        monkeypatch.setattr(EC2Backend, "__init__", _with_a_way_out)
+        yield session
 
 
 def open_session() -> boto3.Session:
@@ -68,6 +74,7 @@ _create = BatchBackend.create_compute_environment
 _update = BatchBackend.update_compute_environment
 _get_role = IAMBackend.get_role_by_arn
 _describe = JobQueue.describe
+_begin_ec2 = EC2Backend.__init__
 
 
 def _with_service_linked_role(self: Any, *, compute_resources: Any, service_role: Any, **rest: Any) -> Any:
@@ -104,6 +111,21 @@ def _with_time_limits(respond: Any) -> Any:
 
 def _telling_time_limits(self: Any) -> dict[str, Any]:
     return {**_describe(self), "jobStateTimeLimitActions": getattr(self, "time_limits", [])}
+
+
+def _with_a_way_out(self: Any, region_name: str, account_id: str) -> None:
+    """The default VPC of an account has an internet gateway. moto's has none."""
+    _begin_ec2(self, region_name, account_id)
+    gateway = self.create_internet_gateway()
+    self.attach_internet_gateway(gateway.id, self.default_vpc.id)
+    table = next(one for one in self.route_tables.values() if one.vpc_id == self.default_vpc.id)
+    self.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+
+
+def _matching_wildcards(self: Any, offering: dict[str, Any], filters: Any, location_type: str) -> bool:
+    """EC2 takes wildcards in the values of filters. moto takes them at their word."""
+    values = {"location": offering["Location"], "instance-type": offering["InstanceType"]}
+    return all(any(fnmatch(values[key], one) for one in wanted) for key, wanted in filters.items())
 
 
 def _knowing_the_service_linked_role(self: Any, arn: str) -> Any:

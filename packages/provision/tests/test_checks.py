@@ -16,6 +16,7 @@ from scaler_batch.provision.checks import bucket, credentials, definition, image
 from scaler_batch.provision.checks.memory import Size
 from scaler_batch.provision.checks.scene import Found, Scene
 from scaler_batch.provision.finding import Finding, Verdict
+from scaler_batch.provision.instance_types import patterns
 from scaler_batch.provision.naming import Account
 
 ACCOUNT = Account("123456789012", "aws")
@@ -135,8 +136,8 @@ def test_what_the_provisioner_gives_a_container_fits_an_instance_of_that_size() 
 
 
 def test_families_and_names_of_batchs_own_are_looked_for_as_ec2_knows_them() -> None:
-    assert memory.patterns(["m5.large", "c6i", "default_x86_64"])[:3] == ["m5.large", "c6i.*", "m6i.*"]
-    assert memory.patterns(["optimal"]) == memory.patterns(["default_x86_64"])
+    assert patterns(["m5.large", "c6i", "default_x86_64"])[:3] == ["m5.large", "c6i.*", "m6i.*"]
+    assert patterns(["optimal"]) == patterns(["default_x86_64"])
 
 
 def test_a_quota_below_what_is_wanted_is_told() -> None:

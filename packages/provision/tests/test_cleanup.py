@@ -36,6 +36,7 @@ REMOVING_CALLS = [
     "UpdateComputeEnvironment",
     "DeleteComputeEnvironment",
     "DeregisterJobDefinition",
+    "DeleteSecurityGroup",
     "RemoveRoleFromInstanceProfile",
     "DeleteInstanceProfile",
     "DetachRolePolicy",

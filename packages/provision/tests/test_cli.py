@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import boto3
 
 IMAGE = ["--image", "registry/runner:1"]
+MADE = 10
+"""How many resources are made where the image is named."""
 
 
 class Terminal(io.StringIO):
@@ -51,7 +53,7 @@ def test_provision_show_and_cleanup_go_round(
     assert run("provision", *IMAGE) == 0
     said = capsys.readouterr().out
     assert "+ bucket               scaler-batch-123456789012-us-east-1" in said
-    assert "9 of 9 resources made or changed; all are ready." in said
+    assert f"{MADE} of {MADE} resources made or changed; all are ready." in said
     assert "source .scaler_aws_hpc.env" in said
     assert sorted(path.name for path in here.iterdir()) == [".scaler_aws_batch_config.json", ".scaler_aws_hpc.env"]
 
@@ -93,9 +95,9 @@ def test_a_dry_run_changes_nothing(account: boto3.Session, here: Path, capsys: p
     assert run("provision", *IMAGE) == 0
     capsys.readouterr()
     assert run("cleanup", "--dry-run", "--json") == 0
-    assert len(json.loads(capsys.readouterr().out)["remove"]) == 9
+    assert len(json.loads(capsys.readouterr().out)["remove"]) == MADE
     assert run("show") == 0
-    assert capsys.readouterr().out.count(" ready ") == 9
+    assert capsys.readouterr().out.count(" ready ") == MADE
     assert len(list(here.iterdir())) == 2
 
 
@@ -128,7 +130,7 @@ def test_what_is_piped_is_plain(account: boto3.Session, capsys: pytest.CaptureFi
 
 def test_programs_get_one_document(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", *IMAGE, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["pending"] == 9
+    assert json.loads(capsys.readouterr().out)["pending"] == MADE
     assert run("provision", *IMAGE, "--json") == 0
     made = json.loads(capsys.readouterr().out)
     assert made["environment"]["SCALER_JOB_QUEUE"] == "scaler-batch-queue"
@@ -143,7 +145,7 @@ def test_programs_get_one_document(account: boto3.Session, capsys: pytest.Captur
     assert {kind for kind, state in states.items() if state != "ready"} == {"repository"}, "the image was named"
     assert run("cleanup", "--json") == 0
     cleaned = json.loads(capsys.readouterr().out)
-    assert (cleaned["complete"], len(cleaned["removed"])) == (True, 9)
+    assert (cleaned["complete"], len(cleaned["removed"])) == (True, MADE)
 
 
 @pytest.mark.parametrize("json_wanted", [[], ["--json"]])

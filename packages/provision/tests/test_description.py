@@ -10,7 +10,7 @@ from scaler_batch.payload.contract import RUNNER_COMMAND
 from scaler_batch.provision import Kind, Settings, Target
 from scaler_batch.provision.description import DEFAULT_PARAMETERS, describe
 from scaler_batch.provision.naming import Account, Names
-from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.resources.network import Network
 
 
 def described(partition: str = "aws", **choices: Any) -> dict[Kind, Any]:

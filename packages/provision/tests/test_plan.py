@@ -13,7 +13,7 @@ from scaler_batch.provision import Action, ConflictError, Kind, Observed, Phase,
 from scaler_batch.provision.description import describe
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.plan import make_plan, make_removal_plan
-from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.vocabulary import Untold
 
 if TYPE_CHECKING:

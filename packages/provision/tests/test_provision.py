@@ -51,6 +51,7 @@ CHANGING_CALLS = [
     "AttachRolePolicy",
     "CreateInstanceProfile",
     "AddRoleToInstanceProfile",
+    "CreateSecurityGroup",
     "RegisterJobDefinition",
     "CreateComputeEnvironment",
     "CreateJobQueue",
@@ -267,7 +268,7 @@ def test_each_step_is_recorded_before_the_next(
 ) -> None:
     _provision_until(CHANGING_CALLS.index("RegisterJobDefinition") + 1, settings, aws, calls, files)
     record = json.loads(files.config.read_text())
-    assert list(record["resources"]) == [kind.value for kind in KINDS[:6]]
+    assert list(record["resources"]) == [kind.value for kind in KINDS[: KINDS.index(Kind.JOB_DEFINITION)]]
     assert record["unfinished"] == ["job_definition"]
     assert record["complete"] is False
     assert not files.env.exists()
@@ -351,7 +352,7 @@ def test_without_a_default_network_nothing_is_changed(aws: boto3.Session, settin
     calls.made.clear()
     with pytest.raises(ConflictError, match="has no subnets") as error:
         provision(settings, aws)
-    assert "create-default-subnet" in error.value.fix
+    assert "--subnets" in error.value.fix
     for vpc in ec2.describe_vpcs()["Vpcs"]:
         ec2.delete_vpc(VpcId=vpc["VpcId"])
     with pytest.raises(ConflictError, match="no default VPC"):

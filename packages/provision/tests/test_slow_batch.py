@@ -105,7 +105,7 @@ def handle(batch: Any, wanted: Wanted[Any]) -> Handler[Any]:
     clock = Clock()
     waiter = Waiter(Patience(ready=300, gone=300, propagation=60), clock=clock, sleep=clock.sleep)
     if wanted is ENVIRONMENT:
-        return ComputeEnvironmentHandler(batch, waiter)
+        return ComputeEnvironmentHandler(batch, waiter, list)
     return JobQueueHandler(batch, waiter)
 
 

@@ -20,9 +20,10 @@ from scaler_batch.provision.resources.instance_profile import InstanceProfileSpe
 from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
 from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
+from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
-from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.templates.blueprint import template_tags
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NUMBER = "123456789012"
-NETWORK = Network(("subnet-1", "subnet-2"), ("sg-1",))
+NETWORK = Network(("subnet-00000001", "subnet-00000002"), ("sg-00000001",), "vpc-00000001")
 IMAGE = "registry.test/runner:1"
 
 CASES = {
@@ -47,7 +48,10 @@ CASES = {
         job_timeout_minutes=5,
         spot=True,
         tags={"team": "blue"},
+        subnets=("subnet-00000001", "subnet-00000002"),
+        security_groups=("sg-00000001",),
     ),
+    "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
     "China": Settings(image=IMAGE, region="cn-north-1"),
     "GovCloud": Settings(image=IMAGE, region="us-gov-west-1"),
 }
@@ -141,6 +145,8 @@ def filled(document: Any, settings: Settings) -> Any:
         "Image": uri(settings),
         "Subnets": list(NETWORK.subnets),
         "SecurityGroups": list(NETWORK.security_groups),
+        "Vpc": NETWORK.vpc,
+        "SecurityGroup.GroupId": NETWORK.security_groups[0],
         "ComputeEnvironment": names.arn(Kind.COMPUTE_ENVIRONMENT),
         **{name: names.of(Kind(snake(name))) for name in ("LogGroup", "Bucket", "InstanceRole")},
         **{
@@ -199,6 +205,11 @@ def read_role(one: Resource, _: Any) -> RoleSpecification:
         policies={policy["PolicyName"]: canonical(policy["PolicyDocument"]) for policy in one["Policies"]},
         managed=frozenset(one["ManagedPolicyArns"]),
     )
+
+
+def read_security_group(one: Resource, _: Any) -> SecurityGroupSpecification:
+    egress = [(rule["IpProtocol"], rule["CidrIp"]) for rule in one["SecurityGroupEgress"]]
+    return SecurityGroupSpecification(one["VpcId"], egress == [("-1", "0.0.0.0/0")], bool(one["SecurityGroupIngress"]))
 
 
 def read_definition(one: Resource, _: Any) -> JobDefinitionSpecification:
@@ -267,6 +278,7 @@ READERS: Any = {
     Kind.EXECUTION_ROLE: read_role,
     Kind.INSTANCE_ROLE: read_role,
     Kind.INSTANCE_PROFILE: lambda one, _: InstanceProfileSpecification(*one["Roles"]),
+    Kind.SECURITY_GROUP: read_security_group,
     Kind.JOB_DEFINITION: read_definition,
     Kind.COMPUTE_ENVIRONMENT: read_environment,
     Kind.JOB_QUEUE: read_queue,
@@ -306,6 +318,8 @@ def evaluated(document: Any, settings: Settings) -> Any:
     values = {
         "data.aws_caller_identity.current.account_id": NUMBER,
         "var.image": uri(settings),
+        "var.vpc": NETWORK.vpc,
+        "aws_security_group.instances.id": NETWORK.security_groups[0],
         "aws_ecr_repository.runner.name": names.of(Kind.REPOSITORY),
         "aws_cloudwatch_log_group.jobs.name": names.of(Kind.LOG_GROUP),
         "aws_cloudwatch_log_group.jobs.arn": names.arn(Kind.LOG_GROUP),
@@ -366,6 +380,12 @@ def terraform_role(one: Any, all_: Any) -> RoleSpecification:
     )
 
 
+def terraform_security_group(one: Any, all_: Any) -> SecurityGroupSpecification:
+    rule = all_["aws_vpc_security_group_egress_rule"]["instances"]
+    assert rule["security_group_id"] == NETWORK.security_groups[0]
+    return SecurityGroupSpecification(one["vpc_id"], (rule["ip_protocol"], rule["cidr_ipv4"]) == ("-1", "0.0.0.0/0"))
+
+
 def terraform_definition(one: Any, _: Any) -> JobDefinitionSpecification:
     assert (one["type"], one["platform_capabilities"]) == ("container", ["EC2"])
     container = json.loads(one["container_properties"])
@@ -413,6 +433,7 @@ TERRAFORM: Any = {
         lambda one, _: InstanceProfileSpecification(one["role"]),
         ("aws_iam_instance_profile", "instance"),
     ),
+    Kind.SECURITY_GROUP: (terraform_security_group, ("aws_security_group", "instances")),
     Kind.JOB_DEFINITION: (terraform_definition, ("aws_batch_job_definition", "job")),
     Kind.COMPUTE_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "compute")),
     Kind.JOB_QUEUE: (terraform_queue, ("aws_batch_job_queue", "queue")),
@@ -423,6 +444,7 @@ BESIDE = {
     ("aws_s3_bucket_server_side_encryption_configuration", "tasks"),
     ("aws_s3_bucket_policy", "tasks"),
     ("aws_s3_bucket_lifecycle_configuration", "tasks"),
+    ("aws_vpc_security_group_egress_rule", "instances"),
     ("aws_iam_role_policy", "job_role"),
     ("aws_iam_role_policy", "execution_role"),
     ("aws_iam_role_policy_attachment", "instance_role"),

@@ -1,4 +1,4 @@
-"""The one description of what is wanted. A pure function: settings and surroundings in, every resource out."""
+"""The one description of what is wanted. A pure function: settings and network in, every resource out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from scaler_batch.provision.resources.job_queue import JobQueueSpecification, Ti
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
+from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.settings import container_memory
 from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Wanted
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler_batch.provision.naming import Names
-    from scaler_batch.provision.resources.surroundings import Network
+    from scaler_batch.provision.resources.network import Network
     from scaler_batch.provision.settings import Settings
 
 TASK_PREFIX: Final = "scaler-tasks"
@@ -78,13 +79,21 @@ def describe(
         Kind.EXECUTION_ROLE: _execution_role(names),
         Kind.INSTANCE_ROLE: _instance_role(names),
         Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
+        Kind.SECURITY_GROUP: SecurityGroupSpecification(vpc=network.vpc),
         Kind.JOB_DEFINITION: _job_definition(settings, names, image),
         Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network),
         Kind.JOB_QUEUE: _job_queue(names),
     }
     tags = all_tags(settings.tags, names)
-    wanted = (Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
-    return tuple(one for one in wanted if one.kind is not Kind.REPOSITORY or settings.image is None)
+    named = (Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
+    brought = _brought_along(settings)
+    return tuple(one for one in named if one.kind not in brought)
+
+
+def _brought_along(settings: Settings) -> set[Kind]:
+    """What the user has, so that none is to be made."""
+    chosen = {Kind.REPOSITORY: settings.image, Kind.SECURITY_GROUP: settings.security_groups}
+    return {kind for kind, value in chosen.items() if value}
 
 
 def describe_repository(names: Names, tags: Mapping[str, str], image_tag: str) -> Wanted[RepositorySpecification]:

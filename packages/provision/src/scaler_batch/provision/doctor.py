@@ -21,7 +21,9 @@ from scaler_batch.provision.checks import (
     credentials,
     definition,
     image,
+    instances,
     memory,
+    network,
     queue,
     quotas,
     roles,
@@ -33,8 +35,8 @@ from scaler_batch.provision.errors import AwsError, CredentialsError, ProvisionE
 from scaler_batch.provision.finding import Finding, problem, skipped
 from scaler_batch.provision.handover import Handover, read_env
 from scaler_batch.provision.naming import Names
+from scaler_batch.provision.resources.account import find_account
 from scaler_batch.provision.resources.clients import Clients, open_session, translated
-from scaler_batch.provision.resources.surroundings import find_account
 from scaler_batch.provision.settings import DEFAULT_PREFIX, DEFAULT_REGION, Target
 
 if TYPE_CHECKING:
@@ -159,6 +161,8 @@ def _look(scene: Scene, seconds: float) -> Iterator[Finding]:
         bucket.SUBJECT: lambda: [bucket.check(scene)],
         roles.JOB: lambda: roles.check(found, scene),
         image.SUBJECT: lambda: image.check(found, scene),
+        network.SUBJECT: lambda: network.check(found, scene),
+        instances.SUBJECT: lambda: instances.check(found, scene),
         memory.SUBJECT: lambda: [memory.check(found, scene)],
         quotas.SUBJECT: lambda: quotas.check(found, scene),
         queue.WAITING: lambda: queue.check_jobs(found, scene),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scaler_batch.aws import FailureKind, JobFailure, JobReport, JobStatus, blocking_failure, failure_of, read_report
+from scaler_batch.provision.machines import describe_wait, machines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,11 +59,15 @@ class Around:
         queue: The queue, as AWS describes it; ``None`` where it is gone.
         environments: The compute environments behind it.
         place: How many RUNNABLE jobs are before it; ``None`` where it is not among the first hundred.
+        joined: How many instances have joined the cluster of this ARN, where that is known.
+        waited: Seconds for which the job has waited.
     """
 
     queue: Mapping[str, Any] | None = None
     environments: tuple[Mapping[str, Any], ...] = ()
     place: int | None = None
+    joined: Mapping[str, int] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -> Explanation:
@@ -114,12 +119,8 @@ def _patience(job: Mapping[str, Any], around: Around) -> Meaning:
     if job.get("dependsOn") and job["status"] == "PENDING":
         others = ", ".join(one["jobId"] for one in job["dependsOn"])
         return Meaning(f"it waits for other jobs: {others}", "ask why of those")
-    most = sum(one.get("computeResources", {}).get("maxvCpus", 0) for one in around.environments)
-    limits = f" (its environments grow to {most} vCPUs)" if most else ""
-    return Meaning(
-        f"it waits for a machine{limits}: for one to be started, or for jobs before it to end",
-        "give it some minutes; if it stays: scaler-batch-provision doctor looks at job size and quotas",
-    )
+    wait = describe_wait(machines_of(around.environments, around.joined), around.waited)
+    return Meaning(wait.message, wait.fix)
 
 
 def _opening(job: Mapping[str, Any], code: int | None) -> str:

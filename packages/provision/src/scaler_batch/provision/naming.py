@@ -48,13 +48,18 @@ class Names:
             Kind.EXECUTION_ROLE: f"{prefix}-{region}-execution",
             Kind.INSTANCE_ROLE: f"{prefix}-{region}-instance",
             Kind.INSTANCE_PROFILE: f"{prefix}-{region}-instance",
+            Kind.SECURITY_GROUP: f"{prefix}-instances",
             Kind.JOB_DEFINITION: f"{prefix}-job",
             Kind.COMPUTE_ENVIRONMENT: f"{prefix}-compute",
             Kind.JOB_QUEUE: f"{prefix}-queue",
         }[kind]
 
     def arn(self, kind: Kind) -> str:
-        """The ARN of the resource of this kind; of a job definition, without its revision."""
+        """The ARN of the resource of this kind.
+
+        That of a job definition lacks its revision, that of a security group has its name in the place of the id that
+        EC2 gives it.
+        """
         name = self.of(kind)
         return {
             Kind.REPOSITORY: self._regional("ecr", f"repository/{name}"),
@@ -64,6 +69,7 @@ class Names:
             Kind.EXECUTION_ROLE: self._global("iam", f"role/{name}"),
             Kind.INSTANCE_ROLE: self._global("iam", f"role/{name}"),
             Kind.INSTANCE_PROFILE: self._global("iam", f"instance-profile/{name}"),
+            Kind.SECURITY_GROUP: self._regional("ec2", f"security-group/{name}"),
             Kind.JOB_DEFINITION: self._regional("batch", f"job-definition/{name}"),
             Kind.COMPUTE_ENVIRONMENT: self._regional("batch", f"compute-environment/{name}"),
             Kind.JOB_QUEUE: self._regional("batch", f"job-queue/{name}"),

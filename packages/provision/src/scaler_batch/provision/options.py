@@ -107,6 +107,9 @@ def settings(options: argparse.Namespace) -> Settings:
         job_timeout_minutes=options.job_timeout,
         spot=options.spot,
         tags=options.tags,
+        subnets=options.subnets,
+        security_groups=options.security_groups,
+        vpc=options.vpc,
     )
 
 
@@ -178,7 +181,7 @@ def _act() -> argparse.ArgumentParser:
 
 def _what() -> argparse.ArgumentParser:
     """Options that say what is wanted."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[_tags()])
+    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _network()])
     add = parser.add_argument
     add("--image", metavar="URI", help="container image of the runner (default: one is built and pushed to ECR)")
     add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
@@ -212,6 +215,30 @@ def _what() -> argparse.ArgumentParser:
         help="minutes after which a job is stopped, unless the worker says otherwise (default: %(default)s)",
     )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
+    return parser
+
+
+def _network() -> argparse.ArgumentParser:
+    """Options that say where instances go."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add("--vpc", metavar="ID", help="VPC that instances go into (default: the region's default VPC)")
+    add(
+        "--subnets",
+        type=_comma_separated,
+        default=(),
+        metavar="IDS",
+        help="subnets that instances go into, comma-separated (default: those of the VPC that lead out, in zones that "
+        "have the instance types)",
+    )
+    add(
+        "--security-groups",
+        type=_comma_separated,
+        default=(),
+        metavar="IDS",
+        help="security groups of instances, comma-separated (default: one is made that lets everything out and "
+        "nothing in)",
+    )
     return parser
 
 

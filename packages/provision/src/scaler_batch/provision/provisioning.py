@@ -156,9 +156,11 @@ def _needed(image: ImageSource | None, settings: Settings) -> ImageSource | None
 
 
 def _plan(settings: Settings, site: Site, journal: Journal, image: ImageSource | None) -> Plan:
+    observed = site.catalogue.observe_all()
+    network = site.network(settings, observed[Kind.SECURITY_GROUP])
     return make_plan(
-        describe(settings, site.names, site.network(), image_tag=image.tag if image else None),
-        site.catalogue.observe_all(),
+        describe(settings, site.names, network, image_tag=image.tag if image else None),
+        observed,
         prefix=settings.prefix,
         unfinished=journal.state.unfinished,
     )

@@ -30,10 +30,13 @@ _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
 _PREFIX = re.compile(r"[a-z](-?[a-z0-9])*")
 _INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+_VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _ACCOUNT_DIGITS: Final = 12
 _BUCKET_LENGTH: Final = 63
-_RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-")
-"""S3 keeps these for itself; the bucket's name begins with the prefix."""
+_RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-", "sg-")
+"""S3, and for security groups EC2, keep these for themselves; names begin with the prefix and a hyphen."""
 
 _OURS: Final = "scaler-batch:"
 _TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
@@ -78,6 +81,9 @@ class Settings:
         job_timeout_minutes: When AWS Batch stops a job that was submitted without a timeout of its own.
         spot: Whether jobs run on Spot capacity: cheaper, and AWS may take an instance back at any time.
         tags: Tags that every resource bears beside ours, for your cost reports, say.
+        subnets: Ids of the subnets that instances go into; empty for those of the VPC that lead out.
+        security_groups: Ids of the security groups of instances; empty to have one made.
+        vpc: Id of the VPC that instances go into; ``None`` for the region's default one, or that of the subnets.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -93,6 +99,9 @@ class Settings:
     job_timeout_minutes: int = 60
     spot: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    vpc: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
@@ -101,6 +110,9 @@ class Settings:
             _check_image(self.image)
         _check_instance_types(self.instance_types)
         _check_tags(self.tags)
+        _check_ids("--subnets", _SUBNET, self.subnets)
+        _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
+        _check_ids("--vpc", _VPC, () if self.vpc is None else (self.vpc,))
         for option in ("vcpus", "memory_mb", "max_vcpus", "job_timeout_minutes"):
             _check_positive(option, getattr(self, option))
         if self.vcpus > self.max_vcpus:
@@ -151,9 +163,9 @@ def _check_region(region: str) -> None:
 
 
 def _check_prefix(prefix: str, *, longest: int) -> None:
-    if not _PREFIX.fullmatch(prefix) or prefix.startswith(_RESERVED_BEGINNINGS):
+    if not _PREFIX.fullmatch(prefix) or f"{prefix}-".startswith(_RESERVED_BEGINNINGS):
         raise SettingsError(
-            f"prefix {prefix!r} cannot begin the name of a bucket",
+            f"prefix {prefix!r} cannot begin the names of a bucket and a security group",
             fix="pass --prefix with lower-case letters, digits and single hyphens, beginning with a letter, "
             "not ending with a hyphen",
         )
@@ -176,6 +188,14 @@ def _check_instance_types(types: tuple[str, ...]) -> None:
             f"not EC2 instance types: {', '.join(map(repr, wrong)) or 'none given'}",
             fix="pass --instance-types with names parted by commas, such as m6i.large,c6i",
         )
+
+
+def _check_ids(option: str, pattern: re.Pattern[str], ids: tuple[str, ...]) -> None:
+    wrong = [one for one in ids if not pattern.fullmatch(one)]
+    if wrong:
+        example = pattern.pattern.partition("[")[0]
+        fix = f"pass {option} with ids as EC2 gives them, which begin with {example}"
+        raise SettingsError(f"not ids for {option}: {', '.join(map(repr, wrong))}", fix=fix)
 
 
 def _check_positive(option: str, value: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler_batch.provision.naming import Names
+from scaler_batch.provision.resources.account import find_account
 from scaler_batch.provision.resources.catalogue import Catalogue
 from scaler_batch.provision.resources.clients import Clients, translated
-from scaler_batch.provision.resources.surroundings import find_account, find_default_network
+from scaler_batch.provision.resources.network import Network, find_network
+from scaler_batch.provision.vocabulary import Kind
 from scaler_batch.provision.waiting import Patience, Waiter
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
     from scaler_batch.provision.apply import Audience
     from scaler_batch.provision.resources.repository import ImageSource
-    from scaler_batch.provision.resources.surroundings import Network
-    from scaler_batch.provision.settings import Target
+    from scaler_batch.provision.settings import Settings, Target
+    from scaler_batch.provision.vocabulary import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,18 @@ class Site:
             names = Names(target, find_account(clients.sts))
         return cls(names, Catalogue(clients, waiter, names, image), clients)
 
-    def network(self) -> Network:
+    def network(self, settings: Settings, own_group: Observed[Any] | None) -> Network:
         """Find the network that instances go into.
 
+        Args:
+            settings: What the user chose.
+            own_group: The security group of our own, as it was found.
+
         Raises:
-            ConflictError: There is none by default.
+            ConflictError: There is none, or instances could not work in it.
         """
-        with translated("look at the default network"):
-            return find_default_network(self.clients.ec2)
+        with translated("look at the network"):
+            return find_network(self.clients.ec2, settings, own_group, self.names.of(Kind.SECURITY_GROUP))
 
 
 def open_site(

@@ -181,4 +181,5 @@ class Journal:
 
 def _plain(settings: Settings) -> dict[str, Any]:
     """The settings as JSON gives them back, so that the same ones are found equal."""
-    return {**asdict(settings), "instance_types": list(settings.instance_types)}
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return plain

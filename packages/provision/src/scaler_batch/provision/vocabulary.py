@@ -36,6 +36,8 @@ class Kind(StrEnum):
     EXECUTION_ROLE = "execution_role"
     INSTANCE_ROLE = "instance_role"
     INSTANCE_PROFILE = "instance_profile"
+    SECURITY_GROUP = "security_group"
+    """Only where the user names none."""
     JOB_DEFINITION = "job_definition"
     COMPUTE_ENVIRONMENT = "compute_environment"
     JOB_QUEUE = "job_queue"

@@ -19,11 +19,12 @@ from scaler_batch.provision.bounded import OverdueError, call_within
 from scaler_batch.provision.doctor import admit, names_in_file
 from scaler_batch.provision.errors import AwsError, NoJobError, ProvisionError, UnreachableError
 from scaler_batch.provision.explanation import Around, Explanation, explain_started, explain_waiting
+from scaler_batch.provision.machines import count_joined, seconds_since
 from scaler_batch.provision.resources.clients import open_session, translated
 from scaler_batch.provision.settings import DEFAULT_REGION, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from scaler_batch.provision.doctor import Patient, Session
     from scaler_batch.provision.resources.clients import Clients
@@ -99,7 +100,22 @@ def look_around(clients: Clients, job: Mapping[str, Any]) -> Around:
     environments: list[Any] = (
         list(batch.describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]) if arns else []
     )
-    return Around(queues[0] if queues else None, tuple(environments), _place(clients, queue, job["jobArn"]))
+    return Around(
+        queue=queues[0] if queues else None,
+        environments=tuple(environments),
+        place=_place(clients, queue, job["jobArn"]),
+        joined=_joined(clients, environments),
+        waited=seconds_since(job.get("createdAt")),
+    )
+
+
+def _joined(clients: Clients, environments: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+    """How many instances have joined each cluster; nothing where ECS does not tell us."""
+    try:
+        with translated("look at the clusters of the compute environments"):
+            return count_joined(clients.ecs, environments)
+    except AwsError:
+        return {}
 
 
 def _place(clients: Clients, queue: str, arn: str) -> int | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.finding import Finding, ok, problem, skipped
+from scaler_batch.provision.instance_types import patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from scaler_batch.provision.checks.scene import Found, Scene
 
@@ -16,10 +17,6 @@ SUBJECT: Final = "job size"
 USABLE: Final = 0.92
 """Part of an instance's memory that containers get; the rest goes to kernel, system and ECS agent. A careful guess:
 AWS names no number, and it varies a little."""
-
-_FAMILIES: Final = ("m6i", "c6i", "r6i", "c7i")
-_STANDS_FOR: Final = {"optimal": _FAMILIES, "default_x86_64": _FAMILIES}
-"""What AWS Batch means by its own names."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,12 +38,6 @@ def check(found: Found, scene: Scene) -> Finding:
     if found.definition is None or not asked:
         return skipped(SUBJECT, "there is no job definition, or no compute environment that names instance types")
     return judge(found.required("VCPU"), found.required("MEMORY"), _sizes(scene, patterns(asked)), asked)
-
-
-def patterns(asked: Iterable[str]) -> list[str]:
-    """What EC2 finds the types by: families as ``c6i.*``."""
-    families = [name for one in asked for name in _STANDS_FOR.get(one, (one,))]
-    return [name if "." in name else f"{name}.*" for name in families]
 
 
 def judge(vcpus: float, memory_mb: float, sizes: Sequence[Size], asked: Sequence[str]) -> Finding:

@@ -14,6 +14,7 @@ from scaler_batch.provision.resources.job_queue import JobQueueHandler
 from scaler_batch.provision.resources.log_group import LogGroupHandler
 from scaler_batch.provision.resources.repository import RepositoryHandler
 from scaler_batch.provision.resources.role import RoleHandler
+from scaler_batch.provision.resources.security_group import SecurityGroupHandler
 from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Catalogue:
 
 def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None) -> Mapping[Kind, Handler[Any]]:
     role = RoleHandler(clients.iam, waiter)
+    group = SecurityGroupHandler(clients.ec2, waiter, names.target.prefix)
     return {
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
@@ -87,7 +89,8 @@ def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource
         Kind.EXECUTION_ROLE: role,
         Kind.INSTANCE_ROLE: role,
         Kind.INSTANCE_PROFILE: InstanceProfileHandler(clients.iam, waiter),
+        Kind.SECURITY_GROUP: group,
         Kind.JOB_DEFINITION: JobDefinitionHandler(clients.batch),
-        Kind.COMPUTE_ENVIRONMENT: ComputeEnvironmentHandler(clients.batch, waiter),
+        Kind.COMPUTE_ENVIRONMENT: ComputeEnvironmentHandler(clients.batch, waiter, group.ids_of),
         Kind.JOB_QUEUE: JobQueueHandler(clients.batch, waiter),
     }

@@ -32,6 +32,9 @@ T = TypeVar("T")
 EcrClient: TypeAlias = Any
 """A client of ECR. Ten calls are not worth a requirement of stubs."""
 
+EcsClient: TypeAlias = Any
+"""A client of ECS."""
+
 QuotasClient: TypeAlias = Any
 """A client of Service Quotas."""
 
@@ -45,6 +48,7 @@ class Clients:
     batch: BatchClient
     ec2: EC2Client
     ecr: EcrClient
+    ecs: EcsClient
     iam: IAMClient
     logs: CloudWatchLogsClient
     s3: S3Client
@@ -84,14 +88,15 @@ def open_session(profile: str | None = None) -> boto3.Session:
         return aws.open_session(profile)
 
 
-def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str) -> T:
+def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str, seconds: float | None = None) -> T:
     """Make a call until AWS takes it: what was made a second ago is not known everywhere yet.
 
     Args:
-        waiter: Bounds the attempts by its patience for propagation.
+        waiter: Bounds the attempts.
         what: What is waited for, for the error.
         call: The call.
         codes: Error codes that may pass with time; every other one is raised at once.
+        seconds: How long to go on; without it, the waiter's patience for propagation.
 
     Raises:
         WaitError: AWS still refuses when time is over.
@@ -107,7 +112,7 @@ def once_accepted(waiter: Waiter, what: str, call: Callable[[], T], *codes: str)
             return str(error)
         return None
 
-    waiter.until(what, attempt, seconds=waiter.patience.propagation)
+    waiter.until(what, attempt, seconds=waiter.patience.propagation if seconds is None else seconds)
     return results[0]
 
 

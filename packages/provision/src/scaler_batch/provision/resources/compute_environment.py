@@ -6,7 +6,7 @@ environment to be changed in place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
@@ -14,7 +14,7 @@ from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import VERSION_TAG, Observed, Specification, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.type_defs import ComputeEnvironmentDetailTypeDef, ComputeResourceUpdateTypeDef
@@ -64,7 +64,7 @@ class ComputeEnvironmentSpecification(Specification):
         instance_types: EC2 types or families, or ``default_x86_64``.
         instance_profile: ARN of the profile of its instances.
         subnets: Where its instances lie.
-        security_groups: What its instances may be reached by.
+        security_groups: Their ids, or the name of ours where that is still to be made.
         capacity: ``EC2`` for on-demand instances, ``SPOT``.
         allocation: How AWS chooses among the instance types.
         instance_tags: Tags that its instances bear.
@@ -94,11 +94,18 @@ class ComputeEnvironmentSpecification(Specification):
 
 
 class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
-    """Looks after the compute environment."""
+    """Looks after the compute environment.
 
-    def __init__(self, batch: BatchClient, waiter: Waiter) -> None:
+    Args:
+        batch: Reaches the service.
+        waiter: Bounds waits.
+        group_ids: Exchanges names of security groups that were made meanwhile for their ids.
+    """
+
+    def __init__(self, batch: BatchClient, waiter: Waiter, group_ids: Callable[[Sequence[str]], list[str]]) -> None:
         self._batch = batch
         self._waiter = waiter
+        self._group_ids = group_ids
 
     def observe(self, name: str) -> Observed[ComputeEnvironmentSpecification] | None:
         """Look at the environment."""
@@ -125,7 +132,7 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
                 "instanceTypes": specification.instance_types,
                 "instanceRole": specification.instance_profile,
                 "subnets": specification.subnets,
-                "securityGroupIds": specification.security_groups,
+                "securityGroupIds": self._group_ids(specification.security_groups),
                 "tags": wanted.tags,
             },
             tags=wanted.tags,
@@ -134,7 +141,8 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
     def change(self, wanted: Wanted[ComputeEnvironmentSpecification], fields: Collection[str]) -> None:
         """Update these fields and no others: some of them make AWS replace instances."""
         self._watch(wanted.name).until_still()
-        update = _update(wanted.specification, fields)
+        groups = tuple(self._group_ids(wanted.specification.security_groups))
+        update = _update(replace(wanted.specification, security_groups=groups), fields)
         self._batch.update_compute_environment(computeEnvironment=wanted.name, **update)
 
     def settle(self, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.description import describe
 from scaler_batch.provision.naming import Account, Names
-from scaler_batch.provision.resources.surroundings import Network
+from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 TEMPLATE_TAG: Final = "scaler-batch:template"
 """Has the prefix as its value, on what a template made."""
-
-NO_NETWORK: Final = Network((), ())
-"""Subnets and security groups are parameters of a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,21 @@ class Blueprint:
         return next((one for one in self.wanted if one.kind is kind), None)
 
 
-def draw(settings: Settings, partition: str, *, account: str) -> Blueprint:
-    """Describe what is wanted, with a symbol for the account."""
+def draw(settings: Settings, partition: str, *, account: str, vpc: str, own_group: str) -> Blueprint:
+    """Describe what is wanted, with symbols for what only the account knows.
+
+    Subnets are a parameter of every template, and so are security groups where the user has some.
+
+    Args:
+        settings: What the user chose.
+        partition: Of the region.
+        account: Symbol for the number of the account.
+        vpc: Symbol for the id of the VPC.
+        own_group: Symbol for the id of the security group of our own.
+    """
     names = Names(settings.target, Account(account, partition))
-    wanted = describe(settings, names, NO_NETWORK)
+    network = Network((), () if settings.security_groups else (own_group,), vpc)
+    wanted = describe(settings, names, network)
     return Blueprint(settings, names, tuple(_retagged(one) for one in wanted))
 
 

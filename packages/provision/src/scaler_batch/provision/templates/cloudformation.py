@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-_ACCOUNT: Final = "${AWS::AccountId}"
+_SYMBOLS: Final = {
+    "account": "${AWS::AccountId}",
+    "vpc": "${Vpc}",
+    "own_group": "${SecurityGroup.GroupId}",
+}
 _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.BUCKET: "${Bucket.Arn}",
     Kind.JOB_ROLE: "${JobRole.Arn}",
@@ -35,7 +39,7 @@ _REFERENCES: Final[Mapping[Kind, str]] = {
 
 def template(settings: Settings, partition: str) -> Document:
     """Write the template for one region."""
-    blueprint = draw(settings, partition, account=_ACCOUNT)
+    blueprint = draw(settings, partition, **_SYMBOLS)
     names = blueprint.names
     resources = {logical: body for one in blueprint.wanted for logical, body in _resources(one, blueprint).items()}
     references = [(names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
@@ -51,11 +55,22 @@ def template(settings: Settings, partition: str) -> Document:
 
 def _parameters(settings: Settings) -> Document:
     image = {"Type": "String", "Description": "URI of the container image of the runner"}
+    subnets = {"Type": "List<AWS::EC2::Subnet::Id>", "Description": "Subnets of instances; they need a way out"}
+    groups = {"Type": "List<AWS::EC2::SecurityGroup::Id>", "Description": "Security groups of instances"}
+    vpc = {"Type": "AWS::EC2::VPC::Id", "Description": "VPC of the subnets"}
     return {
-        "Image": {**image, "Default": settings.image} if settings.image else image,
-        "Subnets": {"Type": "List<AWS::EC2::Subnet::Id>", "Description": "Where instances lie"},
-        "SecurityGroups": {"Type": "List<AWS::EC2::SecurityGroup::Id>", "Description": "What reaches instances"},
+        "Image": _with_default(image, settings.image),
+        "Subnets": _with_default(subnets, ",".join(settings.subnets)),
+        **(
+            {"SecurityGroups": _with_default(groups, ",".join(settings.security_groups))}
+            if settings.security_groups
+            else {"Vpc": _with_default(vpc, settings.vpc)}
+        ),
     }
+
+
+def _with_default(parameter: Document, value: str | None) -> Document:
+    return {**parameter, "Default": value} if value else parameter
 
 
 def _rules(region: str) -> Document:
@@ -88,6 +103,7 @@ def _resources(one: Wanted[Any], blueprint: Blueprint) -> dict[str, Document]:
         Kind.EXECUTION_ROLE: _role,
         Kind.INSTANCE_ROLE: _role,
         Kind.INSTANCE_PROFILE: _instance_profile,
+        Kind.SECURITY_GROUP: _security_group,
         Kind.JOB_DEFINITION: _job_definition,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
@@ -167,6 +183,17 @@ def _instance_profile(one: Wanted[Any]) -> Document:
     return _resource("AWS::IAM::InstanceProfile", InstanceProfileName=one.name, Roles=[{"Ref": "InstanceRole"}])
 
 
+def _security_group(one: Wanted[Any]) -> Document:
+    return _resource(
+        "AWS::EC2::SecurityGroup",
+        GroupName=one.name,
+        GroupDescription="Instances of AWS Batch: everything out, nothing in",
+        VpcId=one.specification.vpc,
+        SecurityGroupEgress=[{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}],
+        Tags=_tag_list(one),
+    )
+
+
 def _job_definition(one: Wanted[Any]) -> Document:
     wanted = one.specification
     return _resource(
@@ -212,7 +239,7 @@ def _compute_environment(one: Wanted[Any]) -> Document:
             "InstanceTypes": list(wanted.instance_types),
             "InstanceRole": wanted.instance_profile,
             "Subnets": {"Ref": "Subnets"},
-            "SecurityGroupIds": {"Ref": "SecurityGroups"},
+            "SecurityGroupIds": list(wanted.security_groups) or {"Ref": "SecurityGroups"},
             "Tags": dict(wanted.instance_tags),
         },
         Tags=dict(one.tags),

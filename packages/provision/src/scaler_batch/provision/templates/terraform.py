@@ -25,7 +25,11 @@ Document = dict[str, Any]
 PROVIDER: Final = ">= 6.0"
 """Before, a compute environment's name had another name."""
 
-_ACCOUNT: Final = "${data.aws_caller_identity.current.account_id}"
+_SYMBOLS: Final = {
+    "account": "${data.aws_caller_identity.current.account_id}",
+    "vpc": "${var.vpc}",
+    "own_group": "${aws_security_group.instances.id}",
+}
 _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.LOG_GROUP: "${aws_cloudwatch_log_group.jobs.arn}",
     Kind.BUCKET: "${aws_s3_bucket.tasks.arn}",
@@ -39,7 +43,7 @@ _BUCKET: Final = "${aws_s3_bucket.tasks.id}"
 
 def configuration(settings: Settings, partition: str) -> Document:
     """Write the configuration for one region."""
-    blueprint = draw(settings, partition, account=_ACCOUNT)
+    blueprint = draw(settings, partition, **_SYMBOLS)
     references = [(blueprint.names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
     resources: dict[str, dict[str, Document]] = {}
     for kind, name, body in _resources(blueprint):
@@ -56,11 +60,22 @@ def configuration(settings: Settings, partition: str) -> Document:
 
 def _variables(settings: Settings) -> Document:
     image = {"type": "string", "description": "URI of the container image of the runner"}
+    subnets = {"type": "list(string)", "description": "Subnets of instances; they need a way out"}
+    groups = {"type": "list(string)", "description": "Security groups of instances"}
+    vpc = {"type": "string", "description": "VPC of the subnets"}
     return {
-        "image": {**image, "default": settings.image} if settings.image else image,
-        "subnets": {"type": "list(string)", "description": "Where instances lie"},
-        "security_groups": {"type": "list(string)", "description": "What reaches instances"},
+        "image": _with_default(image, settings.image),
+        "subnets": _with_default(subnets, list(settings.subnets)),
+        **(
+            {"security_groups": _with_default(groups, list(settings.security_groups))}
+            if settings.security_groups
+            else {"vpc": _with_default(vpc, settings.vpc)}
+        ),
     }
+
+
+def _with_default(variable: Document, value: str | list[str] | None) -> Document:
+    return {**variable, "default": value} if value else variable
 
 
 def _outputs(blueprint: Blueprint) -> Document:
@@ -83,6 +98,7 @@ def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
         Kind.EXECUTION_ROLE: _role,
         Kind.INSTANCE_ROLE: _role,
         Kind.INSTANCE_PROFILE: _instance_profile,
+        Kind.SECURITY_GROUP: _security_group,
         Kind.JOB_DEFINITION: _job_definition,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
@@ -143,6 +159,14 @@ def _instance_profile(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     yield "aws_iam_instance_profile", "instance", body
 
 
+def _security_group(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
+    described = {"description": "Instances of AWS Batch: everything out, nothing in", "vpc_id": one.specification.vpc}
+    yield "aws_security_group", "instances", {"name": one.name, **described, "tags": _tags(one)}
+    # Terraform takes away the rule that EC2 gives to new groups.
+    rule = {"security_group_id": "${aws_security_group.instances.id}", "ip_protocol": "-1", "cidr_ipv4": "0.0.0.0/0"}
+    yield "aws_vpc_security_group_egress_rule", "instances", rule
+
+
 def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     wanted = one.specification
     container = {
@@ -189,7 +213,7 @@ def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]
             "instance_type": list(wanted.instance_types),
             "instance_role": wanted.instance_profile,
             "subnets": "${var.subnets}",
-            "security_group_ids": "${var.security_groups}",
+            "security_group_ids": list(wanted.security_groups) or "${var.security_groups}",
             "tags": dict(wanted.instance_tags),
         },
         # AWS Batch needs the role's policy for as long as the environment is there, also while it is removed.
