@@ -51,6 +51,7 @@ PER_CPU = 2
 
 IMAGE = "scaler-batch-runner"
 IMAGE_PYTHON = os.environ.get("SCALER_BATCH_IMAGE_PYTHON", "3.12")
+IMAGE_ARCHITECTURE = os.environ.get("SCALER_BATCH_IMAGE_ARCHITECTURE", "amd64")
 """The Python in the image; whoever sends it tasks must have the same."""
 
 RELEASES = ("2.9.0", "2.7.0", "2.6.0", "2.4.6")
@@ -197,8 +198,9 @@ def image(session: nox.Session) -> None:
     """Build the runner's image without a network, run it, and look what is in it."""
     needs_engine(session)
     session.install("pip")
-    options = ("--python", IMAGE_PYTHON, "--tag", IMAGE, "--context", str(ROOT / "build" / "image"))
-    session.run("python", "docker/runner/build.py", *options, *in_image())
+    options = ("--python", IMAGE_PYTHON, "--architecture", IMAGE_ARCHITECTURE, "--tag", IMAGE)
+    context = ("--context", str(ROOT / "build" / "image"))
+    session.run("python", "docker/runner/build.py", *options, *context, *in_image())
 
 
 @nox.session(requires=["build"])

@@ -13,21 +13,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wheelhouse import PYTHONS, gather, name_of, pins, version_of
+from wheelhouse import PLATFORMS, PYTHONS, gather, name_of, pins, version_of
 
 HERE = Path(__file__).parent
 
 
-def build(wheels: Sequence[Path], python: str, tag: str, context: Path) -> None:
+def build(wheels: Sequence[Path], python: str, architecture: str, tag: str, context: Path) -> None:
     """Build the image and run it; ends the program where that fails."""
-    need_base_image(f"python:{python}-slim")
-    gather(wheels, python, context)
+    platform = f"--platform=linux/{architecture}"
+    need_base_image(f"python:{python}-slim", platform)
+    gather(wheels, python, architecture, context)
     arguments = build_arguments(wheels, python)
     docker(
-        "build", "--network=none", *(f"--build-arg={name}={value}" for name, value in arguments.items()),
+        "build", "--network=none", platform, *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         f"--tag={tag}", f"--file={HERE / 'Dockerfile'}", str(context),
     )  # fmt: skip
-    run = ("run", "--rm", "--network=none", tag)
+    run = ("run", "--rm", "--network=none", platform, tag)
     docker(*run)
     docker(*run, "python", "-c", (HERE / "check.py").read_text(), *pins(context))
 
@@ -42,9 +43,9 @@ def build_arguments(wheels: Sequence[Path], python: str) -> Mapping[str, str]:
     }
 
 
-def need_base_image(name: str) -> None:
+def need_base_image(name: str, platform: str) -> None:
     """End the program with the reason where the base image is neither here nor to be had."""
-    if not (succeeds("image", "inspect", name) or succeeds("pull", name)):
+    if not (succeeds("image", "inspect", name) or succeeds("pull", platform, name)):
         sys.exit(f"There is no image {name} here, and it could not be pulled; docker/README.md says what to do.")
 
 
@@ -66,11 +67,14 @@ def main() -> None:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(description="Build the runner's image.")
     parser.add_argument("--python", choices=PYTHONS, default="3.12", help="the image's Python (default: %(default)s)")
+    parser.add_argument(
+        "--architecture", choices=PLATFORMS, default="amd64", help="of the instances (default: %(default)s)"
+    )
     parser.add_argument("--tag", required=True, help="what to call it")
     parser.add_argument("--context", required=True, type=Path, help="a folder to gather its wheels in, made anew")
     parser.add_argument("wheels", nargs=2, type=Path, help="the wheels of payload and runner")
     options = parser.parse_args()
-    build(options.wheels, options.python, options.tag, options.context)
+    build(options.wheels, options.python, options.architecture, options.tag, options.context)
 
 
 if __name__ == "__main__":

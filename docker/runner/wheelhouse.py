@@ -2,7 +2,7 @@
 
 ::
 
-    lock     our two wheels ─► what they declare, for every Python ─► requirements.txt     (`nox -s lock`)
+    lock     our two wheels ─► what they declare, for every Python and architecture ─► requirements.txt  (`nox -s lock`)
     gather   requirements.txt, our two wheels ─► a folder with wheels and their hashes     (before every build)
 
 ``requirements.txt`` names everything that is not ours by exact version and hash, so two builds install the same bytes
@@ -16,6 +16,7 @@ Only the standard library and pip are needed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import shutil
 import subprocess
@@ -25,9 +26,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 PYTHONS = ("3.11", "3.12", "3.13")
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64")
-"""What the images `python:…-slim` can load. AWS Batch's `default_x86_64` is of this kind; for ARM name its platforms
-here and lock again."""
+PLATFORMS = {
+    "amd64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64"),
+    "arm64": ("manylinux_2_28_aarch64", "manylinux_2_24_aarch64", "manylinux_2_17_aarch64"),
+}
+"""What the images `python:…-slim` can load, by processor architecture, as pip names it."""
 
 LOCK = Path(__file__).with_name("requirements.txt")
 EXTRAS = {"scaler-batch-payload": "[s3]"}
@@ -40,20 +43,20 @@ def lock(wheels: Sequence[Path]) -> None:
     """Write down the newest versions that our wheels go with, and their hashes."""
     wanted = [f"{wheel}{EXTRAS.get(name_of(wheel), '')}" for wheel in wheels]
     pinned: dict[str, set[str]] = {}
-    for python in PYTHONS:
+    for python, architecture in itertools.product(PYTHONS, PLATFORMS):
         with tempfile.TemporaryDirectory() as folder:
-            download(python, Path(folder), *wanted)
+            download(python, architecture, Path(folder), *wanted)
             for found in Path(folder).glob("*.whl"):
                 pinned.setdefault(requirement(found), set()).add(hash_of(found))
     own = {requirement(wheel) for wheel in wheels}
     LOCK.write_text(HEADER + "".join(line(what, pinned[what]) for what in sorted(pinned.keys() - own)))
 
 
-def gather(wheels: Sequence[Path], python: str, folder: Path) -> None:
-    """Lay out what one build needs: all wheels for one Python, and the requirements with their hashes."""
+def gather(wheels: Sequence[Path], python: str, architecture: str, folder: Path) -> None:
+    """Lay out what one build needs: all wheels for one Python on one architecture, and requirements with hashes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    download(python, folder, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
+    download(python, architecture, folder, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
     for wheel in wheels:
         shutil.copy(wheel, folder)
     ours = (line(requirement(wheel), [hash_of(wheel)]) for wheel in wheels)
@@ -66,9 +69,9 @@ def pins(folder: Path) -> list[str]:
     return [re.sub(r"\[.*\]", "", entry.split()[0]) for entry in entries if entry[:1].isalpha()]
 
 
-def download(python: str, folder: Path, *arguments: str) -> None:
-    """Have pip fetch wheels for a Python that need not be the one that runs."""
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+def download(python: str, architecture: str, folder: Path, *arguments: str) -> None:
+    """Have pip fetch wheels for a Python and an architecture that need not be those that run this."""
+    platforms = [word for platform in PLATFORMS[architecture] for word in ("--platform", platform)]
     chosen = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder), *chosen, *arguments]
     subprocess.run(command, check=True)

@@ -16,7 +16,7 @@ from scaler_batch.provision.checks import bucket, credentials, definition, image
 from scaler_batch.provision.checks.memory import Size
 from scaler_batch.provision.checks.scene import Found, Scene
 from scaler_batch.provision.finding import Finding, Verdict
-from scaler_batch.provision.instance_types import patterns
+from scaler_batch.provision.instance_types import Architecture, architecture_of, has_gpus, patterns
 from scaler_batch.provision.naming import Account
 
 ACCOUNT = Account("123456789012", "aws")
@@ -154,6 +154,41 @@ def test_only_standard_families_count_against_the_standard_quota(types: set[str]
 
 
 @pytest.mark.parametrize(
+    ("types", "architecture"),
+    [
+        (
+            "m5 m6i.large c7i-flex g4dn.xlarge p4de u-6tb1.metal u7i-12tb x2iedn inf2 trn1n optimal",
+            "amd64",
+        ),
+        ("a1 m6g c7gn.large t4g x2gd im4gn is4gen i4g hpc7g r8gd g5g.xlarge p6e-gb200 default_arm64", "arm64"),
+    ],
+)
+def test_the_architecture_of_instances_follows_from_their_names(types: str, architecture: str) -> None:
+    assert {one: architecture_of(one) for one in types.split()} == dict.fromkeys(types.split(), architecture)
+
+
+@given(st.text())
+def test_no_name_of_a_type_breaks_the_reading(text: str) -> None:
+    assert architecture_of(text) in Architecture
+    assert has_gpus(text) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "verdict", "words"),
+    [
+        ({"architecture": "arm64"}, Verdict.OK, "arm64"),
+        ({"architecture": "amd64"}, Verdict.PROBLEM, "--platform linux/arm64"),
+        ({}, Verdict.WARNING, "does not tell"),
+        (None, Verdict.WARNING, "does not tell"),
+    ],
+)
+def test_the_images_architecture_must_be_that_of_the_instances(
+    configuration: Any, verdict: Verdict, words: str
+) -> None:
+    assert_says(image.judge_architecture(configuration, Architecture.ARM64), verdict, words)
+
+
+@pytest.mark.parametrize(
     ("code", "words"),
     [("404", "there is no bucket b"), ("301", "another region"), ("403", "may not look")],
 )
@@ -228,5 +263,6 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["config", "manifests"]), json_values))
 def test_no_configuration_of_an_image_breaks_the_examination(found: dict[str, Any]) -> None:
     assert image.judge_python(found, "3.12").subject == image.PYTHON
-    image.platform_digest(found)
+    image.platform_digest(found, "arm64")
+    assert image.judge_architecture(found, Architecture.ARM64).subject == image.ARCHITECTURE
     image.configuration_digest(found)

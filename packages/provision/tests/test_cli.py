@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scaler_batch.provision import cli
-from scaler_batch.provision.options import build_parser
+from scaler_batch.provision.options import build_parser, settings
 
 if TYPE_CHECKING:
     import boto3
@@ -84,6 +84,26 @@ def test_a_plan_shows_what_differs_and_changes_nothing(
     assert "max_vcpus: 256 → 8" in said
     assert run("plan", *IMAGE) == 0
     assert "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["plan", "provision", "template"])
+def test_an_image_for_other_processors_is_refused_with_both_ways_to_mend_it(
+    command: str, account: boto3.Session, capsys: pytest.CaptureFixture[str], calls: Any
+) -> None:
+    arguments = [*IMAGE, "--instance-types", "m7g", *(["--format", "terraform"] if command == "template" else [])]
+    assert run(command, *arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--platform linux/arm64" in said
+    assert "--instance-types of linux/amd64" in said
+    assert calls.made == []
+    assert run(command, *arguments, "--platform", "linux/arm64") == 0
+
+
+def test_the_default_instance_types_follow_the_platform(
+    account: boto3.Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("template", "--format", "cloudformation", "--platform", "linux/arm64") == 0
+    assert '"default_arm64"' in capsys.readouterr().out
 
 
 def test_a_dry_run_changes_nothing(account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,7 +251,7 @@ def test_defaults_are_those_of_the_guide() -> None:
     assert (options.spot, options.tags, options.dry_run, options.yes, options.json) == (False, {}, False, False, False)
     assert (options.region, options.prefix, options.image) == ("us-east-1", "scaler-batch", None)
     assert (options.vcpus, options.memory, options.max_vcpus, options.job_timeout) == (1, 2048, 256, 60)
-    assert options.instance_types == ("default_x86_64",)
+    assert settings(options).instance_types == ("default_x86_64",)
     assert options.config == Path(".scaler_aws_batch_config.json")
     assert options.env_file == Path(".scaler_aws_hpc.env")
 

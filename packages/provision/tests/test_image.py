@@ -27,6 +27,7 @@ from scaler_batch.provision import (
 )
 from scaler_batch.provision.image import engine, wheels
 from scaler_batch.provision.image.source import BuiltImage
+from scaler_batch.provision.instance_types import Architecture
 from scaler_batch.provision.resources.repository import Login
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_tag_follows_from_the_content(folder: Path) -> None:
     tag = wheels.find(folder, "3.12").tag
-    assert tag.startswith("0.1.0-py3.12-")
+    assert tag.startswith("0.1.0-py3.12-amd64-")
     assert wheels.find(folder, "3.12").tag == tag
     assert wheels.find(folder, "3.13").tag != tag
     (folder / "scaler_batch_runner-0.1.0-py3-none-any.whl").write_bytes(b"other")
@@ -285,6 +286,27 @@ def test_what_pip_cannot_fetch_is_told_with_the_way_out(tmp_path: Path, monkeypa
     assert "pip wheel" in error.value.fix
 
 
+@pytest.mark.parametrize(("architecture", "fetched"), [(Architecture.AMD64, "x86_64"), (Architecture.ARM64, "aarch64")])
+def test_wheels_are_fetched_for_the_architecture_of_the_image(
+    architecture: Architecture, fetched: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(wheels, "_run", commands.append)
+    context = wheels.find(folder, "3.12", architecture)
+    (folder.parent / "context").mkdir()
+    context.lay_out(folder.parent / "context")
+    (platforms,) = [{word for word in command if word.startswith("manylinux")} for command in commands]
+    assert {one.split("_", 3)[3] for one in platforms} == {fetched}
+    assert context.tag.split("-")[2] == architecture
+    assert len({wheels.find(folder, "3.12", one).tag for one in Architecture}) == 2
+
+
+def test_the_lock_has_a_wheel_for_each_architecture() -> None:
+    """Of obstore; all others are of pure Python."""
+    obstore = wheels.lock().read_text().partition("obstore==")[2].partition("\ntblib")[0]
+    assert obstore.count("--hash=sha256:") == len(Architecture)
+
+
 # The engine
 
 
@@ -315,8 +337,9 @@ def use(monkeypatch: pytest.MonkeyPatch, found: Engine) -> Engine:
 def test_a_build_fetches_nothing_and_tells_its_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     docker = use(monkeypatch, Engine({"stream": "Step 1/2 : FROM x\n"}, {"stream": "noise"}, {"aux": {}}))
     told: list[str] = []
-    engine.build(tmp_path, tmp_path / "Dockerfile", "r:1", {"A": "b"}, told.append)
+    engine.build(tmp_path, tmp_path / "Dockerfile", "r:1", {"A": "b"}, told.append, platform="linux/arm64")
     assert told == ["Step 1/2 : FROM x"]
+    assert docker.asked["platform"] == "linux/arm64"
     assert (docker.asked["network_mode"], docker.asked["buildargs"]) == ("none", {"A": "b"})
 
 
@@ -353,13 +376,13 @@ def test_an_engine_that_goes_away_in_the_midst_is_told_of(monkeypatch: pytest.Mo
 
     use(monkeypatch, Leaving())
     with pytest.raises(EngineError, match="gone"):
-        engine.build(tmp_path, tmp_path / "Dockerfile", "r:1", {}, print)
+        engine.build(tmp_path, tmp_path / "Dockerfile", "r:1", {}, print, platform="linux/amd64")
 
 
 def test_building_lays_out_builds_and_pushes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     steps: list[str] = []
     monkeypatch.setattr(wheels, "_fetch", lambda *_: steps.append("fetch"))
-    monkeypatch.setattr(engine, "build", lambda where, *_: steps.append(f"build {len(list(where.iterdir()))}"))
+    monkeypatch.setattr(engine, "build", lambda where, *_, **__: steps.append(f"build {len(list(where.iterdir()))}"))
     monkeypatch.setattr(engine, "push", lambda repository, tag, *_: steps.append(f"push {repository}:{tag}"))
     image = BuiltImage.of(folder, "3.12", lambda _: None)
     image.push("registry.test/r", Login("AWS", "x"))
@@ -383,7 +406,7 @@ def test_the_command_line_builds_what_is_not_named(
     monkeypatch.setattr(BuiltImage, "push", lambda self, uri, login: Pushed(account, self.tag).push(uri, login))
     assert cli.main(["build-image", "--wheels", str(folder)]) == 0
     uri = capsys.readouterr().out.splitlines()[-1]
-    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:0.1.0-py3.12-")
+    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:0.1.0-py3.12-amd64-")
     assert cli.main(["build-image", "--wheels", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"image": uri, "built": False}
     assert cli.main(["provision", "--wheels", str(folder)]) == 0

@@ -51,6 +51,7 @@ CASES = {
         subnets=("subnet-00000001", "subnet-00000002"),
         security_groups=("sg-00000001",),
     ),
+    "ARM": Settings(image=IMAGE, platform="linux/arm64", instance_types=("default_arm64",)),
     "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
     "China": Settings(image=IMAGE, region="cn-north-1"),
     "GovCloud": Settings(image=IMAGE, region="us-gov-west-1"),

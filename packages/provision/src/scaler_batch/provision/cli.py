@@ -28,6 +28,7 @@ from scaler_batch.provision.image.source import BuiltImage
 from scaler_batch.provision.people import People
 from scaler_batch.provision.programs import Programs
 from scaler_batch.provision.resources.clients import open_session
+from scaler_batch.provision.settings import architecture_named
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.why import explain
 
@@ -78,12 +79,17 @@ def _report(options: argparse.Namespace) -> People | Programs:
 
 def _image(options: argparse.Namespace, report: People | Programs) -> BuiltImage | None:
     """The image to build, where none is named."""
-    return None if options.image else BuiltImage.of(options.wheels, options.python, report.progress)
+    return None if options.image else _built(options, report)
+
+
+def _built(options: argparse.Namespace, report: People | Programs) -> BuiltImage:
+    architecture = architecture_named(options.platform)
+    return BuiltImage.of(options.wheels, options.python, report.progress, architecture=architecture)
 
 
 def _build_image(options: argparse.Namespace, report: People | Programs) -> Exit:
     target = option_values.target(options)
-    image = BuiltImage.of(options.wheels, options.python, report.progress)
+    image = _built(options, report)
     session, endpoint_url = open_session(options.profile), options.endpoint_url
     report.built(
         provisioning.build_image(target, session, image, tags=options.tags, endpoint_url=endpoint_url, audience=report)

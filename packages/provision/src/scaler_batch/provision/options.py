@@ -9,16 +9,18 @@ from typing import Any
 from scaler_batch.provision.description import TASK_PREFIX
 from scaler_batch.provision.doctor import Patient
 from scaler_batch.provision.image.wheels import DEFAULT_PYTHON, DEFAULT_WHEELS
+from scaler_batch.provision.instance_types import Architecture
 from scaler_batch.provision.release import VERSION
 from scaler_batch.provision.settings import (
     DEFAULT_CONFIG,
     DEFAULT_ENV,
-    DEFAULT_INSTANCE_TYPES,
+    DEFAULT_PLATFORM,
     DEFAULT_PREFIX,
     DEFAULT_REGION,
     Files,
     Settings,
     Target,
+    architecture_named,
 )
 
 
@@ -33,7 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     where, what, act, build = _where(), _what(), _act(), _build()
     for name, parents, text in (
-        ("provision", [where, what, build, act], "make what is missing, change what differs; safe to run again"),
+        (
+            "provision",
+            [where, what, build, act],
+            "make what is missing, change what differs; safe to run again",
+        ),
         ("plan", [where, what, build], "say what provision would do; change nothing"),
         ("build-image", [where, build, _tags()], "build the image, and push it to ECR; print its URI"),
         ("show", [where], "list the resources that are there; change nothing"),
@@ -42,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")
     template = commands.add_parser(
         "template",
-        parents=[_names(), what],
+        parents=[_names(), what, _platform()],
         help="write the same resources as a template of CloudFormation or Terraform; asks AWS nothing",
         description="Write the same resources as a template of CloudFormation or Terraform; asks AWS nothing.",
     )
@@ -103,14 +109,21 @@ def settings(options: argparse.Namespace) -> Settings:
         vcpus=options.vcpus,
         memory_mb=options.memory,
         max_vcpus=options.max_vcpus,
-        instance_types=options.instance_types,
+        instance_types=_instance_types(options),
         job_timeout_minutes=options.job_timeout,
         spot=options.spot,
         tags=options.tags,
         subnets=options.subnets,
         security_groups=options.security_groups,
         vpc=options.vpc,
+        platform=options.platform,
     )
+
+
+def _instance_types(options: argparse.Namespace) -> tuple[str, ...]:
+    """Those that were named, else AWS Batch's own choice for the platform."""
+    chosen: tuple[str, ...] | None = options.instance_types
+    return architecture_named(options.platform).default_types if chosen is None else chosen
 
 
 def files(options: argparse.Namespace) -> Files:
@@ -203,9 +216,8 @@ def _what() -> argparse.ArgumentParser:
     add(
         "--instance-types",
         type=_comma_separated,
-        default=DEFAULT_INSTANCE_TYPES,
         metavar="TYPES",
-        help=f"EC2 instance types, comma-separated (default: {','.join(DEFAULT_INSTANCE_TYPES)})",
+        help="EC2 instance types, comma-separated (default: default_x86_64, with --platform linux/arm64 default_arm64)",
     )
     add(
         "--job-timeout",
@@ -254,9 +266,20 @@ def _tags() -> argparse.ArgumentParser:
     return parser
 
 
+def _platform() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--platform",
+        choices=[one.platform for one in Architecture],
+        default=DEFAULT_PLATFORM,
+        help="what the image is for, be it built or named with --image (default: %(default)s)",
+    )
+    return parser
+
+
 def _build() -> argparse.ArgumentParser:
     """Options for building the image."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, parents=[_platform()])
     add = parser.add_argument
     add(
         "--python",

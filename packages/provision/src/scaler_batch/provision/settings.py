@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import SettingsError
+from scaler_batch.provision.instance_types import Architecture, architecture_of
 from scaler_batch.provision.vocabulary import OWN_TAGS
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION: Final = "us-east-1"
 DEFAULT_PREFIX: Final = "scaler-batch"
-DEFAULT_INSTANCE_TYPES: Final = ("default_x86_64",)
-"""AWS Batch's own choice among current x86 instances; needs no care when new ones appear."""
-
+DEFAULT_PLATFORM: Final = Architecture.AMD64.platform
+DEFAULT_INSTANCE_TYPES: Final = Architecture.AMD64.default_types
 DEFAULT_CONFIG: Final = Path(".scaler_aws_batch_config.json")
 DEFAULT_ENV: Final = Path(".scaler_aws_hpc.env")
 
@@ -77,13 +77,15 @@ class Settings:
         vcpus: vCPUs of one job.
         memory_mb: Memory of one job as asked for, in MB; see :func:`container_memory` for what the container gets.
         max_vcpus: Most vCPUs that the compute environment may grow to. It shrinks to none when idle.
-        instance_types: EC2 instance types or families, or ``default_x86_64`` for AWS's choice.
+        instance_types: EC2 instance types or families of the platform's architecture, or ``default_x86_64``,
+            ``default_arm64`` for AWS's choice.
         job_timeout_minutes: When AWS Batch stops a job that was submitted without a timeout of its own.
         spot: Whether jobs run on Spot capacity: cheaper, and AWS may take an instance back at any time.
         tags: Tags that every resource bears beside ours, for your cost reports, say.
         subnets: Ids of the subnets that instances go into; empty for those of the VPC that lead out.
         security_groups: Ids of the security groups of instances; empty to have one made.
         vpc: Id of the VPC that instances go into; ``None`` for the region's default one, or that of the subnets.
+        platform: What the image is for: ``linux/amd64`` or ``linux/arm64``.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -102,13 +104,14 @@ class Settings:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     vpc: str | None = None
+    platform: str = DEFAULT_PLATFORM
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
         _ = self.target
         if self.image is not None:
             _check_image(self.image)
-        _check_instance_types(self.instance_types)
+        _check_instance_types(self.instance_types, architecture_named(self.platform))
         _check_tags(self.tags)
         _check_ids("--subnets", _SUBNET, self.subnets)
         _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
@@ -181,12 +184,33 @@ def _check_image(image: str) -> None:
         raise SettingsError(f"{image!r} is not the URI of a container image", fix="pass --image registry/name:tag")
 
 
-def _check_instance_types(types: tuple[str, ...]) -> None:
+def architecture_named(platform: str) -> Architecture:
+    """The architecture of a platform.
+
+    Raises:
+        SettingsError: There is none of this name.
+    """
+    known = {one.platform: one for one in Architecture}
+    if platform not in known:
+        raise SettingsError(f"{platform!r} is not a platform", fix=f"pass --platform with {' or '.join(known)}")
+    return known[platform]
+
+
+def _check_instance_types(types: tuple[str, ...], architecture: Architecture) -> None:
     wrong = [one for one in types if not _INSTANCE_TYPE.fullmatch(one)]
     if wrong or not types:
         raise SettingsError(
             f"not EC2 instance types: {', '.join(map(repr, wrong)) or 'none given'}",
-            fix="pass --instance-types with names parted by commas, such as m6i.large,c6i",
+            fix="pass --instance-types with comma-separated names, such as m6i.large,c6i",
+        )
+    others = [one for one in types if architecture_of(one) is not architecture]
+    if others:
+        (other,) = set(Architecture) - {architecture}
+        raise SettingsError(
+            f"the image is for {architecture.platform}, and instances of the types {', '.join(others)} are "
+            f"{other.platform}: no job would start",
+            fix=f"pass --platform {other.platform}, with --image naming an image for it or none to have one built; or "
+            f"pass --instance-types of {architecture.platform}, such as {architecture.default_types[0]}",
         )
 
 

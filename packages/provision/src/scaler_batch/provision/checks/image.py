@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scaler_batch.aws import unless_missing
 from scaler_batch.provision.errors import UnreachableError
 from scaler_batch.provision.finding import Finding, ok, problem, skipped, warning
+from scaler_batch.provision.instance_types import Architecture, architecture_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SUBJECT: Final = "image"
 PYTHON: Final = "image's Python"
+ARCHITECTURE: Final = "image's architecture"
 THIS_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON_LABEL: Final = "scaler-batch.python"
 PYTHON_VARIABLE: Final = "PYTHON_VERSION"
@@ -81,7 +83,32 @@ def check(found: Found, scene: Scene) -> list[Finding]:
     if not _present(scene.clients.ecr, location):
         fix = "run scaler-batch-provision build-image, and provision with what it prints as --image"
         return [problem(SUBJECT, f"{uri} is not there", fix)]
-    return [ok(SUBJECT, f"{uri} is there"), judge_python(_configuration(scene.clients.ecr, location), scene.python)]
+    architecture = _architecture_of(found)
+    configuration = _configuration(scene.clients.ecr, location, architecture or Architecture.AMD64)
+    judged = [] if architecture is None else [judge_architecture(configuration, architecture)]
+    return [ok(SUBJECT, f"{uri} is there"), *judged, judge_python(configuration, scene.python)]
+
+
+def _architecture_of(found: Found) -> Architecture | None:
+    """The architecture of the instances; ``None`` where there are none, or of several."""
+    types = {one for compute in found.compute for one in compute.get("instanceTypes", ())}
+    architectures = {architecture_of(one) for one in types}
+    return architectures.pop() if len(architectures) == 1 else None
+
+
+def judge_architecture(configuration: Mapping[str, Any] | None, wanted: Architecture) -> Finding:
+    """Compare the image's architecture with that of the instances."""
+    told = (configuration or {}).get("architecture")
+    if not told:
+        fix = "look yourself: docker image inspect --format '{{.Architecture}}'"
+        return warning(ARCHITECTURE, f"the image does not tell, and instances are {wanted}", fix)
+    if told != wanted:
+        return problem(
+            ARCHITECTURE,
+            f"the image is for {told}, and instances are {wanted}: its command cannot be executed there",
+            f"provision with --platform {wanted.platform} and an image for it, or with --instance-types of {told}",
+        )
+    return ok(ARCHITECTURE, f"{told}, as instances are")
 
 
 def judge_python(configuration: Mapping[str, Any] | None, said: str | None) -> Finding:
@@ -121,8 +148,8 @@ def configuration_digest(manifest: Mapping[str, Any]) -> str | None:
     return str(digest) if digest else None
 
 
-def platform_digest(index: Mapping[str, Any], architecture: str = "amd64") -> str | None:
-    """Which manifest of several is for the instances."""
+def platform_digest(index: Mapping[str, Any], architecture: str) -> str | None:
+    """Which manifest of several is for an architecture."""
     for one in map(_object, _array(index.get("manifests"))):
         if _object(one.get("platform")).get("architecture") == architecture and "digest" in one:
             return str(one["digest"])
@@ -149,9 +176,13 @@ def _present(ecr: EcrClient, at: Location) -> bool:
     return bool(found and found["imageDetails"])
 
 
-def _configuration(ecr: EcrClient, at: Location) -> Mapping[str, Any] | None:
+def _configuration(ecr: EcrClient, at: Location, architecture: Architecture) -> Mapping[str, Any] | None:
+    """The configuration of an image; of an image for several architectures, that for this one."""
     manifest = _manifest(ecr, at, at.identifier)
-    if digest := platform_digest(manifest):
+    if "manifests" in manifest and not platform_digest(manifest, architecture):
+        others = [_object(_object(one).get("platform")).get("architecture") for one in _array(manifest["manifests"])]
+        return {"architecture": ", ".join(sorted({str(one) for one in others if one}))}
+    if digest := platform_digest(manifest, architecture):
         manifest = _manifest(ecr, at, {"imageDigest": digest})
     digest = configuration_digest(manifest)
     if digest is None:

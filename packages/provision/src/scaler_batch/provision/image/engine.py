@@ -39,7 +39,13 @@ def check() -> None:
 
 
 def build(
-    folder: Path, dockerfile: Path, name: str, arguments: Mapping[str, str], notify: Callable[[str], None]
+    folder: Path,
+    dockerfile: Path,
+    name: str,
+    arguments: Mapping[str, str],
+    notify: Callable[[str], None],
+    *,
+    platform: str,
 ) -> None:
     """Build an image from a folder, without a network.
 
@@ -49,6 +55,7 @@ def build(
         name: What to call the image, its tag included.
         arguments: What the Dockerfile is told.
         notify: Told of each step.
+        platform: What the image is for, such as ``linux/amd64``: not what the engine's machine happens to be.
 
     Raises:
         EngineError: No engine answers, or the image cannot be built.
@@ -59,12 +66,17 @@ def build(
             dockerfile=str(dockerfile),
             tag=name,
             buildargs=dict(arguments),
+            platform=platform,
             network_mode="none",
             rm=True,
             forcerm=True,
             decode=True,
         )
-        _follow(events, notify, "built", "see that the base image is there or can be pulled, and try again")
+        fix = (
+            f"see that the base image is there for {platform} or can be pulled, and that the engine can run {platform} "
+            "(on a machine of another kind it needs QEMU: docker run --privileged --rm tonistiigi/binfmt --install all)"
+        )
+        _follow(events, notify, "built", fix)
 
 
 def push(repository: str, tag: str, login: Login, notify: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaler_batch.provision.image import wheels
+from scaler_batch.provision.instance_types import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +31,27 @@ class BuiltImage:
     notify: Callable[[str], None]
 
     @classmethod
-    def of(cls, folder: Path | None, python: str, notify: Callable[[str], None]) -> BuiltImage:
+    def of(
+        cls,
+        folder: Path | None,
+        python: str,
+        notify: Callable[[str], None],
+        *,
+        architecture: Architecture = Architecture.AMD64,
+    ) -> BuiltImage:
         """Find what to build from.
 
         Args:
             folder: Holds the wheels of runner and payload; without it those of ``wheelhouse``, or of the index.
             python: The image's Python.
             notify: Told of each step.
+            architecture: Of the processors that the image is for.
 
         Raises:
             SettingsError: The wheels are not there.
             EngineError: They cannot be fetched.
         """
-        return cls(wheels.find(folder, python), notify)
+        return cls(wheels.find(folder, python, architecture), notify)
 
     @property
     def tag(self) -> str:
@@ -64,5 +73,6 @@ class BuiltImage:
             self.notify("fetching wheels")
             self.context.lay_out(Path(folder))
             name = f"{repository}:{self.tag}"
-            engine.build(Path(folder), dockerfile, name, self.context.arguments, self.notify)
+            context, platform = self.context, self.context.architecture.platform
+            engine.build(Path(folder), dockerfile, name, context.arguments, self.notify, platform=platform)
         engine.push(repository, self.tag, login, self.notify)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import EngineError, SettingsError
+from scaler_batch.provision.instance_types import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
 
 DEFAULT_PYTHON: Final = "3.12"
@@ -34,7 +35,12 @@ RELEASES: Final = ">=0.1,<0.2"
 """Of both: those that write and read what this release does."""
 
 _EXTRAS: Final = {PAYLOAD: "[s3]", RUNNER: ""}
-_PLATFORMS: Final = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64")
+_PLATFORMS: Final[Mapping[Architecture, tuple[str, ...]]] = {
+    Architecture.AMD64: ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64"),
+    Architecture.ARM64: ("manylinux_2_28_aarch64", "manylinux_2_24_aarch64", "manylinux_2_17_aarch64"),
+}
+"""What the images ``python:…-slim`` can load, as pip names it."""
+
 _REQUIREMENTS: Final = "requirements.txt"
 
 
@@ -69,18 +75,20 @@ class Context:
         python: Version of the base image's Python, such as ``3.12``.
         payload: Wheel of the payload package.
         runner: Wheel of the runner.
+        architecture: Of the processors that the image is for.
     """
 
     python: str
     payload: Wheel
     runner: Wheel
+    architecture: Architecture = Architecture.AMD64
 
     @property
     def tag(self) -> str:
         """The image's tag: versions for the reader, and a hash of all that goes in."""
-        content = f"{self.python}\n{dockerfile().read_text()}\n{self.requirements}"
+        content = f"{self.python}\n{self.architecture}\n{dockerfile().read_text()}\n{self.requirements}"
         digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{self.runner.version}-py{self.python}-{digest[:12]}"
+        return f"{self.runner.version}-py{self.python}-{self.architecture}-{digest[:12]}"
 
     @property
     def requirements(self) -> str:
@@ -104,7 +112,7 @@ class Context:
         """
         beside = str(self.runner.path.parent)
         locked = ("--no-deps", "--require-hashes", "--requirement", str(lock()))
-        _fetch(self.python, folder, "--find-links", beside, *locked)
+        _fetch(self.python, self.architecture, folder, "--find-links", beside, *locked)
         for wheel in (self.payload, self.runner):
             (folder / wheel.path.name).write_bytes(wheel.path.read_bytes())
         (folder / _REQUIREMENTS).write_text(self.requirements)
@@ -120,7 +128,7 @@ def lock() -> Traversable:
     return files(__package__) / _REQUIREMENTS
 
 
-def find(folder: Path | None, python: str) -> Context:
+def find(folder: Path | None, python: str, architecture: Architecture = Architecture.AMD64) -> Context:
     """Find our wheels in a folder, or, without one, fetch them from the index into a place of their own.
 
     Raises:
@@ -131,14 +139,14 @@ def find(folder: Path | None, python: str) -> Context:
         fix = f"pass --python with one of {', '.join(PYTHONS)}, the one that your clients run"
         raise SettingsError(f"no image is made with Python {python}", fix=fix)
     where = folder or (DEFAULT_WHEELS if DEFAULT_WHEELS.is_dir() else _fetched(python))
-    return Context(python, _newest(where, PAYLOAD), _newest(where, RUNNER))
+    return Context(python, _newest(where, PAYLOAD), _newest(where, RUNNER), architecture)
 
 
 def _fetched(python: str) -> Path:
     """Fetch our two wheels into a folder that lasts as long as this process: they are read once more to build."""
     folder = Path(tempfile.mkdtemp(prefix="scaler-batch-wheels-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _fetch(python, folder, "--no-deps", f"{PAYLOAD}{RELEASES}", f"{RUNNER}{RELEASES}")
+    _fetch(python, Architecture.AMD64, folder, "--no-deps", f"{PAYLOAD}{RELEASES}", f"{RUNNER}{RELEASES}")
     return folder
 
 
@@ -153,9 +161,9 @@ def _wheels(folder: Path, name: str) -> Iterator[Wheel]:
     return (Wheel(path) for path in folder.glob(f"{name.replace('-', '_')}-*.whl"))
 
 
-def _fetch(python: str, folder: Path, *what: str) -> None:
+def _fetch(python: str, architecture: Architecture, folder: Path, *what: str) -> None:
     """Have pip fetch wheels for a Python and a system that need not be these."""
-    platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    platforms = [word for platform in _PLATFORMS[architecture] for word in ("--platform", platform)]
     chosen = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms]
     _run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder), *chosen, *what])
 
