@@ -101,6 +101,7 @@ def test_the_repository_scans_and_forgets(aws: boto3.Session, image: Pushed) -> 
     policy = ecr_of(aws).get_lifecycle_policy(repositoryName="scaler-batch-runner")["lifecyclePolicyText"]
     (rule,) = json.loads(policy)["rules"]
     assert (rule["selection"]["countType"], rule["selection"]["countNumber"]) == ("imageCountMoreThan", 3)
+    assert (rule["selection"]["tagStatus"], rule["selection"]["tagPrefixList"]) == ("tagged", ["built-"])
     tags = ecr_of(aws).list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
     assert {tag["Key"] for tag in tags} == {"scaler-batch:prefix", "scaler-batch:version"}
 
@@ -242,7 +243,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_tag_follows_from_the_content(folder: Path) -> None:
     tag = wheels.find(folder, "3.12").tag
-    assert tag.startswith("0.1.0-py3.12-amd64-")
+    assert tag.startswith("built-0.1.0-py3.12-amd64-")
     assert wheels.find(folder, "3.12").tag == tag
     assert wheels.find(folder, "3.13").tag != tag
     (folder / "scaler_batch_runner-0.1.0-py3-none-any.whl").write_bytes(b"other")
@@ -297,7 +298,7 @@ def test_wheels_are_fetched_for_the_architecture_of_the_image(
     context.lay_out(folder.parent / "context")
     (platforms,) = [{word for word in command if word.startswith("manylinux")} for command in commands]
     assert {one.split("_", 3)[3] for one in platforms} == {fetched}
-    assert context.tag.split("-")[2] == architecture
+    assert context.tag.split("-")[3] == architecture
     assert len({wheels.find(folder, "3.12", one).tag for one in Architecture}) == 2
 
 
@@ -406,7 +407,7 @@ def test_the_command_line_builds_what_is_not_named(
     monkeypatch.setattr(BuiltImage, "push", lambda self, uri, login: Pushed(account, self.tag).push(uri, login))
     assert cli.main(["build-image", "--wheels", str(folder)]) == 0
     uri = capsys.readouterr().out.splitlines()[-1]
-    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:0.1.0-py3.12-amd64-")
+    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:built-0.1.0-py3.12-amd64-")
     assert cli.main(["build-image", "--wheels", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"image": uri, "built": False}
     assert cli.main(["provision", "--wheels", str(folder)]) == 0

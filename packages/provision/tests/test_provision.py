@@ -120,6 +120,18 @@ def test_the_bucket_is_closed_encrypted_and_forgetful(aws: boto3.Session, settin
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+def test_data_of_tasks_expires_after_as_many_days_as_are_asked_for(
+    aws: boto3.Session, settings: Settings, calls: Any
+) -> None:
+    bucket = provision(settings, aws).bucket
+    calls.made.clear()
+    assert provision(replace(settings, expire_days=8), aws).changed == (Kind.BUCKET,)
+    assert calls.made == ["PutBucketLifecycleConfiguration"]
+    s3 = aws.client("s3", region_name="us-east-1")
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert (rule["Expiration"], rule["AbortIncompleteMultipartUpload"]) == ({"Days": 8}, {"DaysAfterInitiation": 8})
+
+
 def test_the_log_group_keeps_lines_for_a_month(aws: boto3.Session, settings: Settings) -> None:
     provision(settings, aws)
     (group,) = aws.client("logs", region_name="us-east-1").describe_log_groups()["logGroups"]

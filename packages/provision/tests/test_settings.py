@@ -55,6 +55,7 @@ def test_defaults_are_those_of_the_guide() -> None:
         ({"region": "mars"}, "not an AWS region"),
         ({"region": 'us-east-1"; rm -rf /; "'}, "not an AWS region"),
         ({"vcpus": 0}, "--vcpus is 0"),
+        ({"expire_days": 0}, "--expire-days is 0"),
         ({"memory_mb": -1}, "--memory is -1"),
         ({"job_timeout_minutes": 0}, "--job-timeout is 0"),
         ({"max_vcpus": 1, "vcpus": 2}, "never fits"),

@@ -50,6 +50,7 @@ CASES = {
         tags={"team": "blue"},
         subnets=("subnet-00000001", "subnet-00000002"),
         security_groups=("sg-00000001",),
+        expire_days=7,
     ),
     "ARM": Settings(image=IMAGE, platform="linux/arm64", instance_types=("default_arm64",)),
     "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
@@ -189,7 +190,7 @@ def read_repository(one: Resource, _: Any) -> RepositorySpecification:
 def read_bucket(one: Resource, resources: dict[str, Resource]) -> BucketSpecification:
     (encryption,) = one["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     rules = one["LifecycleConfiguration"]["Rules"]
-    assert all(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1 for rule in rules)
+    assert all(one["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == one["ExpirationInDays"] for one in rules)
     policy = resources["BucketPolicy"]
     assert policy["Bucket"] == one["BucketName"]
     return BucketSpecification(
@@ -362,7 +363,10 @@ def terraform_bucket(one: Any, all_: Any) -> BucketSpecification:
     doors = [value for key, value in beside["aws_s3_bucket_public_access_block"].items() if key != "bucket"]
     encryption = beside["aws_s3_bucket_server_side_encryption_configuration"]["rule"]
     rules = beside["aws_s3_bucket_lifecycle_configuration"]["rule"]
-    assert all(rule["abort_incomplete_multipart_upload"]["days_after_initiation"] == 1 for rule in rules)
+    days = [
+        (one["abort_incomplete_multipart_upload"]["days_after_initiation"], one["expiration"]["days"]) for one in rules
+    ]
+    assert all(aborted == expired for aborted, expired in days)
     return BucketSpecification(
         public_access_blocked=doors == [True] * 4,
         encryption=encryption["apply_server_side_encryption_by_default"]["sse_algorithm"],

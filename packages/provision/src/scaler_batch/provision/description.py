@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 TASK_PREFIX: Final = "scaler-tasks"
 """Where tasks lie in the bucket: the worker's default for ``--s3-prefix``, and all that the job role opens."""
 
-TASK_DAYS: Final = 1
 LOG_DAYS: Final = 30
 
 DEFAULT_PARAMETERS: Final[Mapping[str, str]] = {
@@ -74,7 +73,7 @@ def describe(
     specifications: dict[Kind, Specification] = {
         Kind.REPOSITORY: RepositorySpecification(image_tag=image_tag),
         Kind.LOG_GROUP: LogGroupSpecification(retention_days=LOG_DAYS),
-        Kind.BUCKET: _bucket(names),
+        Kind.BUCKET: _bucket(settings, names),
         Kind.JOB_ROLE: _job_role(names),
         Kind.EXECUTION_ROLE: _execution_role(names),
         Kind.INSTANCE_ROLE: _instance_role(names),
@@ -107,12 +106,12 @@ def all_tags(chosen: Mapping[str, str], names: Names) -> dict[str, str]:
     return {**chosen, PREFIX_TAG: names.target.prefix, VERSION_TAG: VERSION}
 
 
-def _bucket(names: Names) -> BucketSpecification:
+def _bucket(settings: Settings, names: Names) -> BucketSpecification:
     return BucketSpecification(
         public_access_blocked=True,
         encryption=ENCRYPTION,
         policy=policies.encrypted_transport_only(names.arn(Kind.BUCKET)),
-        expiry=(Expiry(prefix=f"{TASK_PREFIX}/", days=TASK_DAYS),),
+        expiry=(Expiry(prefix=f"{TASK_PREFIX}/", days=settings.expire_days),),
     )
 
 

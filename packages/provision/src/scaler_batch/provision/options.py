@@ -117,6 +117,7 @@ def settings(options: argparse.Namespace) -> Settings:
         security_groups=options.security_groups,
         vpc=options.vpc,
         platform=options.platform,
+        expire_days=options.expire_days,
     )
 
 
@@ -225,6 +226,14 @@ def _what() -> argparse.ArgumentParser:
         default=60,
         metavar="MINUTES",
         help="minutes after which a job is stopped, unless the worker says otherwise (default: %(default)s)",
+    )
+    add(
+        "--expire-days",
+        type=int,
+        default=1,
+        metavar="N",
+        help="days after which S3 removes data of tasks that nobody removed, rounded up to midnight UTC: 1 means one to two "
+        "days (default: %(default)s)",
     )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
     return parser

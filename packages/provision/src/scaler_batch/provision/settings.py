@@ -86,6 +86,8 @@ class Settings:
         security_groups: Ids of the security groups of instances; empty to have one made.
         vpc: Id of the VPC that instances go into; ``None`` for the region's default one, or that of the subnets.
         platform: What the image is for: ``linux/amd64`` or ``linux/arm64``.
+        expire_days: Days after which S3 removes what lies under the task prefix. S3 rounds up to the next midnight UTC,
+            so one day means one to two.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -105,6 +107,7 @@ class Settings:
     security_groups: tuple[str, ...] = ()
     vpc: str | None = None
     platform: str = DEFAULT_PLATFORM
+    expire_days: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
@@ -116,7 +119,7 @@ class Settings:
         _check_ids("--subnets", _SUBNET, self.subnets)
         _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
         _check_ids("--vpc", _VPC, () if self.vpc is None else (self.vpc,))
-        for option in ("vcpus", "memory_mb", "max_vcpus", "job_timeout_minutes"):
+        for option in ("vcpus", "memory_mb", "max_vcpus", "job_timeout_minutes", "expire_days"):
             _check_positive(option, getattr(self, option))
         if self.vcpus > self.max_vcpus:
             raise SettingsError(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import EngineError, SettingsError
 from scaler_batch.provision.instance_types import Architecture
+from scaler_batch.provision.resources.repository import TAG_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ class Context:
         """The image's tag: versions for the reader, and a hash of all that goes in."""
         content = f"{self.python}\n{self.architecture}\n{dockerfile().read_text()}\n{self.requirements}"
         digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{self.runner.version}-py{self.python}-{self.architecture}-{digest[:12]}"
+        return f"{TAG_PREFIX}{self.runner.version}-py{self.python}-{self.architecture}-{digest[:12]}"
 
     @property
     def requirements(self) -> str:

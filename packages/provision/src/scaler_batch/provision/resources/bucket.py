@@ -1,7 +1,7 @@
 """The bucket that packs and outcomes lie in.
 
-Everything under the task prefix expires after a day: the task manager removes what it wrote, and expiry is the backstop
-for the day it could not. Nobody outside the account sees anything, nothing travels unencrypted.
+Everything under the task prefix expires: the task manager removes what it wrote, and expiry is the backstop for the day
+it could not. Nobody outside the account sees anything, nothing travels unencrypted.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scaler_batch.provision.resources.clients import EcrClient
 
 KEPT_IMAGES = 3
+TAG_PREFIX = "built-"
+"""Begins the tags of images that are built here. Images with other tags are the user's: nothing removes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class RepositorySpecification(Specification):
     Attributes:
         image_tag: The image that is wanted in it, or was found when it was looked for; ``None`` for no certain one.
         scan_on_push: Whether ECR looks for known weaknesses in what arrives.
-        kept_images: How many images stay when newer ones come; ``None`` for all.
+        kept_images: How many images that were built here stay when newer ones come; ``None`` for all.
     """
 
     image_tag: str | None = None
@@ -150,8 +152,9 @@ class RepositoryHandler(Handler[RepositorySpecification]):
 
 
 def lifecycle(kept: int) -> dict[str, Any]:
-    """The policy that keeps so many images, the newest ones."""
-    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": kept}
+    """The policy that keeps so many of the images that were built here, the newest ones."""
+    built = {"tagStatus": "tagged", "tagPrefixList": [TAG_PREFIX]}
+    selection = {**built, "countType": "imageCountMoreThan", "countNumber": kept}
     rule = {"rulePriority": 1, "description": f"keep {kept}", "selection": selection, "action": {"type": "expire"}}
     return {"rules": [rule]}
 
