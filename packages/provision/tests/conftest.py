@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch:1"
 LOADER = create_loader()
-NO_PATIENCE = Patience(ready=0, gone=0, propagation=0)
+NO_PATIENCE = Patience(ready=0, gone=0, propagation=0, related=0)
 """Everything in this AWS happens at once, so whoever waits has a fault."""
 SERVICE_LINKED_ROLE = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 

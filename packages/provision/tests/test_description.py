@@ -32,6 +32,14 @@ def test_sizes_reach_the_definition_and_the_environment() -> None:
     assert (environment.max_vcpus, environment.instance_types) == (8, ("c6i",))
 
 
+def test_ecs_may_assume_roles_for_this_account_only() -> None:
+    wanted = described()
+    for kind in (Kind.JOB_ROLE, Kind.EXECUTION_ROLE):
+        (statement,) = wanted[kind].trust["Statement"]
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    assert "Condition" not in wanted[Kind.INSTANCE_ROLE].trust["Statement"][0], "EC2 does not say for whom"
+
+
 def test_everything_is_tagged_with_prefix_and_version() -> None:
     names = Names(Target(prefix="mine"), Account("123456789012", "aws"))
     for one in describe(Settings(image="i", prefix="mine", tags={"team": "ours"}), names, Network((), ())):

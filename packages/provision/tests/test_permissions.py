@@ -147,5 +147,9 @@ def test_all_but_what_is_named() -> None:
 
 def test_trust_is_for_the_named_service_only() -> None:
     assert trusts(policies.trust(ECS_TASKS), ECS_TASKS)
+    ours = policies.trust(ECS_TASKS, "123456789012")
+    assert trusts(ours, ECS_TASKS, "123456789012")
+    assert not trusts(ours, ECS_TASKS, "210987654321")
+    assert not trusts(ours, ECS_TASKS)
     assert not trusts(policies.trust("lambda.amazonaws.com"), ECS_TASKS)
     assert not trusts({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}, ECS_TASKS)

@@ -132,6 +132,24 @@ def test_data_of_tasks_expires_after_as_many_days_as_are_asked_for(
     assert (rule["Expiration"], rule["AbortIncompleteMultipartUpload"]) == ({"Days": 8}, {"DaysAfterInitiation": 8})
 
 
+def test_every_call_about_the_bucket_says_whose_it_must_be(aws: boto3.Session, settings: Settings) -> None:
+    s3 = aws.client("s3", region_name="us-east-1")  # before anybody listens
+    owners: dict[str, str | None] = {}
+
+    def note(model: Any, params: Any, **_: Any) -> None:
+        owners[model.name] = params["headers"].get("x-amz-expected-bucket-owner")
+
+    aws.events.register("before-call.s3", note)
+    made = provision(settings, aws)
+    provision(settings, aws)
+    s3.put_object(Bucket=made.bucket, Key="k")
+    s3.create_multipart_upload(Bucket=made.bucket, Key="l")
+    assert cleanup(Target(), aws).complete
+    assert owners.pop("CreateBucket") is None, "there it means nothing"
+    assert len(owners) >= 14
+    assert {name for name, owner in owners.items() if owner != "123456789012"} == set()
+
+
 def test_the_log_group_keeps_lines_for_a_month(aws: boto3.Session, settings: Settings) -> None:
     provision(settings, aws)
     (group,) = aws.client("logs", region_name="us-east-1").describe_log_groups()["logGroups"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from scaler_batch.provision import BrokenError, Kind, Patience, Phase, Wanted
+from scaler_batch.provision import BrokenError, Kind, Patience, Phase, WaitError, Wanted
 from scaler_batch.provision.resources.compute_environment import (
     ComputeEnvironmentHandler,
     ComputeEnvironmentSpecification,
@@ -34,6 +34,7 @@ class SlowBatch:
     def __init__(self, kind: Kind, *, invalid_times: int = 0) -> None:
         self._kind = kind
         self._invalid_times = invalid_times
+        self.related_times = 0
         self.calls: list[str] = []
         self.statuses: list[str] = []
         self.attributes: dict[str, Any] = {}
@@ -78,6 +79,9 @@ class SlowBatch:
         self._call("delete", only_when=("VALID", "INVALID"))
         if self.attributes["state"] != "DISABLED":
             raise _refusal("must be disabled")
+        self.related_times -= 1
+        if self.related_times >= 0:
+            raise _refusal("Cannot delete, found existing JobQueue relationship")
         self.statuses = ["DELETING", "DELETING", "DELETED", "gone"]
 
     def _judged(self) -> list[str]:
@@ -159,6 +163,23 @@ def test_removing_disables_waits_deletes_and_waits(batch: SlowBatch, wanted: Wan
     handler.remove(observed(handler, wanted))
     assert batch.calls == ["create", "update", "delete"]
     assert handler.observe(wanted.name) is None
+
+
+def test_an_environment_is_removed_once_batch_has_forgotten_its_queue() -> None:
+    batch = SlowBatch(Kind.COMPUTE_ENVIRONMENT)
+    handler = made(batch, ENVIRONMENT)
+    batch.related_times = 3
+    handler.remove(observed(handler, ENVIRONMENT))
+    assert batch.calls == ["create", "update", "delete", "delete", "delete", "delete"]
+    assert handler.observe(ENVIRONMENT.name) is None
+
+
+def test_an_environment_that_a_queue_still_leads_to_is_given_up_with_the_reason() -> None:
+    batch = SlowBatch(Kind.COMPUTE_ENVIRONMENT)
+    handler = made(batch, ENVIRONMENT)
+    batch.related_times = 1000
+    with pytest.raises(WaitError, match="found existing JobQueue relationship"):
+        handler.remove(observed(handler, ENVIRONMENT))
 
 
 def test_removing_what_is_still_being_made_waits_first(batch: SlowBatch, wanted: Wanted[Any]) -> None:

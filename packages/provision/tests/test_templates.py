@@ -363,10 +363,8 @@ def terraform_bucket(one: Any, all_: Any) -> BucketSpecification:
     doors = [value for key, value in beside["aws_s3_bucket_public_access_block"].items() if key != "bucket"]
     encryption = beside["aws_s3_bucket_server_side_encryption_configuration"]["rule"]
     rules = beside["aws_s3_bucket_lifecycle_configuration"]["rule"]
-    days = [
-        (one["abort_incomplete_multipart_upload"]["days_after_initiation"], one["expiration"]["days"]) for one in rules
-    ]
-    assert all(aborted == expired for aborted, expired in days)
+    aborted = [one["abort_incomplete_multipart_upload"]["days_after_initiation"] for one in rules]
+    assert aborted == [one["expiration"]["days"] for one in rules]
     return BucketSpecification(
         public_access_blocked=doors == [True] * 4,
         encryption=encryption["apply_server_side_encryption_by_default"]["sse_algorithm"],

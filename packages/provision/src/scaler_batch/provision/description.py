@@ -117,14 +117,14 @@ def _bucket(settings: Settings, names: Names) -> BucketSpecification:
 
 def _job_role(names: Names) -> RoleSpecification:
     return RoleSpecification(
-        trust=policies.trust(ECS_TASKS),
+        trust=policies.trust(ECS_TASKS, names.account.number),
         policies={"run-tasks": policies.run_tasks(names.arn(Kind.BUCKET), TASK_PREFIX)},
     )
 
 
 def _execution_role(names: Names) -> RoleSpecification:
     return RoleSpecification(
-        trust=policies.trust(ECS_TASKS),
+        trust=policies.trust(ECS_TASKS, names.account.number),
         policies={"start-containers": policies.start_containers(names.arn(Kind.LOG_GROUP))},
     )
 

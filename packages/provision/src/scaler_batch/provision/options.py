@@ -232,8 +232,8 @@ def _what() -> argparse.ArgumentParser:
         type=int,
         default=1,
         metavar="N",
-        help="days after which S3 removes data of tasks that nobody removed, rounded up to midnight UTC: 1 means one to two "
-        "days (default: %(default)s)",
+        help="days after which S3 removes data of tasks that nobody removed, rounded up to midnight UTC: 1 means one "
+        "to two days (default: %(default)s)",
     )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
     return parser

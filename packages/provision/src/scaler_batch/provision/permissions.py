@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from scaler_batch.provision.policies import SOURCE_ACCOUNT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -48,12 +50,20 @@ def allowed(documents: Iterable[Document], request: Request) -> bool:
     return effects == {"Allow"}
 
 
-def trusts(document: Document, service: str) -> bool:
-    """Whether a trust policy lets this AWS service assume the role."""
+def trusts(document: Document, service: str, account: str = "") -> bool:
+    """Whether a trust policy lets this AWS service assume the role.
+
+    Args:
+        document: The policy.
+        service: The service.
+        account: For which it does so, where it tells.
+    """
+    context = {SOURCE_ACCOUNT: account} if account else {}
     return any(
         statement.get("Effect") == "Allow"
         and "sts:AssumeRole" in _listed(statement.get("Action", []))
         and service in _listed(_services(statement.get("Principal", {})))
+        and _hold(statement.get("Condition", {}), context, unknown=False)
         for statement in _listed(document.get("Statement", []))
     )
 

@@ -16,9 +16,21 @@ Document: TypeAlias = dict[str, Any]
 _VERSION: Final = "2012-10-17"
 
 
-def trust(service: str) -> Document:
-    """Who may assume a role: one AWS service, such as ``ecs-tasks.amazonaws.com``."""
-    return _document({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+SOURCE_ACCOUNT: Final = "aws:SourceAccount"
+"""The account for which a service acts."""
+
+
+def trust(service: str, account: str = "") -> Document:
+    """Who may assume a role: one AWS service, such as ``ecs-tasks.amazonaws.com``.
+
+    Args:
+        service: The service.
+        account: Only where it acts for this account, so that nobody else can have it act in this role. Empty for EC2,
+            which does not tell for whom it hands a role to an instance.
+    """
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    condition = {"Condition": {"StringEquals": {SOURCE_ACCOUNT: account}}} if account else {}
+    return _document({**statement, **condition})
 
 
 def ec2_service(partition: str) -> str:

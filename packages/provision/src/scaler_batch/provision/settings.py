@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import SettingsError
+from scaler_batch.provision.image_reference import ImageReference, fault_of
 from scaler_batch.provision.instance_types import Architecture, architecture_of
 from scaler_batch.provision.vocabulary import OWN_TAGS
 
@@ -29,7 +30,6 @@ MEMORY_STEP_MB: Final = 2048
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d{1,2}")
 _PREFIX = re.compile(r"[a-z](-?[a-z0-9])*")
 _INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -183,8 +183,11 @@ def _check_prefix(prefix: str, *, longest: int) -> None:
 
 
 def _check_image(image: str) -> None:
-    if not _IMAGE.fullmatch(image):
-        raise SettingsError(f"{image!r} is not the URI of a container image", fix="pass --image registry/name:tag")
+    if ImageReference.parse(image) is None:
+        raise SettingsError(
+            f"{image!r} is not the URI of a container image: {fault_of(image)}",
+            fix="pass --image registry/name:tag, as `docker pull` takes it",
+        )
 
 
 def architecture_named(platform: str) -> Architecture:

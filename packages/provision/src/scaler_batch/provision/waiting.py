@@ -31,11 +31,13 @@ class Patience:
         ready: For a compute environment or queue to become VALID; usually well under a minute.
         gone: For one to be removed; jobs and instances have to end first.
         propagation: For a change in IAM or S3 to be seen by every part of AWS; AWS gives no signal.
+        related: For AWS Batch to forget that a queue that was removed led to a compute environment.
     """
 
     ready: float = 600
     gone: float = 1200
     propagation: float = 60
+    related: float = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,19 @@ def check(found: Found, scene: Scene) -> list[Finding]:
     return [_job(found, scene), _execution(found, scene), *_instances(found, scene)]
 
 
-def judge(subject: str, role: Role | None, service: str, requests: Sequence[Request]) -> Finding:
-    """Say whether a role is trusted to the service that needs it, and may make these calls."""
+def judge(subject: str, role: Role | None, service: str, requests: Sequence[Request], account: str = "") -> Finding:
+    """Say whether a role is trusted to the service that needs it, and may make these calls.
+
+    Args:
+        subject: Whose role it is.
+        role: What IAM says of it; ``None`` where it is not there.
+        service: What assumes it.
+        requests: The calls.
+        account: For which the service assumes it, where it tells IAM.
+    """
     if role is None:
         return problem(subject, "it does not exist", "run scaler-batch-provision provision, or name one that does")
-    if not trusts(role.trust, service):
+    if not trusts(role.trust, service, account):
         return problem(subject, f"{role.name} does not let {service} assume it", "mend its trust policy")
     refused = [request for request in requests if not allowed(role.documents, request)]
     if refused:
@@ -92,14 +100,14 @@ def _job(found: Found, scene: Scene) -> Finding:
     if not arn:
         fix = "name one in the job definition; without it jobs act in the name of their instance"
         return problem(JOB, "the job definition names none", fix)
-    return judge(JOB, _role(scene, arn), ECS_TASKS, needs_of_jobs(scene))
+    return judge(JOB, _role(scene, arn), ECS_TASKS, needs_of_jobs(scene), scene.account.number)
 
 
 def _execution(found: Found, scene: Scene) -> Finding:
     arn = found.container.get("executionRoleArn")
     if not arn:
         return ok(EXECUTION, "none is named: containers start in the name of their instance")
-    return judge(EXECUTION, _role(scene, arn), ECS_TASKS, needs_of_starts(found, scene))
+    return judge(EXECUTION, _role(scene, arn), ECS_TASKS, needs_of_starts(found, scene), scene.account.number)
 
 
 def _instances(found: Found, scene: Scene) -> list[Finding]:

@@ -76,14 +76,14 @@ class BucketHandler(Handler[BucketSpecification]):
     def __init__(self, s3: S3Client, waiter: Waiter, *, account: str, region: str) -> None:
         self._s3 = s3
         self._waiter = waiter
-        self._account = account
+        _say_whose(s3, account)
         self._region = region
 
     def observe(self, name: str) -> Observed[BucketSpecification] | None:
         """Look at the bucket; one of another account is there, but without anything that makes it ours."""
         arn = f"arn:{self._s3.meta.partition}:s3:::{name}"
         try:
-            self._s3.head_bucket(Bucket=name, ExpectedBucketOwner=self._account)
+            self._s3.head_bucket(Bucket=name)
         except Exception as error:
             if code_of(error) in ("404", "NoSuchBucket"):
                 return None
@@ -234,6 +234,20 @@ class BucketHandler(Handler[BucketSpecification]):
             code = refused["Code"]
             message = f"{code} when calling the DeleteObjects operation: {refused['Message']}"
             raise ServiceError(message, classify_code(code), code=code, operation="DeleteObjects")
+
+
+def _say_whose(s3: S3Client, account: str) -> None:
+    """Have every call say whose the bucket must be.
+
+    Names of buckets can be guessed, and one that is free, after a cleanup say, belongs to whoever takes it first.
+    """
+
+    def add_owner(params: Mapping[str, Any], model: Any, **_: Any) -> Mapping[str, Any]:
+        takes_owner = "ExpectedBucketOwner" in model.input_shape.members
+        return {**params, "ExpectedBucketOwner": account} if takes_owner else params
+
+    events: Any = s3.meta.events  # whose types know no handlers that return something
+    events.register("provide-client-params.s3", add_owner)
 
 
 def _tag_list(tags: Any) -> list[TagTypeDef]:

@@ -44,6 +44,9 @@ _NAMES_IN_UPDATES: Final = {
     "instance_tags": "tags",
 }
 _PURCHASE: Final = frozenset({"capacity", "allocation"})
+_STILL_RELATED: Final = "found existing JobQueue relationship"
+"""AWS Batch has one code for most of its refusals, so the words have to tell."""
+
 _BATCH_OWN_ROLE: Final = ":role/aws-service-role/batch"
 
 
@@ -163,8 +166,23 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
             watch.until_still()
             self._batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
             watch.until_still()
-            self._batch.delete_compute_environment(computeEnvironment=name)
+            self._delete(name)
         watch.until_gone()
+
+    def _delete(self, name: str) -> None:
+        """Delete it. AWS Batch knows for some time after a queue has gone that it led here."""
+
+        def attempt() -> str | None:
+            try:
+                self._batch.delete_compute_environment(computeEnvironment=name)
+            except Exception as error:
+                if _STILL_RELATED not in str(error):
+                    raise
+                return str(error)
+            return None
+
+        what = f"compute environment {name} to be free of its queue"
+        self._waiter.until(what, attempt, seconds=self._waiter.patience.related)
 
     def _find(self, name: str) -> ComputeEnvironmentDetailTypeDef | None:
         found = self._batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
