@@ -67,7 +67,7 @@ def test_what_docker_refuses_is_refused_with_the_reason(text: str, words: str) -
     assert "--image" in error.value.fix
 
 
-hosts = st.sampled_from(["", "localhost/", "registry.test/", "registry.test:5000/"])
+hosts = st.sampled_from(["docker.io/", "localhost/", "registry.test/", "registry.test:5000/"])
 parts = st.from_regex(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*", fullmatch=True).filter(lambda part: len(part) < 60)
 tags = st.sampled_from(["", ":1", ":latest", ":_.-"])
 
@@ -76,7 +76,7 @@ tags = st.sampled_from(["", ":1", ":latest", ":_.-"])
 def test_whatever_the_grammar_makes_is_read_back(host: str, path: list[str], tag: str, digest: str) -> None:
     found = ImageReference.parse(f"{host}{'/'.join(path)}{tag}{digest}")
     assert found
-    assert (found.host + "/" if found.host else "", found.path) == (host, "/".join(path))
+    assert (f"{found.host}/", found.path) == (host, "/".join(path))
     assert (found.tag, found.digest) == (tag[1:], digest[1:])
 
 

@@ -127,7 +127,7 @@ class Batch:
     def __init__(self, *jobs: dict[str, Any], **answers: Any) -> None:
         self.jobs = {job["jobId"]: job for job in jobs}
         self.answers = answers
-        self.batch = self.logs = self
+        self.batch = self.logs = self.ecs = self
 
     def describe_jobs(self, jobs: list[str]) -> Any:
         return {"jobs": [self.jobs[job] for job in jobs if job in self.jobs]}
@@ -202,6 +202,31 @@ def test_the_queue_is_looked_at_with_the_place_in_it(ask: Any) -> None:
     assert look_around(batch, JOB).place is None  # type: ignore[arg-type]
     batch.answers["describe_job_queues"] = REFUSED
     assert "could not look at its queue" in said(ask(batch, "j"))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "words"),
+    [
+        ({"clusters": [{"clusterArn": "arn:k", "registeredContainerInstancesCount": 0}]}, "no instance has joined c"),
+        ({"clusters": [{"clusterArn": "arn:k", "registeredContainerInstancesCount": 2}]}, "waits for room"),
+        (REFUSED, "waits for room"),
+    ],
+    ids=["none has joined", "some have", "refused"],
+)
+def test_the_clusters_of_the_environments_are_looked_at(ask: Any, clusters: Any, words: str) -> None:
+    environment = {
+        **ENVIRONMENT,
+        "ecsClusterArn": "arn:k",
+        "computeResources": {"maxvCpus": 8, "desiredvCpus": 4},
+    }
+    batch = Batch(
+        {**JOB, "status": "RUNNABLE"},
+        describe_job_queues={"jobQueues": [{**QUEUE, "computeEnvironmentOrder": [{"computeEnvironment": "arn:c"}]}]},
+        describe_compute_environments={"computeEnvironments": [environment]},
+        get_job_queue_snapshot={"frontOfQueue": {"jobs": []}},
+        describe_clusters=clusters,
+    )
+    assert words in said(ask(batch, "j"))
 
 
 def test_a_job_that_aws_has_forgotten_is_told_as_such(ask: Any) -> None:
