@@ -100,7 +100,15 @@ def build(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Test one package, with no other of ours installed than those its metadata declares."""
     install(session, with_extras(package), *group("test"), *own_group(package, "test"))
-    run_pytest(session, f"packages/{package}/tests", *side_by_side(), name=f"unit-{session.python}-{package}")
+    chosen = ("-m", "not servers", *side_by_side())
+    run_pytest(session, f"packages/{package}/tests", *chosen, name=f"unit-{session.python}-{package}")
+
+
+@nox.session(requires=["build"], tags=["test"])
+def servers(session: nox.Session) -> None:
+    """Test what takes local AWSs of its own: commands, lifetimes, accounts, permissions, partitions."""
+    install(session, with_extras("local"), *group("test"), *own_group("local", "test"))
+    run_pytest(session, "packages/local/tests", "-m", "servers", *side_by_side(by="module"), name="servers")
 
 
 @nox.session(requires=["build", "job"], tags=["test"])

@@ -10,6 +10,8 @@ import pytest
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.resources import Wanted, make
 
+pytestmark = pytest.mark.servers
+
 PRIVATE = [{"Name": "tag:Name", "Values": ["private"]}]
 
 

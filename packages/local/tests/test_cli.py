@@ -16,6 +16,8 @@ from scaler_batch.local import __version__, state
 from scaler_batch.local.cli import main
 from scaler_batch.local.errors import AlreadyRunningError, NotRunningError
 
+pytestmark = pytest.mark.servers
+
 COMMAND = [sys.executable, "-m", "scaler_batch.local"]
 
 Up = Callable[..., "subprocess.Popen[str]"]

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.services.lifecycle import DAY, expiry
 
+pytestmark = pytest.mark.servers
+
 
 @given(st.floats(0, 4e9), st.integers(1, 400))
 def test_an_object_expires_at_a_midnight_after_the_days_of_its_rule(stored: float, days: int) -> None:

@@ -29,6 +29,8 @@ ORPHAN = """
 import os
 from scaler_batch.local import LocalAWS, LocalSettings
 
+pytestmark = pytest.mark.servers
+
 aws = LocalAWS(LocalSettings(jobs="spawn"))
 aws.start()
 print(aws.pid, flush=True)

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.permissions.policies import Decision, Principal, Requirement, decide, evaluate
 
+pytestmark = pytest.mark.servers
+
 ACCOUNT = "123456789012"
 QUEUE = f"arn:aws:batch:us-east-1:{ACCOUNT}:job-queue/queue"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}"

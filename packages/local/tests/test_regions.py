@@ -20,6 +20,8 @@ from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.faults import Deny
 from scaler_batch.local.resources import USUAL, make
 
+pytestmark = pytest.mark.servers
+
 BUCKET = "far-away"
 
 
