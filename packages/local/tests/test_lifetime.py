@@ -17,6 +17,8 @@ import pytest
 from scaler_batch.local import LocalAWS, LocalError, LocalSettings
 from scaler_batch.local.errors import NotRunningError, StartError
 
+pytestmark = pytest.mark.servers
+
 STUBBORN = """
 setsid sh -c 'trap "" TERM; echo $$ >> {0}; sleep 60' &
 trap '' TERM
@@ -28,8 +30,6 @@ sleep 60
 ORPHAN = """
 import os
 from scaler_batch.local import LocalAWS, LocalSettings
-
-pytestmark = pytest.mark.servers
 
 aws = LocalAWS(LocalSettings(jobs="spawn"))
 aws.start()
