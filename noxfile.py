@@ -49,6 +49,9 @@ CPUS = os.cpu_count() or 1
 PER_CPU = 2
 """Test processes per processor where tests mostly wait for other processes."""
 
+LONG = ("local", "provision")
+"""Packages with tests that are marked as long."""
+
 IMAGE = "scaler-batch-runner"
 IMAGE_PYTHON = os.environ.get("SCALER_BATCH_IMAGE_PYTHON", "3.12")
 IMAGE_ARCHITECTURE = os.environ.get("SCALER_BATCH_IMAGE_ARCHITECTURE", "amd64")
@@ -100,15 +103,17 @@ def build(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Test one package, with no other of ours installed than those its metadata declares."""
     install(session, with_extras(package), *group("test"), *own_group(package, "test"))
-    chosen = ("-m", "not servers", *side_by_side())
+    chosen = ("-m", "not long", *side_by_side())
     run_pytest(session, f"packages/{package}/tests", *chosen, name=f"unit-{session.python}-{package}")
 
 
 @nox.session(requires=["build"], tags=["test"])
-def servers(session: nox.Session) -> None:
-    """Test what takes local AWSs of its own: commands, lifetimes, accounts, permissions, partitions."""
-    install(session, with_extras("local"), *group("test"), *own_group("local", "test"))
-    run_pytest(session, "packages/local/tests", "-m", "servers", *side_by_side(by="module"), name="servers")
+def long(session: nox.Session) -> None:
+    """Test what takes too long for `tests`: many local AWSs, and a provisioner that is cut off after every call."""
+    groups = [need for name in LONG for need in own_group(name, "test")]
+    install(session, *map(with_extras, LONG), *group("test"), *groups)
+    folders = [f"packages/{name}/tests" for name in LONG]
+    run_pytest(session, *folders, "-m", "long", *side_by_side(), name="long")
 
 
 @nox.session(requires=["build", "job"], tags=["test"])
@@ -306,10 +311,10 @@ def report(name: str) -> Path:
     return REPORTS / f"{name}.xml"
 
 
-def run_pytest(session: nox.Session, folder: str, *options: str, name: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests below a folder and leave a report."""
+def run_pytest(session: nox.Session, *arguments: str, name: str, env: dict[str, str] | None = None) -> None:
+    """Run the tests that the arguments of pytest choose, and leave a report."""
     report(name).unlink(missing_ok=True)
-    session.run("pytest", folder, *options, f"--junit-xml={report(name)}", *session.posargs, env=env)
+    session.run("pytest", *arguments, f"--junit-xml={report(name)}", *session.posargs, env=env)
 
 
 def side_by_side(by: Literal["test", "module"] = "test") -> tuple[str, str]:

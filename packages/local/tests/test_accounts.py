@@ -10,7 +10,7 @@ import pytest
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.resources import Wanted, make
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 PRIVATE = [{"Name": "tag:Name", "Values": ["private"]}]
 

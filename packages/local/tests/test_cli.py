@@ -16,7 +16,7 @@ from scaler_batch.local import __version__, state
 from scaler_batch.local.cli import main
 from scaler_batch.local.errors import AlreadyRunningError, NotRunningError
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 COMMAND = [sys.executable, "-m", "scaler_batch.local"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.services.lifecycle import DAY, expiry
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 
 @given(st.floats(0, 4e9), st.integers(1, 400))

@@ -17,7 +17,7 @@ import pytest
 from scaler_batch.local import LocalAWS, LocalError, LocalSettings
 from scaler_batch.local.errors import NotRunningError, StartError
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 STUBBORN = """
 setsid sh -c 'trap "" TERM; echo $$ >> {0}; sleep 60' &

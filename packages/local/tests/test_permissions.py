@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.permissions.policies import Decision, Principal, Requirement, decide, evaluate
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 ACCOUNT = "123456789012"
 QUEUE = f"arn:aws:batch:us-east-1:{ACCOUNT}:job-queue/queue"

@@ -20,7 +20,7 @@ from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.local.faults import Deny
 from scaler_batch.local.resources import USUAL, make
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.long
 
 BUCKET = "far-away"
 

@@ -98,6 +98,7 @@ def test_a_second_cleanup_finds_nothing(aws: boto3.Session, settings: Settings, 
     assert (report.complete, report.removed, calls.made) == (True, (), [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("last", range(1, len(REMOVING_CALLS) + 1))
 def test_an_interrupted_cleanup_is_completed_by_the_next(
     last: int, aws: boto3.Session, settings: Settings, calls: Any, files: Files, everything: Everything

@@ -268,6 +268,7 @@ def test_what_somebody_changed_by_hand_is_changed_back(aws: boto3.Session, setti
     assert provision(settings, aws).changed == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("last", range(1, len(CHANGING_CALLS) + 1))
 def test_an_interrupted_run_is_completed_by_the_next(
     last: int, aws: boto3.Session, settings: Settings, calls: Any, files: Files, everything: Everything
@@ -282,6 +283,7 @@ def test_an_interrupted_run_is_completed_by_the_next(
     assert everything() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("last", range(1, len(CHANGING_CALLS) + 1))
 def test_an_interrupted_run_is_cleaned_up_from_where_it_stopped(
     last: int, aws: boto3.Session, settings: Settings, calls: Any, files: Files, everything: Everything
