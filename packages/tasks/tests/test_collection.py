@@ -196,7 +196,7 @@ async def test_more_than_a_little_is_opened_beside_the_event_loop_even_if_it_is_
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.jobs.succeed("job-1", value=bytes(50 * 1024 * 1024))
+        bench.jobs.succeed("job-1", value=bytes(64 * _AT_ONCE))
         packed = bench.store.objects["outcomes/1/0"]
         assert len(packed) < _AT_ONCE < body_size(packed)
         await bench.sink.answers(1)
