@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -21,9 +20,11 @@ from account import Client, everything
 from scaler_batch.local import LocalAWS
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.provision import Files, Kind, Settings, Target, cleanup, provision
+from scaler_batch.provision.access import provisioner_policy
 from scaler_batch.provision.apply import Silent
 from scaler_batch.provision.doctor import Patient, examine
 from scaler_batch.provision.finding import healthy
+from scaler_batch.provision.naming import Names
 from scaler_batch.provision.why import explain
 
 S3_ACTIONS = {
@@ -187,7 +188,7 @@ def test_the_definition_starts_the_runner_and_the_bucket_takes_its_objects(
     assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
 
 
-def test_the_permissions_in_the_documentation_are_all_that_is_needed(aws: LocalAWS, tmp_path: Path) -> None:
+def test_the_permissions_in_the_policy_are_all_that_is_needed(aws: LocalAWS, tmp_path: Path) -> None:
     session = boto3.Session(
         aws_access_key_id=aws.environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=aws.environment["AWS_SECRET_ACCESS_KEY"],
@@ -205,9 +206,8 @@ def test_the_permissions_in_the_documentation_are_all_that_is_needed(aws: LocalA
     explain(submitted["jobId"], patient, lambda: session)
     assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
 
-    text = (Path(__file__).parents[2] / "docs" / "how-to" / "provision.md").read_text()
-    (policy,) = [one for one in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"Sid": "Look"' in one]
-    listed = {action for statement in json.loads(policy)["Statement"] for action in listed_actions(statement)}
+    names = Names(Target(), made.account)
+    listed = {action for statement in provisioner_policy(names)["Statement"] for action in statement["Action"]}
     assert len(called) > 40
     assert called - listed - {"sts:GetCallerIdentity"} == set(), "that one needs no permission"
 
@@ -218,12 +218,6 @@ def action_of(model: Any) -> str:
         model.service_model.service_name, model.service_model.service_name
     )
     return f"{service}:{S3_ACTIONS.get(model.name, model.name) if service == 's3' else model.name}"
-
-
-def listed_actions(statement: dict[str, Any]) -> list[str]:
-    """The actions of a statement, one or several."""
-    actions = statement["Action"]
-    return [actions] if isinstance(actions, str) else actions
 
 
 def test_why_says_what_a_job_died_of_and_shows_its_log(

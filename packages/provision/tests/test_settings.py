@@ -70,6 +70,7 @@ def test_defaults_are_those_of_the_guide() -> None:
         ({"subnets": ("sg-0123abcd",)}, "not ids for --subnets"),
         ({"security_groups": ("default",)}, "not ids for --security-groups"),
         ({"vpc": "default"}, "not ids for --vpc"),
+        ({"permissions_boundary": "boundary"}, "not the ARN of a policy"),
         ({"prefix": "sg"}, "prefix"),
         ({"prefix": "a--b"}, "prefix"),
         ({"tags": {"aws:x": "y"}}, "aws:x=y"),

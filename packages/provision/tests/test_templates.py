@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cfnlint.api import lint
 
-from scaler_batch.provision import Kind, Settings, cli
+from scaler_batch.provision import Handover, Kind, Settings, cli
+from scaler_batch.provision.access import worker_policy
 from scaler_batch.provision.description import describe
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.policies import canonical
@@ -26,6 +27,7 @@ from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.templates.blueprint import template_tags
+from scaler_batch.provision.vocabulary import Untold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,7 @@ CASES = {
         subnets=("subnet-00000001", "subnet-00000002"),
         security_groups=("sg-00000001",),
         expire_days=7,
+        permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
     ),
     "ARM": Settings(image=IMAGE, platform="linux/arm64", instance_types=("default_arm64",)),
     "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
@@ -206,6 +209,7 @@ def read_role(one: Resource, _: Any) -> RoleSpecification:
         trust=canonical(one["AssumeRolePolicyDocument"]),
         policies={policy["PolicyName"]: canonical(policy["PolicyDocument"]) for policy in one["Policies"]},
         managed=frozenset(one["ManagedPolicyArns"]),
+        boundary=one["PermissionsBoundary"] or Untold.UNTOLD,
     )
 
 
@@ -320,6 +324,7 @@ def evaluated(document: Any, settings: Settings) -> Any:
     values = {
         "data.aws_caller_identity.current.account_id": NUMBER,
         "var.image": uri(settings),
+        "aws_iam_policy.worker.arn": "arn:policy",
         "var.vpc": NETWORK.vpc,
         "aws_security_group.instances.id": NETWORK.security_groups[0],
         "aws_ecr_repository.runner.name": names.of(Kind.REPOSITORY),
@@ -380,6 +385,7 @@ def terraform_role(one: Any, all_: Any) -> RoleSpecification:
         trust=canonical(json.loads(one["assume_role_policy"])),
         policies={policy["name"]: canonical(json.loads(policy["policy"])) for policy in policies},
         managed=frozenset(each["policy_arn"] for each in attached),
+        boundary=one.get("permissions_boundary", Untold.UNTOLD),
     )
 
 
@@ -448,10 +454,27 @@ BESIDE = {
     ("aws_s3_bucket_policy", "tasks"),
     ("aws_s3_bucket_lifecycle_configuration", "tasks"),
     ("aws_vpc_security_group_egress_rule", "instances"),
+    ("aws_iam_policy", "worker"),
     ("aws_iam_role_policy", "job_role"),
     ("aws_iam_role_policy", "execution_role"),
     ("aws_iam_role_policy_attachment", "instance_role"),
 }
+
+
+# The policy of the worker
+
+
+def worker_policy_of(settings: Settings) -> Any:
+    names = named(settings)
+    log_group = names.of(Kind.LOG_GROUP)
+    return worker_policy(Handover.of(names), names.account, task_prefix="scaler-tasks", log_group=log_group)
+
+
+def test_both_templates_have_the_policy_that_the_command_line_prints(chosen: Settings) -> None:
+    document = filled(cloudformation.template(chosen, partition(chosen)), chosen)["WorkerPolicy"]["Properties"]
+    configured = evaluated(terraform.configuration(chosen, partition(chosen)), chosen)["resource"]
+    assert document["PolicyDocument"] == worker_policy_of(chosen)
+    assert json.loads(configured["aws_iam_policy"]["worker"]["policy"]) == worker_policy_of(chosen)
 
 
 # The command line

@@ -20,16 +20,21 @@ from typing import TYPE_CHECKING
 from scaler_batch.aws import partition_of
 from scaler_batch.provision import cleaning, provisioning
 from scaler_batch.provision import options as option_values
+from scaler_batch.provision.access import provisioner_policy, worker_policy
 from scaler_batch.provision.atomic import write_text
-from scaler_batch.provision.doctor import examine
+from scaler_batch.provision.doctor import examine, names_in_file
 from scaler_batch.provision.errors import ProvisionError, SettingsError
 from scaler_batch.provision.finding import healthy
+from scaler_batch.provision.handover import Handover
 from scaler_batch.provision.image.source import BuiltImage
+from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.people import People
 from scaler_batch.provision.programs import Programs
-from scaler_batch.provision.resources.clients import open_session
-from scaler_batch.provision.settings import architecture_named
+from scaler_batch.provision.resources.account import find_account
+from scaler_batch.provision.resources.clients import Clients, open_session, translated
+from scaler_batch.provision.settings import DEFAULT_PREFIX, DEFAULT_REGION, Target, architecture_named
 from scaler_batch.provision.templates import cloudformation, terraform
+from scaler_batch.provision.vocabulary import Kind
 from scaler_batch.provision.why import explain
 
 if TYPE_CHECKING:
@@ -150,6 +155,33 @@ def _why(options: argparse.Namespace, report: People | Programs) -> Exit:
     return Exit.DONE
 
 
+def _policy(options: argparse.Namespace, report: People | Programs) -> Exit:
+    patient = option_values.patient(options)
+    handed = names_in_file(patient) if options.whose == "worker" else None
+    region = handed.region if handed else patient.region or DEFAULT_REGION
+    names = Names(Target(prefix=patient.prefix or DEFAULT_PREFIX, region=region), _account(options, region))
+    if options.whose == "worker":
+        document = worker_policy(
+            handed or Handover.of(names),
+            names.account,
+            task_prefix=options.s3_prefix,
+            log_group=options.log_group or names.of(Kind.LOG_GROUP),
+        )
+    else:
+        document = provisioner_policy(names, boundary=options.permissions_boundary)
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    return Exit.DONE
+
+
+def _account(options: argparse.Namespace, region: str) -> Account:
+    """The account that was named, else that of the credentials."""
+    if options.account:
+        return Account(options.account, partition_of(region))
+    with translated("find out whose credentials these are"):
+        clients = Clients.of(open_session(options.profile), region, options.endpoint_url)
+        return find_account(clients.sts)
+
+
 def _template(options: argparse.Namespace, report: People | Programs) -> Exit:
     settings = option_values.settings(options)
     write = {"cloudformation": cloudformation.template, "terraform": terraform.configuration}[options.format]
@@ -170,6 +202,7 @@ _COMMANDS = {
     "template": _template,
     "doctor": _doctor,
     "why": _why,
+    "policy": _policy,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.payload.contract import (
@@ -24,7 +25,7 @@ from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.settings import container_memory
-from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Wanted
+from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,13 +71,14 @@ def describe(
         image_tag: Tag of the image that we build; wanted where the settings name no image.
     """
     image = settings.image or names.image(image_tag or "")
+    boundary = settings.permissions_boundary or Untold.UNTOLD
     specifications: dict[Kind, Specification] = {
         Kind.REPOSITORY: RepositorySpecification(image_tag=image_tag),
         Kind.LOG_GROUP: LogGroupSpecification(retention_days=LOG_DAYS),
         Kind.BUCKET: _bucket(settings, names),
-        Kind.JOB_ROLE: _job_role(names),
-        Kind.EXECUTION_ROLE: _execution_role(names),
-        Kind.INSTANCE_ROLE: _instance_role(names),
+        Kind.JOB_ROLE: replace(_job_role(names), boundary=boundary),
+        Kind.EXECUTION_ROLE: replace(_execution_role(names), boundary=boundary),
+        Kind.INSTANCE_ROLE: replace(_instance_role(names), boundary=boundary),
         Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
         Kind.SECURITY_GROUP: SecurityGroupSpecification(vpc=network.vpc),
         Kind.JOB_DEFINITION: _job_definition(settings, names, image),

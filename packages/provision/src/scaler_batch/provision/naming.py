@@ -62,25 +62,31 @@ class Names:
         """
         name = self.of(kind)
         return {
-            Kind.REPOSITORY: self._regional("ecr", f"repository/{name}"),
-            Kind.LOG_GROUP: self._regional("logs", f"log-group:{name}"),
+            Kind.REPOSITORY: self.regional("ecr", f"repository/{name}"),
+            Kind.LOG_GROUP: self.regional("logs", f"log-group:{name}"),
             Kind.BUCKET: f"arn:{self.account.partition}:s3:::{name}",
             Kind.JOB_ROLE: self._global("iam", f"role/{name}"),
             Kind.EXECUTION_ROLE: self._global("iam", f"role/{name}"),
             Kind.INSTANCE_ROLE: self._global("iam", f"role/{name}"),
             Kind.INSTANCE_PROFILE: self._global("iam", f"instance-profile/{name}"),
-            Kind.SECURITY_GROUP: self._regional("ec2", f"security-group/{name}"),
-            Kind.JOB_DEFINITION: self._regional("batch", f"job-definition/{name}"),
-            Kind.COMPUTE_ENVIRONMENT: self._regional("batch", f"compute-environment/{name}"),
-            Kind.JOB_QUEUE: self._regional("batch", f"job-queue/{name}"),
+            Kind.SECURITY_GROUP: self.regional("ec2", f"security-group/{name}"),
+            Kind.JOB_DEFINITION: self.regional("batch", f"job-definition/{name}"),
+            Kind.COMPUTE_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
+            Kind.JOB_QUEUE: self.regional("batch", f"job-queue/{name}"),
         }[kind]
+
+    @property
+    def any_role(self) -> str:
+        """A pattern that the ARNs of all roles match, and those of no other prefix or region."""
+        return self._global("iam", f"role/{self.target.prefix}-{self.target.region}-*")
 
     def image(self, tag: str) -> str:
         """The URI of an image in our repository."""
         host = f"{self.account.number}.dkr.ecr.{self.target.region}.{dns_suffix(self.account.partition)}"
         return f"{host}/{self.of(Kind.REPOSITORY)}:{tag}"
 
-    def _regional(self, service: str, resource: str) -> str:
+    def regional(self, service: str, resource: str) -> str:
+        """The ARN of something in this region and account."""
         return f"arn:{self.account.partition}:{service}:{self.target.region}:{self.account.number}:{resource}"
 
     def _global(self, service: str, resource: str) -> str:

@@ -79,6 +79,18 @@ def _add_looking(commands: Any) -> None:
         help="say what a job waits for, or died of",
         description="Say what a job waits for, or died of, with the end of its log.",
     )
+    policy = commands.add_parser(
+        "policy",
+        parents=[there, _boundary()],
+        help="print what the identity of a worker, or of whoever provisions, must be allowed",
+        description="Print an IAM policy: what the identity of a worker, or of whoever provisions, must be allowed.",
+    )
+    policy.add_argument("whose", choices=("worker", "provisioner"), help="whose identity")
+    policy.add_argument("--account", metavar="NUMBER", help="number of the account (default: that of your credentials)")
+    policy.add_argument(
+        "--s3-prefix", default=TASK_PREFIX, metavar="PREFIX", help="key prefix of the worker (default: %(default)s)"
+    )
+    policy.add_argument("--log-group", metavar="NAME", help="log group of the jobs (default: that of the prefix)")
     why.add_argument("job", metavar="JOB", help="id of the job, or of an array of jobs")
 
 
@@ -118,6 +130,7 @@ def settings(options: argparse.Namespace) -> Settings:
         vpc=options.vpc,
         platform=options.platform,
         expire_days=options.expire_days,
+        permissions_boundary=options.permissions_boundary,
     )
 
 
@@ -195,7 +208,7 @@ def _act() -> argparse.ArgumentParser:
 
 def _what() -> argparse.ArgumentParser:
     """Options that say what is wanted."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _network()])
+    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _network(), _boundary()])
     add = parser.add_argument
     add("--image", metavar="URI", help="container image of the runner (default: one is built and pushed to ECR)")
     add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
@@ -259,6 +272,16 @@ def _network() -> argparse.ArgumentParser:
         metavar="IDS",
         help="security groups of instances, comma-separated (default: one is made that lets everything out and "
         "nothing in)",
+    )
+    return parser
+
+
+def _boundary() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--permissions-boundary",
+        metavar="ARN",
+        help="policy beyond which none of the roles that are made may do anything (default: no boundary)",
     )
     return parser
 

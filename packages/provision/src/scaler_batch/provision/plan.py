@@ -174,7 +174,7 @@ def _changes(wanted: Wanted[Any], observed: Observed[Any]) -> tuple[Change, ...]
         Change(field.name, getattr(before, field.name), getattr(after, field.name), before.obstacle(field.name) or "")
         for field in fields(after)
     )
-    return tuple(one for one in compared if one.before != one.after and one.before is not Untold.UNTOLD)
+    return tuple(one for one in compared if one.before != one.after and Untold.UNTOLD not in (one.before, one.after))
 
 
 def _missing_tags(wanted: Wanted[Any], observed: Observed[Any]) -> tuple[Change, ...]:

@@ -33,6 +33,7 @@ _INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+")
 _ACCOUNT_DIGITS: Final = 12
 _BUCKET_LENGTH: Final = 63
 _RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-", "sg-")
@@ -88,6 +89,8 @@ class Settings:
         platform: What the image is for: ``linux/amd64`` or ``linux/arm64``.
         expire_days: Days after which S3 removes what lies under the task prefix. S3 rounds up to the next midnight UTC,
             so one day means one to two.
+        permissions_boundary: ARN of a policy beyond which none of the roles may do anything; ``None`` for whichever
+            they have, which is none in new ones.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -108,6 +111,7 @@ class Settings:
     vpc: str | None = None
     platform: str = DEFAULT_PLATFORM
     expire_days: int = 1
+    permissions_boundary: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
@@ -116,6 +120,7 @@ class Settings:
             _check_image(self.image)
         _check_instance_types(self.instance_types, architecture_named(self.platform))
         _check_tags(self.tags)
+        _check_boundary(self.permissions_boundary)
         _check_ids("--subnets", _SUBNET, self.subnets)
         _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
         _check_ids("--vpc", _VPC, () if self.vpc is None else (self.vpc,))
@@ -226,6 +231,12 @@ def _check_ids(option: str, pattern: re.Pattern[str], ids: tuple[str, ...]) -> N
         example = pattern.pattern.partition("[")[0]
         fix = f"pass {option} with ids as EC2 gives them, which begin with {example}"
         raise SettingsError(f"not ids for {option}: {', '.join(map(repr, wrong))}", fix=fix)
+
+
+def _check_boundary(arn: str | None) -> None:
+    if arn is not None and not _POLICY_ARN.fullmatch(arn):
+        fix = "pass --permissions-boundary arn:aws:iam::ACCOUNT:policy/NAME"
+        raise SettingsError(f"{arn!r} is not the ARN of a policy", fix=fix)
 
 
 def _check_positive(option: str, value: int) -> None:

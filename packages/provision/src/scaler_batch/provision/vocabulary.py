@@ -49,7 +49,7 @@ class Kind(StrEnum):
 
 
 class Untold(Enum):
-    """What a service does not say of a resource. Nothing follows from it, so it never differs from what is wanted."""
+    """What a service does not say of a resource, or what nobody asked for. Neither differs from anything."""
 
     UNTOLD = "untold"
 

@@ -38,11 +38,18 @@ class Role:
     Attributes:
         trust: Who may assume it.
         documents: All its policies, its own and the attached ones.
+        boundary: The policy beyond which it may do nothing; ``None`` where there is none.
     """
 
     name: str
     trust: Document
     documents: tuple[Document, ...]
+    boundary: Document | None = None
+
+    def may(self, request: Request) -> bool:
+        """Whether it may make a call."""
+        bounded = self.boundary is None or allowed([self.boundary], request)
+        return bounded and allowed(self.documents, request)
 
 
 def check(found: Found, scene: Scene) -> list[Finding]:
@@ -66,10 +73,11 @@ def judge(subject: str, role: Role | None, service: str, requests: Sequence[Requ
         return problem(subject, "it does not exist", "run scaler-batch-provision provision, or name one that does")
     if not trusts(role.trust, service, account):
         return problem(subject, f"{role.name} does not let {service} assume it", "mend its trust policy")
-    refused = [request for request in requests if not allowed(role.documents, request)]
+    refused = [request for request in requests if not role.may(request)]
     if refused:
         message = f"{role.name} may not: {', '.join(map(str, refused))}"
-        return problem(subject, message, "allow it that, or run scaler-batch-provision provision")
+        within = " and in its permissions boundary" if role.boundary is not None else ""
+        return problem(subject, message, f"allow it that{within}, or run scaler-batch-provision provision")
     return ok(subject, f"{role.name} may do what it has to")
 
 
@@ -132,7 +140,9 @@ def _role(scene: Scene, arn: str) -> Role | None:
     if found is None:
         return None
     trust = parse(found["Role"]["AssumeRolePolicyDocument"])
-    return Role(name, trust, (*_own(scene, name), *_attached(scene, name)))
+    bound = found["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    boundary = _managed(scene, bound) if bound else None
+    return Role(name, trust, (*_own(scene, name), *_attached(scene, name)), boundary)
 
 
 def _own(scene: Scene, role: str) -> list[Document]:
@@ -144,8 +154,10 @@ def _own(scene: Scene, role: str) -> list[Document]:
 def _attached(scene: Scene, role: str) -> list[Document]:
     iam = scene.clients.iam
     arns = [one["PolicyArn"] for one in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
-    versions = {arn: iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] for arn in arns}
-    return [
-        parse(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
-        for arn, version in versions.items()
-    ]
+    return [_managed(scene, arn) for arn in arns]
+
+
+def _managed(scene: Scene, arn: str) -> Document:
+    iam = scene.clients.iam
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return parse(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])

@@ -146,7 +146,8 @@ def _failure(action: str, error: aws.ServiceError) -> AwsError:
     if not code:
         return AwsError(message, fix="mend what the message names and run this again")
     if code in DENIED:
-        fix = f"allow your identity the call {operation}; the how-to on provisioning lists every permission needed"
+        policy = "scaler-batch-provision policy provisioner"
+        fix = f"allow your identity the call {operation}; `{policy}` prints all that it needs"
     else:
         fix = "mend what AWS names and run this again; it goes on from where it stopped"
     return AwsError(message, fix=fix, code=code, operation=operation)

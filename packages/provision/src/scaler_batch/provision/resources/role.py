@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.aws import unless_missing
 from scaler_batch.provision.policies import canonical, parse
 from scaler_batch.provision.resources.clients import once_accepted
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import Observed, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -34,11 +34,14 @@ class RoleSpecification(Specification):
         trust: Who may assume it.
         policies: What it allows, by name of the inline policy.
         managed: ARNs of policies that AWS keeps and that hold for it as well.
+        boundary: ARN of the policy beyond which it may do nothing; untold where nobody asked for one, so that one that
+            an organization has set stays.
     """
 
     trust: Document
     policies: Mapping[str, Document] = field(default_factory=dict)
     managed: frozenset[str] = frozenset()
+    boundary: str | Untold = Untold.UNTOLD
 
 
 class RoleHandler(Handler[RoleSpecification]):
@@ -58,6 +61,7 @@ class RoleHandler(Handler[RoleSpecification]):
             trust=canonical(parse(role["AssumeRolePolicyDocument"])),
             policies={policy: self._policy(name, policy) for policy in self._policy_names(name)},
             managed=frozenset(self._managed(name)),
+            boundary=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
         )
         return Observed(name, role["Arn"], specification, {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])})
 
@@ -68,14 +72,22 @@ class RoleHandler(Handler[RoleSpecification]):
             AssumeRolePolicyDocument=json.dumps(wanted.specification.trust),
             Description="Made by scaler-batch-provision",
             Tags=tag_list(wanted.tags),
+            **_bounded(wanted.specification),
         )
         self.change(wanted, ("policies", "managed"))
 
     def change(self, wanted: Wanted[RoleSpecification], fields: Collection[str]) -> None:
         """Set these fields; what is attached and not wanted goes."""
-        setters = {"trust": self._set_trust, "policies": self._set_policies, "managed": self._set_managed}
-        for one in fields:
-            self._accepted(wanted.name, setters[one], wanted)
+        setters = {
+            "boundary": self._set_boundary,
+            "trust": self._set_trust,
+            "policies": self._set_policies,
+            "managed": self._set_managed,
+        }
+        # The boundary comes first: under it alone the others may be allowed.
+        for one, setter in setters.items():
+            if one in fields:
+                self._accepted(wanted.name, setter, wanted)
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Tag it; IAM calls it by its name, the last part of its ARN."""
@@ -99,6 +111,9 @@ class RoleHandler(Handler[RoleSpecification]):
         wanted: Wanted[RoleSpecification],
     ) -> None:
         once_accepted(self._waiter, f"role {name}", lambda: setter(wanted), *PASSING)
+
+    def _set_boundary(self, wanted: Wanted[RoleSpecification]) -> None:
+        self._iam.put_role_permissions_boundary(RoleName=wanted.name, **_bounded(wanted.specification))
 
     def _set_trust(self, wanted: Wanted[RoleSpecification]) -> None:
         document = json.dumps(wanted.specification.trust)
@@ -138,6 +153,12 @@ class RoleHandler(Handler[RoleSpecification]):
     def _managed(self, name: str) -> list[str]:
         pages = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
         return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+
+
+def _bounded(specification: RoleSpecification) -> Any:
+    """The boundary, as calls take it."""
+    boundary = specification.boundary
+    return {} if isinstance(boundary, Untold) else {"PermissionsBoundary": boundary}
 
 
 def tag_list(tags: Mapping[str, str]) -> list[TagTypeDef]:

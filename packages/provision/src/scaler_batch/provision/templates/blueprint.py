@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from scaler_batch.provision.description import describe
+from scaler_batch.provision.access import worker_policy
+from scaler_batch.provision.description import TASK_PREFIX, describe
+from scaler_batch.provision.handover import Handover
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
@@ -21,6 +23,7 @@ from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from scaler_batch.provision.policies import Document
     from scaler_batch.provision.settings import Settings
     from scaler_batch.provision.vocabulary import Wanted
 
@@ -41,6 +44,17 @@ class Blueprint:
     settings: Settings
     names: Names
     wanted: tuple[Wanted[Any], ...]
+
+    @property
+    def worker_policy(self) -> Document:
+        """What the worker's identity needs, for a policy beside all that jobs need."""
+        handover, log_group = Handover.of(self.names), self.names.of(Kind.LOG_GROUP)
+        return worker_policy(handover, self.names.account, task_prefix=TASK_PREFIX, log_group=log_group)
+
+    @property
+    def worker_policy_name(self) -> str:
+        """What that policy is called."""
+        return f"{self.names.target.prefix}-{self.names.target.region}-worker"
 
     def of(self, kind: Kind) -> Wanted[Any] | None:
         """The resource of this kind; ``None`` where the template has none."""

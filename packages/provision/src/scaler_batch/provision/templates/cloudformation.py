@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.resources.repository import lifecycle
 from scaler_batch.provision.templates.blueprint import draw, referring
-from scaler_batch.provision.vocabulary import Kind
+from scaler_batch.provision.vocabulary import Kind, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ def template(settings: Settings, partition: str) -> Document:
     blueprint = draw(settings, partition, **_SYMBOLS)
     names = blueprint.names
     resources = {logical: body for one in blueprint.wanted for logical, body in _resources(one, blueprint).items()}
+    resources["WorkerPolicy"] = _worker_policy(blueprint)
     references = [(names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -90,7 +91,9 @@ def _outputs(blueprint: Blueprint) -> Document:
         "JobQueue": names.of(Kind.JOB_QUEUE),
         "JobDefinition": names.of(Kind.JOB_DEFINITION),
     }
-    return {name: {"Description": "For the worker adapter", "Value": value} for name, value in values.items()}
+    outputs = {name: {"Description": "For the worker adapter", "Value": value} for name, value in values.items()}
+    policy = {"Description": "Attach it to the identity of the worker", "Value": "${WorkerPolicy}"}
+    return {**outputs, "WorkerPolicy": policy}
 
 
 def _resources(one: Wanted[Any], blueprint: Blueprint) -> dict[str, Document]:
@@ -167,14 +170,25 @@ def _bucket_policy(one: Wanted[Any]) -> Document:
     return _resource("AWS::S3::BucketPolicy", Bucket={"Ref": "Bucket"}, PolicyDocument=one.specification.policy)
 
 
+def _worker_policy(blueprint: Blueprint) -> Document:
+    return _resource(
+        "AWS::IAM::ManagedPolicy",
+        ManagedPolicyName=blueprint.worker_policy_name,
+        Description="What the scaler-batch worker needs",
+        PolicyDocument=blueprint.worker_policy,
+    )
+
+
 def _role(one: Wanted[Any]) -> Document:
     policies = one.specification.policies.items()
+    boundary = one.specification.boundary
     return _resource(
         "AWS::IAM::Role",
         RoleName=one.name,
         AssumeRolePolicyDocument=one.specification.trust,
         Policies=[{"PolicyName": name, "PolicyDocument": document} for name, document in policies],
         ManagedPolicyArns=sorted(one.specification.managed),
+        PermissionsBoundary=[] if isinstance(boundary, Untold) else boundary,
         Tags=_tag_list(one),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.resources.repository import lifecycle
 from scaler_batch.provision.templates.blueprint import draw, referring
-from scaler_batch.provision.vocabulary import Kind
+from scaler_batch.provision.vocabulary import Kind, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def configuration(settings: Settings, partition: str) -> Document:
     blueprint = draw(settings, partition, **_SYMBOLS)
     references = [(blueprint.names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
     resources: dict[str, dict[str, Document]] = {}
-    for kind, name, body in _resources(blueprint):
+    for kind, name, body in (*_resources(blueprint), _worker_policy(blueprint)):
         resources.setdefault(kind, {})[name] = referring(body, references)
     return {
         "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER}}},
@@ -85,7 +85,9 @@ def _outputs(blueprint: Blueprint) -> Document:
         "job_queue": "${aws_batch_job_queue.queue.name}",
         "job_definition": "${aws_batch_job_definition.job.name}",
     }
-    return {name: {"description": "For the worker adapter", "value": value} for name, value in values.items()}
+    outputs = {name: {"description": "For the worker adapter", "value": value} for name, value in values.items()}
+    policy = {"description": "Attach it to the identity of the worker", "value": "${aws_iam_policy.worker.arn}"}
+    return {**outputs, "worker_policy": policy}
 
 
 def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
@@ -105,6 +107,12 @@ def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
     }
     for one in blueprint.wanted:
         yield from writers[one.kind](one)
+
+
+def _worker_policy(blueprint: Blueprint) -> tuple[str, str, Document]:
+    name, document = blueprint.worker_policy_name, json.dumps(blueprint.worker_policy)
+    body = {"name": name, "description": "What the scaler-batch worker needs", "policy": document}
+    return "aws_iam_policy", "worker", body
 
 
 def _repository(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
@@ -146,7 +154,9 @@ def _bucket(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
 
 def _role(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     trust = json.dumps(one.specification.trust)
-    yield "aws_iam_role", one.kind.value, {"name": one.name, "assume_role_policy": trust, "tags": _tags(one)}
+    boundary = one.specification.boundary
+    bound = {} if isinstance(boundary, Untold) else {"permissions_boundary": boundary}
+    yield "aws_iam_role", one.kind.value, {"name": one.name, "assume_role_policy": trust, **bound, "tags": _tags(one)}
     role = f"${{aws_iam_role.{one.kind.value}.name}}"
     for name, document in one.specification.policies.items():
         yield "aws_iam_role_policy", one.kind.value, {"name": name, "role": role, "policy": json.dumps(document)}

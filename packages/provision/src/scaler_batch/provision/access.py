@@ -1,0 +1,232 @@
+"""What the identities of people and machines must be allowed: that of the worker, and that of whoever provisions.
+
+Both are least privilege: resources by their names wherever IAM lets them be named, and conditions where it does not.
+Which action an operation needs, and on what, is from the Service Authorization Reference.
+
+A provisioner makes roles, and whoever may make a role and give it policies may do whatever it can write into them. A
+permissions boundary is the only bound to that: with one, roles can be made under it alone, and nobody can take it off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from scaler_batch.aws import DefinitionReference
+from scaler_batch.provision.naming import Names
+from scaler_batch.provision.policies import ecs_agent
+from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scaler_batch.provision.handover import Handover
+    from scaler_batch.provision.naming import Account
+    from scaler_batch.provision.policies import Document
+
+_PASSED_TO: Final = ("batch.amazonaws.com", "ec2.amazonaws.com", "ecs-tasks.amazonaws.com")
+"""What roles are handed to: that of instances by CreateComputeEnvironment, those of jobs by RegisterJobDefinition."""
+
+_LOOKS: Final = (
+    "batch:DescribeComputeEnvironments",
+    "batch:DescribeJobDefinitions",
+    "batch:DescribeJobQueues",
+    "batch:DescribeJobs",
+    "batch:ListJobs",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+    "ecs:DescribeClusters",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "logs:DescribeLogGroups",
+    "servicequotas:GetServiceQuota",
+)
+_BATCH: Final = (
+    "batch:CreateComputeEnvironment",
+    "batch:CreateJobQueue",
+    "batch:DeleteComputeEnvironment",
+    "batch:DeleteJobQueue",
+    "batch:DeregisterJobDefinition",
+    "batch:GetJobQueueSnapshot",
+    "batch:RegisterJobDefinition",
+    "batch:TagResource",
+    "batch:UpdateComputeEnvironment",
+    "batch:UpdateJobQueue",
+)
+_REPOSITORY: Final = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:CreateRepository",
+    "ecr:DeleteRepository",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetLifecyclePolicy",
+    "ecr:InitiateLayerUpload",
+    "ecr:ListTagsForResource",
+    "ecr:PutImage",
+    "ecr:PutImageScanningConfiguration",
+    "ecr:PutLifecyclePolicy",
+    "ecr:TagResource",
+    "ecr:UploadLayerPart",
+)
+_BUCKET: Final = (
+    "s3:CreateBucket",
+    "s3:DeleteBucket",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketTagging",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutBucketTagging",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:TagResource",
+)
+_OBJECTS: Final = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:GetObject",
+    "s3:PutObject",
+)
+_LOGS: Final = (
+    "logs:CreateLogGroup",
+    "logs:DeleteLogGroup",
+    "logs:GetLogEvents",
+    "logs:ListTagsForResource",
+    "logs:PutRetentionPolicy",
+    "logs:TagResource",
+)
+_OWN_GROUP: Final = (
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:CreateTags",
+    "ec2:DeleteSecurityGroup",
+    "ec2:RevokeSecurityGroupIngress",
+)
+_ROLES_AND_PROFILE: Final = (
+    "iam:AddRoleToInstanceProfile",
+    "iam:CreateInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "iam:GetInstanceProfile",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:TagInstanceProfile",
+    "iam:TagRole",
+    "iam:UpdateAssumeRolePolicy",
+)
+_BOUNDED: Final = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
+"""What makes a role mighty, and so is allowed under the boundary only, where there is one."""
+
+
+def worker_policy(names: Handover, account: Account, *, task_prefix: str, log_group: str) -> Document:
+    """What the worker's identity needs.
+
+    Args:
+        names: Region, bucket, queue and definition; the latter two by name or ARN.
+        account: Whose they are.
+        task_prefix: Key prefix of the worker in the bucket.
+        log_group: Where jobs log.
+    """
+
+    def regional(service: str, resource: str) -> str:
+        return f"arn:{account.partition}:{service}:{names.region}:{account.number}:{resource}"
+
+    queue = names.job_queue if names.job_queue.startswith("arn:") else regional("batch", f"job-queue/{names.job_queue}")
+    reference = DefinitionReference.parse(names.job_definition)
+    name = reference.name if reference else names.job_definition
+    definitions = [regional("batch", f"job-definition/{name}"), regional("batch", f"job-definition/{name}:*")]
+    jobs, bucket = regional("batch", "job/*"), f"arn:{account.partition}:s3:::{names.bucket}"
+    looks = ["batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs"]
+    return _document(
+        _allow("Submit", ["batch:SubmitJob"], [queue, *definitions]),
+        _allow("TagWhatIsSubmitted", ["batch:TagResource"], [jobs, *definitions]),
+        _allow("End", ["batch:TerminateJob"], [jobs]),
+        _allow("Look", looks, ["*"]),
+        _allow("List", ["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": f"{task_prefix}/*"}}),
+        _allow("Data", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/{task_prefix}/*"]),
+        _allow("Logs", ["logs:GetLogEvents"], [regional("logs", f"log-group:{log_group}:log-stream:*")]),
+    )
+
+
+def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document:
+    """What the identity needs that provisions, examines and cleans up.
+
+    Args:
+        names: What the resources are called.
+        boundary: ARN of the policy that bounds all roles that are made.
+    """
+    bucket, logs = names.arn(Kind.BUCKET), names.arn(Kind.LOG_GROUP)
+    return _document(
+        _allow("Look", _LOOKS, ["*"]),
+        _allow("Batch", _BATCH, _batch_resources(names)),
+        _allow("Repository", _REPOSITORY, [names.arn(Kind.REPOSITORY)]),
+        _allow("Bucket", _BUCKET, [bucket]),
+        _allow("Objects", _OBJECTS, [f"{bucket}/*"]),
+        _allow("Logs", _LOGS, [logs, f"{logs}:*"]),
+        *_group_statements(names),
+        *_role_statements(names, boundary),
+    )
+
+
+def _batch_resources(names: Names) -> list[str]:
+    kinds = (Kind.COMPUTE_ENVIRONMENT, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
+    return [*map(names.arn, kinds), f"{names.arn(Kind.JOB_DEFINITION)}:*"]
+
+
+def _group_statements(names: Names) -> list[Document]:
+    """Ids of security groups are EC2's to give, so ours are known by their tag."""
+    groups, vpcs = (names.regional("ec2", f"{kind}/*") for kind in ("security-group", "vpc"))
+    ours = {"StringEquals": {f"aws:ResourceTag/{PREFIX_TAG}": names.target.prefix}}
+    new = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+    return [
+        _allow("MakeGroup", ["ec2:CreateSecurityGroup"], [groups, vpcs]),
+        _allow("TagNewGroup", ["ec2:CreateTags"], [groups], new),
+        _allow("OwnGroup", _OWN_GROUP, [groups], ours),
+    ]
+
+
+def _role_statements(names: Names, boundary: str | None) -> list[Document]:
+    roles = [names.any_role]
+    bound = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else {}
+    agent = {"ArnEquals": {"iam:PolicyARN": ecs_agent(names.account.partition)}}
+    batch = f"arn:{names.account.partition}:iam::*:role/aws-service-role/batch.amazonaws.com/*"
+    return [
+        _allow("Roles", _ROLES_AND_PROFILE, [*roles, names.arn(Kind.INSTANCE_PROFILE)]),
+        _allow("MakeRoles", _BOUNDED if boundary else [one for one in _BOUNDED if "Boundary" not in one], roles, bound),
+        _allow("AgentPolicy", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, agent),
+        _allow("PassRoles", ["iam:PassRole"], roles, {"StringLike": {"iam:PassedToService": _services(names)}}),
+        _allow("RoleOfBatchItself", ["iam:CreateServiceLinkedRole"], [batch]),
+    ]
+
+
+def _services(names: Names) -> list[str]:
+    """The Chinese partition calls EC2 by another name, here as well as in trust policies."""
+    return [*_PASSED_TO, *(["ec2.amazonaws.com.cn"] if names.account.partition == "aws-cn" else [])]
+
+
+def _allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
+) -> Document:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return {**statement, "Condition": dict(condition)} if condition else statement
+
+
+def _document(*statements: Document) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
