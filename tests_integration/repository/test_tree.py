@@ -15,7 +15,7 @@ ABSOLUTE = r"(?<![\w.~*}>/-])"
 
 HOMES = re.compile(ABSOLUTE + r"/(?:home|root|Users|tmp)/[\w.-]+")
 URLS = re.compile(r"\b[a-z][a-z0-9+.-]*://([^\s/\"'`<>()\[\]{}|\\,]+)")
-ADDRESSES = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w.-])")
+ADDRESSES = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w.-]|/\d)")
 
 PUBLIC_SITES = {
     "capnproto.org",

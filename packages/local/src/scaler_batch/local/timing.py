@@ -32,7 +32,7 @@ class Figure:
     source: str
 
 
-_WARM: Final = "Netflix/metaflow-service issue 7: one job on a warm instance, 13.7 s in all"
+_WARM: Final = "Netflix/metaflow-service#7: one job on a warm instance, 13.7 s in all"
 _COLD: Final = "aws-parallelcluster, baseline/statistics.json: mean 285 s, 149 to 329 (Slurm; none published for Batch)"
 _ASSUMED: Final = "assumed: no figure is published"
 

@@ -29,7 +29,7 @@ LEAST_MEMORY: Final = 4
 SCHEDULING_PRIORITIES: Final = range(10_000)
 
 NO_SHARE: Final = "shareIdentifier must be specified."
-"""As boto/boto3 issue 3158 shows it."""
+"""As boto/boto3#3158 shows it."""
 
 NO_PRIORITY: Final = "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified."
 """As nextflow-io/nextflow pull request 3505 shows it."""
