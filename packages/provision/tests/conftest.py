@@ -15,6 +15,7 @@ from moto.batch.models import BatchBackend, JobQueue
 from moto.batch.responses import BatchResponse
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instance_types import InstanceTypeOfferingBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import AWSManagedPolicy, IAMBackend
 from moto.s3.models import FakeBucket
@@ -60,6 +61,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     with mock_aws():
         session = open_session()
         monkeypatch.setattr(EC2Backend, "__init__", _with_a_way_out)
+        monkeypatch.setattr(LaunchTemplate, "tags", property(LaunchTemplate.get_tags, _not_kept), raising=False)
         yield session
 
 
@@ -126,6 +128,10 @@ def _matching_wildcards(self: Any, offering: dict[str, Any], filters: Any, locat
     """EC2 takes wildcards in the values of filters. moto takes them at their word."""
     values = {"location": offering["Location"], "instance-type": offering["InstanceType"]}
     return all(any(fnmatch(values[key], one) for one in wanted) for key, wanted in filters.items())
+
+
+def _not_kept(self: Any, tags: Any) -> None:
+    """EC2 shows the tags that a launch template has. moto shows those that it was made with."""
 
 
 def _knowing_the_service_linked_role(self: Any, arn: str) -> Any:
@@ -207,6 +213,9 @@ def everything(aws: boto3.Session) -> Any:
             "job queues": [one["jobQueueName"] for one in batch.describe_job_queues()["jobQueues"]],
             "job definitions": [f"{one['jobDefinitionName']}:{one['revision']}" for one in definitions],
             "security groups": [one["GroupId"] for one in clients("ec2").describe_security_groups()["SecurityGroups"]],
+            "launch templates": [
+                one["LaunchTemplateName"] for one in clients("ec2").describe_launch_templates()["LaunchTemplates"]
+            ],
             "clusters": [one["clusterArn"] for one in _clusters(clients("ecs")) if one["status"] == "ACTIVE"],
         }
 

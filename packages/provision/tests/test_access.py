@@ -241,6 +241,9 @@ class Nothing:
 
 
 def break_by_hand(ec2: Any, iam: Any, made: Any) -> None:
+    template = {"LaunchTemplateName": "scaler-batch-instances"}
+    ec2.create_launch_template_version(LaunchTemplateData={"EbsOptimized": True}, **template)
+    ec2.modify_launch_template(DefaultVersion="2", **template)
     role, profile = made.resources[Kind.JOB_ROLE].name, made.resources[Kind.INSTANCE_PROFILE].name
     iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument=EVERYTHING)
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust("lambda.amazonaws.com")))

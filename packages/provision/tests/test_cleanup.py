@@ -36,6 +36,7 @@ REMOVING_CALLS = [
     "UpdateComputeEnvironment",
     "DeleteComputeEnvironment",
     "DeregisterJobDefinition",
+    "DeleteLaunchTemplate",
     "DeleteSecurityGroup",
     "RemoveRoleFromInstanceProfile",
     "DeleteInstanceProfile",

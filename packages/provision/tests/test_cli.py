@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import boto3
 
 IMAGE = ["--image", "registry/runner:1"]
-MADE = 10
+MADE = 11
 """How many resources are made where the image is named."""
 
 

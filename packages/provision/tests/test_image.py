@@ -412,7 +412,7 @@ def test_the_command_line_builds_what_is_not_named(
     assert cli.main(["build-image", "--wheels", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"image": uri, "built": False}
     assert cli.main(["provision", "--wheels", str(folder)]) == 0
-    assert "10 of 11 resources made or changed" in capsys.readouterr().out
+    assert "11 of 12 resources made or changed" in capsys.readouterr().out
     assert cli.main(["plan", "--wheels", str(folder), "--python", "3.13", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pending"] == 2
 

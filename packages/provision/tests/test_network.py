@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from scaler_batch.provision import ConflictError, Kind, Patience, Settings, Target, cleanup, plan_provision, provision
 from scaler_batch.provision.checks import network
 from scaler_batch.provision.finding import Verdict
+from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.resources.security_group import SecurityGroupHandler
 from scaler_batch.provision.waiting import Waiter
 from scaler_batch.provision.ways_out import NEEDED_SERVICES, WayOut, way_out
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import boto3
 
 SUBNET = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "MapPublicIpOnLaunch": False}
+NAMES = Names(Target(), Account("123456789012", "aws"))
 PUBLIC = {**SUBNET, "MapPublicIpOnLaunch": True}
 TYPES = ("m6i.large",)
 """Offered in all zones of us-east-1 but us-east-1e."""
@@ -243,7 +245,7 @@ def test_a_group_is_removed_once_the_last_instance_has_let_go_of_it(
     provision(settings, aws)
     busy, waits = Busy(aws, "DeleteSecurityGroup", "DependencyViolation", times=3), []  # type: ignore[var-annotated]
     waiter = Waiter(patience=Patience(propagation=0), sleep=waits.append)
-    handler = SecurityGroupHandler(aws.client("ec2", region_name="us-east-1"), waiter, "scaler-batch")
+    handler = SecurityGroupHandler(aws.client("ec2", region_name="us-east-1"), waiter, NAMES)
     observed = handler.observe("scaler-batch-instances")
     assert observed
     handler.remove(observed)

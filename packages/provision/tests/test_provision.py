@@ -52,6 +52,7 @@ CHANGING_CALLS = [
     "CreateInstanceProfile",
     "AddRoleToInstanceProfile",
     "CreateSecurityGroup",
+    "CreateLaunchTemplate",
     "RegisterJobDefinition",
     "CreateComputeEnvironment",
     "CreateJobQueue",
@@ -107,6 +108,32 @@ def test_the_compute_environment_follows_the_settings(aws: boto3.Session, settin
     assert resources["instanceTypes"] == ["m5.large", "c5"]
     assert resources["subnets"]
     assert resources["securityGroupIds"]
+
+
+def test_instances_answer_to_requests_for_their_metadata_with_a_token_only(
+    aws: boto3.Session, settings: Settings
+) -> None:
+    provision(settings, aws)
+    ec2, batch = (aws.client(name, region_name="us-east-1") for name in ("ec2", "batch"))
+    (environment,) = batch.describe_compute_environments()["computeEnvironments"]
+    template = environment["computeResources"]["launchTemplate"]
+    assert template == {"launchTemplateName": "scaler-batch-instances", "version": "$Default"}
+
+    def options() -> dict[str, Any]:
+        found = ec2.describe_launch_template_versions(
+            LaunchTemplateName="scaler-batch-instances", Versions=["$Default"]
+        )
+        data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        return data.get("MetadataOptions", {})  # type: ignore[no-any-return]
+
+    assert (options()["HttpTokens"], options()["HttpPutResponseHopLimit"]) == ("required", 1)
+    ec2.create_launch_template_version(
+        LaunchTemplateName="scaler-batch-instances", LaunchTemplateData={"MetadataOptions": {"HttpTokens": "optional"}}
+    )
+    ec2.modify_launch_template(LaunchTemplateName="scaler-batch-instances", DefaultVersion="2")
+    assert provision(settings, aws).changed == (Kind.LAUNCH_TEMPLATE,)
+    assert options()["HttpTokens"] == "required"
+    assert provision(settings, aws).changed == ()
 
 
 def test_the_bucket_is_closed_encrypted_and_forgetful(aws: boto3.Session, settings: Settings) -> None:

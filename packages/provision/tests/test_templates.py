@@ -20,6 +20,7 @@ from scaler_batch.provision.resources.compute_environment import ComputeEnvironm
 from scaler_batch.provision.resources.instance_profile import InstanceProfileSpecification
 from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
 from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
+from scaler_batch.provision.resources.launch_template import LaunchTemplateSpecification
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
 from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.resources.repository import RepositorySpecification
@@ -151,6 +152,8 @@ def filled(document: Any, settings: Settings) -> Any:
         "Subnets": list(NETWORK.subnets),
         "SecurityGroups": list(NETWORK.security_groups),
         "Vpc": NETWORK.vpc,
+        "LaunchTemplate": "lt-1",
+        "LaunchTemplate.DefaultVersionNumber": "1",
         "SecurityGroup.GroupId": NETWORK.security_groups[0],
         "ComputeEnvironment": names.arn(Kind.COMPUTE_ENVIRONMENT),
         **{name: names.of(Kind(snake(name))) for name in ("LogGroup", "Bucket", "InstanceRole")},
@@ -179,7 +182,8 @@ def filled(document: Any, settings: Settings) -> Any:
 def read_cloudformation(kind: Kind, resources: dict[str, Resource]) -> tuple[str, Any, dict[str, str]]:
     one = resources[cloudformation.logical_id(kind)]
     name = next(value for key, value in one.items() if key.endswith("Name"))
-    tags = one["Tags"] if isinstance(one["Tags"], dict) else {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+    listed = one["Tags"] or [tag for specified in one["TagSpecifications"] for tag in specified["Tags"]]
+    tags = listed if isinstance(listed, dict) else {tag["Key"]: tag["Value"] for tag in listed}
     return name, READERS[kind](one, resources), tags
 
 
@@ -249,9 +253,15 @@ def definition(container: dict[str, Any], parameters: dict[str, str], timeout: i
     )
 
 
-def read_environment(one: Resource, _: Any) -> ComputeEnvironmentSpecification:
+def read_launch_template(one: Resource, _: Any) -> LaunchTemplateSpecification:
+    options = one["LaunchTemplateData"]["MetadataOptions"]
+    return LaunchTemplateSpecification(options["HttpTokens"], options["HttpPutResponseHopLimit"])
+
+
+def read_environment(one: Resource, all_: Any) -> ComputeEnvironmentSpecification:
     resources = one["ComputeResources"]
     assert (one["Type"], resources["MinvCpus"]) == ("MANAGED", 0)
+    assert resources["LaunchTemplate"] == {"LaunchTemplateId": "lt-1", "Version": "1"}
     return ComputeEnvironmentSpecification(
         state=one["State"],
         max_vcpus=resources["MaxvCpus"],
@@ -259,6 +269,7 @@ def read_environment(one: Resource, _: Any) -> ComputeEnvironmentSpecification:
         instance_profile=resources["InstanceRole"],
         subnets=tuple(resources["Subnets"]),
         security_groups=tuple(resources["SecurityGroupIds"]),
+        launch_template=all_["LaunchTemplate"]["LaunchTemplateName"],
         capacity=resources["Type"],
         allocation=resources["AllocationStrategy"],
         instance_tags=resources["Tags"],
@@ -285,6 +296,7 @@ READERS: Any = {
     Kind.INSTANCE_ROLE: read_role,
     Kind.INSTANCE_PROFILE: lambda one, _: InstanceProfileSpecification(*one["Roles"]),
     Kind.SECURITY_GROUP: read_security_group,
+    Kind.LAUNCH_TEMPLATE: read_launch_template,
     Kind.JOB_DEFINITION: read_definition,
     Kind.COMPUTE_ENVIRONMENT: read_environment,
     Kind.JOB_QUEUE: read_queue,
@@ -326,6 +338,8 @@ def evaluated(document: Any, settings: Settings) -> Any:
         "var.image": uri(settings),
         "aws_iam_policy.worker.arn": "arn:policy",
         "var.vpc": NETWORK.vpc,
+        "aws_launch_template.instances.id": "lt-1",
+        "aws_launch_template.instances.default_version": "1",
         "aws_security_group.instances.id": NETWORK.security_groups[0],
         "aws_ecr_repository.runner.name": names.of(Kind.REPOSITORY),
         "aws_cloudwatch_log_group.jobs.name": names.of(Kind.LOG_GROUP),
@@ -401,9 +415,16 @@ def terraform_definition(one: Any, _: Any) -> JobDefinitionSpecification:
     return definition(container, one["parameters"], one["timeout"]["attempt_duration_seconds"])
 
 
-def terraform_environment(one: Any, _: Any) -> ComputeEnvironmentSpecification:
+def terraform_launch_template(one: Any, _: Any) -> LaunchTemplateSpecification:
+    assert one["update_default_version"] is True
+    options = one["metadata_options"]
+    return LaunchTemplateSpecification(options["http_tokens"], options["http_put_response_hop_limit"])
+
+
+def terraform_environment(one: Any, all_: Any) -> ComputeEnvironmentSpecification:
     resources = one["compute_resources"]
     assert (one["type"], resources["min_vcpus"]) == ("MANAGED", 0)
+    assert resources["launch_template"] == {"launch_template_id": "lt-1", "version": "1"}
     return ComputeEnvironmentSpecification(
         state=one["state"],
         max_vcpus=resources["max_vcpus"],
@@ -411,6 +432,7 @@ def terraform_environment(one: Any, _: Any) -> ComputeEnvironmentSpecification:
         instance_profile=resources["instance_role"],
         subnets=tuple(resources["subnets"]),
         security_groups=tuple(resources["security_group_ids"]),
+        launch_template=all_["aws_launch_template"]["instances"]["name"],
         capacity=resources["type"],
         allocation=resources["allocation_strategy"],
         instance_tags=resources["tags"],
@@ -442,6 +464,7 @@ TERRAFORM: Any = {
         lambda one, _: InstanceProfileSpecification(one["role"]),
         ("aws_iam_instance_profile", "instance"),
     ),
+    Kind.LAUNCH_TEMPLATE: (terraform_launch_template, ("aws_launch_template", "instances")),
     Kind.SECURITY_GROUP: (terraform_security_group, ("aws_security_group", "instances")),
     Kind.JOB_DEFINITION: (terraform_definition, ("aws_batch_job_definition", "job")),
     Kind.COMPUTE_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "compute")),

@@ -34,6 +34,8 @@ _LOOKS: Final = (
     "batch:ListJobs",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
@@ -109,12 +111,17 @@ _LOGS: Final = (
     "logs:PutRetentionPolicy",
     "logs:TagResource",
 )
-_OWN_GROUP: Final = (
+_OF_INSTANCES: Final = (
     "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:CreateLaunchTemplateVersion",
     "ec2:CreateTags",
+    "ec2:DeleteLaunchTemplate",
     "ec2:DeleteSecurityGroup",
+    "ec2:ModifyLaunchTemplate",
     "ec2:RevokeSecurityGroupIngress",
 )
+"""On what is ours by its tag: the security group and the launch template."""
+
 _ROLES_AND_PROFILE: Final = (
     "iam:AddRoleToInstanceProfile",
     "iam:CreateInstanceProfile",
@@ -180,7 +187,7 @@ def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document
         _allow("Bucket", _BUCKET, [bucket]),
         _allow("Objects", _OBJECTS, [f"{bucket}/*"]),
         _allow("Logs", _LOGS, [logs, f"{logs}:*"]),
-        *_group_statements(names),
+        *_instance_statements(names),
         *_role_statements(names, boundary),
     )
 
@@ -190,15 +197,16 @@ def _batch_resources(names: Names) -> list[str]:
     return [*map(names.arn, kinds), f"{names.arn(Kind.JOB_DEFINITION)}:*"]
 
 
-def _group_statements(names: Names) -> list[Document]:
-    """Ids of security groups are EC2's to give, so ours are known by their tag."""
-    groups, vpcs = (names.regional("ec2", f"{kind}/*") for kind in ("security-group", "vpc"))
+def _instance_statements(names: Names) -> list[Document]:
+    """Ids of security groups and launch templates are EC2's to give, so ours are known by their tag."""
+    group, template, vpc = (names.regional("ec2", f"{kind}/*") for kind in ("security-group", "launch-template", "vpc"))
     ours = {"StringEquals": {f"aws:ResourceTag/{PREFIX_TAG}": names.target.prefix}}
-    new = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+    new = {"StringEquals": {"ec2:CreateAction": ["CreateLaunchTemplate", "CreateSecurityGroup"]}}
     return [
-        _allow("MakeGroup", ["ec2:CreateSecurityGroup"], [groups, vpcs]),
-        _allow("TagNewGroup", ["ec2:CreateTags"], [groups], new),
-        _allow("OwnGroup", _OWN_GROUP, [groups], ours),
+        _allow("MakeGroup", ["ec2:CreateSecurityGroup"], [group, vpc]),
+        _allow("MakeTemplate", ["ec2:CreateLaunchTemplate"], [template]),
+        _allow("TagWhatIsNew", ["ec2:CreateTags"], [group, template], new),
+        _allow("OfInstances", _OF_INSTANCES, [group, template], ours),
     ]
 
 

@@ -20,6 +20,7 @@ from scaler_batch.provision.resources.compute_environment import ON_DEMAND, SPOT
 from scaler_batch.provision.resources.instance_profile import InstanceProfileSpecification
 from scaler_batch.provision.resources.job_definition import JobDefinitionSpecification
 from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
+from scaler_batch.provision.resources.launch_template import LaunchTemplateSpecification
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
@@ -81,6 +82,7 @@ def describe(
         Kind.INSTANCE_ROLE: replace(_instance_role(names), boundary=boundary),
         Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
         Kind.SECURITY_GROUP: SecurityGroupSpecification(vpc=network.vpc),
+        Kind.LAUNCH_TEMPLATE: LaunchTemplateSpecification(),
         Kind.JOB_DEFINITION: _job_definition(settings, names, image),
         Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network),
         Kind.JOB_QUEUE: _job_queue(names),
@@ -163,6 +165,7 @@ def _compute_environment(settings: Settings, names: Names, network: Network) -> 
         instance_profile=names.arn(Kind.INSTANCE_PROFILE),
         subnets=network.subnets,
         security_groups=network.security_groups,
+        launch_template=names.of(Kind.LAUNCH_TEMPLATE),
         capacity=capacity,
         allocation=allocation,
         instance_tags={**settings.tags, PREFIX_TAG: names.target.prefix},

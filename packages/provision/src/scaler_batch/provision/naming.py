@@ -49,6 +49,7 @@ class Names:
             Kind.INSTANCE_ROLE: f"{prefix}-{region}-instance",
             Kind.INSTANCE_PROFILE: f"{prefix}-{region}-instance",
             Kind.SECURITY_GROUP: f"{prefix}-instances",
+            Kind.LAUNCH_TEMPLATE: f"{prefix}-instances",
             Kind.JOB_DEFINITION: f"{prefix}-job",
             Kind.COMPUTE_ENVIRONMENT: f"{prefix}-compute",
             Kind.JOB_QUEUE: f"{prefix}-queue",
@@ -57,8 +58,8 @@ class Names:
     def arn(self, kind: Kind) -> str:
         """The ARN of the resource of this kind.
 
-        That of a job definition lacks its revision, that of a security group has its name in the place of the id that
-        EC2 gives it.
+        That of a job definition lacks its revision; those of security group and launch template have their names in the
+        place of the ids that EC2 gives them.
         """
         name = self.of(kind)
         return {
@@ -70,6 +71,7 @@ class Names:
             Kind.INSTANCE_ROLE: self._global("iam", f"role/{name}"),
             Kind.INSTANCE_PROFILE: self._global("iam", f"instance-profile/{name}"),
             Kind.SECURITY_GROUP: self.regional("ec2", f"security-group/{name}"),
+            Kind.LAUNCH_TEMPLATE: self.regional("ec2", f"launch-template/{name}"),
             Kind.JOB_DEFINITION: self.regional("batch", f"job-definition/{name}"),
             Kind.COMPUTE_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
             Kind.JOB_QUEUE: self.regional("batch", f"job-queue/{name}"),

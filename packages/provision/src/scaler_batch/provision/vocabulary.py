@@ -38,6 +38,7 @@ class Kind(StrEnum):
     INSTANCE_PROFILE = "instance_profile"
     SECURITY_GROUP = "security_group"
     """Only where the user names none."""
+    LAUNCH_TEMPLATE = "launch_template"
     JOB_DEFINITION = "job_definition"
     COMPUTE_ENVIRONMENT = "compute_environment"
     JOB_QUEUE = "job_queue"

@@ -11,6 +11,7 @@ from scaler_batch.provision.resources.compute_environment import ComputeEnvironm
 from scaler_batch.provision.resources.instance_profile import InstanceProfileHandler
 from scaler_batch.provision.resources.job_definition import JobDefinitionHandler
 from scaler_batch.provision.resources.job_queue import JobQueueHandler
+from scaler_batch.provision.resources.launch_template import LaunchTemplateHandler
 from scaler_batch.provision.resources.log_group import LogGroupHandler
 from scaler_batch.provision.resources.repository import RepositoryHandler
 from scaler_batch.provision.resources.role import RoleHandler
@@ -80,7 +81,7 @@ class Catalogue:
 
 def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None) -> Mapping[Kind, Handler[Any]]:
     role = RoleHandler(clients.iam, waiter)
-    group = SecurityGroupHandler(clients.ec2, waiter, names.target.prefix)
+    group = SecurityGroupHandler(clients.ec2, waiter, names)
     return {
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
@@ -90,6 +91,7 @@ def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource
         Kind.INSTANCE_ROLE: role,
         Kind.INSTANCE_PROFILE: InstanceProfileHandler(clients.iam, waiter),
         Kind.SECURITY_GROUP: group,
+        Kind.LAUNCH_TEMPLATE: LaunchTemplateHandler(clients.ec2, waiter, names),
         Kind.JOB_DEFINITION: JobDefinitionHandler(clients.batch),
         Kind.COMPUTE_ENVIRONMENT: ComputeEnvironmentHandler(clients.batch, waiter, group.ids_of),
         Kind.JOB_QUEUE: JobQueueHandler(clients.batch, waiter),

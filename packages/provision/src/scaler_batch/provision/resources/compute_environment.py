@@ -6,7 +6,7 @@ environment to be changed in place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
@@ -33,16 +33,6 @@ FIXED_ALLOCATION: Final = "BEST_FIT"
 _ALWAYS_CHANGEABLE: Final = frozenset({"state", "max_vcpus"})
 
 
-_NAMES_IN_UPDATES: Final = {
-    "max_vcpus": "maxvCpus",
-    "instance_types": "instanceTypes",
-    "instance_profile": "instanceRole",
-    "subnets": "subnets",
-    "security_groups": "securityGroupIds",
-    "capacity": "type",
-    "allocation": "allocationStrategy",
-    "instance_tags": "tags",
-}
 _PURCHASE: Final = frozenset({"capacity", "allocation"})
 _STILL_RELATED: Final = "found existing JobQueue relationship"
 """AWS Batch has one code for most of its refusals, so the words have to tell."""
@@ -68,6 +58,7 @@ class ComputeEnvironmentSpecification(Specification):
         instance_profile: ARN of the profile of its instances.
         subnets: Where its instances lie.
         security_groups: Their ids, or the name of ours where that is still to be made.
+        launch_template: Name of the launch template of its instances; empty for none.
         capacity: ``EC2`` for on-demand instances, ``SPOT``.
         allocation: How AWS chooses among the instance types.
         instance_tags: Tags that its instances bear.
@@ -81,6 +72,7 @@ class ComputeEnvironmentSpecification(Specification):
     instance_profile: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    launch_template: str = ""
     capacity: str = ON_DEMAND[0]
     allocation: str = ON_DEMAND[1]
     instance_tags: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +86,9 @@ class ComputeEnvironmentSpecification(Specification):
         if field not in _ALWAYS_CHANGEABLE and (self.allocation == FIXED_ALLOCATION or self.service_role):
             return f"AWS fixes it where the allocation strategy is {FIXED_ALLOCATION}, or a service role is named"
         return None
+
+
+_ALL: Final = frozenset(field.name for field in fields(ComputeEnvironmentSpecification))
 
 
 class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
@@ -122,30 +117,19 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
     def create(self, wanted: Wanted[ComputeEnvironmentSpecification]) -> None:
         """Make it, once one of the same name that is being removed has gone."""
         self._watch(wanted.name).until_gone()
-        specification = wanted.specification
+        specification = self._resolved(wanted.specification)
         self._batch.create_compute_environment(
             computeEnvironmentName=wanted.name,
             type="MANAGED",
             state="ENABLED",
-            computeResources={
-                "type": cast("Any", specification.capacity),
-                "allocationStrategy": cast("Any", specification.allocation),
-                "minvCpus": 0,
-                "maxvCpus": specification.max_vcpus,
-                "instanceTypes": specification.instance_types,
-                "instanceRole": specification.instance_profile,
-                "subnets": specification.subnets,
-                "securityGroupIds": self._group_ids(specification.security_groups),
-                "tags": wanted.tags,
-            },
+            computeResources=cast("Any", {"minvCpus": 0, **_sent(specification, _ALL), "tags": dict(wanted.tags)}),
             tags=wanted.tags,
         )
 
     def change(self, wanted: Wanted[ComputeEnvironmentSpecification], fields: Collection[str]) -> None:
         """Update these fields and no others: some of them make AWS replace instances."""
         self._watch(wanted.name).until_still()
-        groups = tuple(self._group_ids(wanted.specification.security_groups))
-        update = _update(replace(wanted.specification, security_groups=groups), fields)
+        update = _update(self._resolved(wanted.specification), fields)
         self._batch.update_compute_environment(computeEnvironment=wanted.name, **update)
 
     def settle(self, name: str) -> None:
@@ -184,6 +168,10 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
         what = f"compute environment {name} to be free of its queue"
         self._waiter.until(what, attempt, seconds=self._waiter.patience.related)
 
+    def _resolved(self, specification: ComputeEnvironmentSpecification) -> ComputeEnvironmentSpecification:
+        """The same with ids of security groups only."""
+        return replace(specification, security_groups=tuple(self._group_ids(specification.security_groups)))
+
     def _find(self, name: str) -> ComputeEnvironmentDetailTypeDef | None:
         found = self._batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
         return next((one for one in found if one.get("status") != "DELETED"), None)
@@ -209,6 +197,7 @@ def _specification(found: ComputeEnvironmentDetailTypeDef) -> ComputeEnvironment
         instance_profile=resources.get("instanceRole", "") if resources else "",
         subnets=tuple(sorted(resources["subnets"])) if resources else (),
         security_groups=tuple(sorted(resources.get("securityGroupIds", ()))) if resources else (),
+        launch_template=resources.get("launchTemplate", {}).get("launchTemplateName", "") if resources else "",
         capacity=resources["type"] if resources else "",
         allocation=resources.get("allocationStrategy", FIXED_ALLOCATION) if resources else "",
         instance_tags=_without_version(resources.get("tags", {})) if resources else {},
@@ -227,12 +216,28 @@ def _own(role: str) -> str:
     return "" if _BATCH_OWN_ROLE in role else role
 
 
+def _sent(wanted: ComputeEnvironmentSpecification, fields: Collection[str]) -> dict[str, Any]:
+    """These fields, as AWS Batch takes them among the resources of an environment."""
+    template = {"launchTemplateName": wanted.launch_template, "version": "$Default"}
+    by_field: dict[str, tuple[str, Any]] = {
+        "max_vcpus": ("maxvCpus", wanted.max_vcpus),
+        "instance_types": ("instanceTypes", wanted.instance_types),
+        "instance_profile": ("instanceRole", wanted.instance_profile),
+        "subnets": ("subnets", wanted.subnets),
+        "security_groups": ("securityGroupIds", wanted.security_groups),
+        "launch_template": ("launchTemplate", template),
+        "capacity": ("type", wanted.capacity),
+        "allocation": ("allocationStrategy", wanted.allocation),
+        "instance_tags": ("tags", wanted.instance_tags),
+    }
+    return dict(sent for field, sent in by_field.items() if field in fields)
+
+
 def _update(wanted: ComputeEnvironmentSpecification, fields: Collection[str]) -> _Update:
-    names = {_NAMES_IN_UPDATES[one]: getattr(wanted, one) for one in fields if one in _NAMES_IN_UPDATES}
     # With other fields too: AWS judges them together.
-    if not _PURCHASE.isdisjoint(fields):
-        names |= {_NAMES_IN_UPDATES[one]: getattr(wanted, one) for one in _PURCHASE}
-    update: _Update = {"computeResources": cast("ComputeResourceUpdateTypeDef", names)} if names else {}
+    together = _PURCHASE if not _PURCHASE.isdisjoint(fields) else frozenset()
+    resources = _sent(wanted, {*fields, *together})
+    update: _Update = {"computeResources": cast("ComputeResourceUpdateTypeDef", resources)} if resources else {}
     if "state" in fields:
         update["state"] = "ENABLED"
     return update

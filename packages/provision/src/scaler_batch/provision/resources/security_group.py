@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import SecurityGroupTypeDef
 
+    from scaler_batch.provision.naming import Names
     from scaler_batch.provision.waiting import Waiter
 
 _MISSING: Final = ("InvalidGroup.NotFound", "InvalidGroupId.NotFound")
@@ -51,18 +52,18 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
     Args:
         ec2: Reaches the service.
         waiter: Bounds waits.
-        prefix: Names are unique within a VPC only, so of several groups ours is the one that was tagged for it.
+        names: Make ARNs of ids, and say for which prefix ours is tagged: names are unique within a VPC only.
     """
 
-    def __init__(self, ec2: EC2Client, waiter: Waiter, prefix: str) -> None:
+    def __init__(self, ec2: EC2Client, waiter: Waiter, names: Names) -> None:
         self._ec2 = ec2
         self._waiter = waiter
-        self._prefix = prefix
+        self._names = names
 
     def observe(self, name: str) -> Observed[SecurityGroupSpecification] | None:
         """Look at the group; of several in different VPCs, at ours."""
-        found = [_observed(group) for group in self._groups(name)]
-        return next((one for one in found if one.belongs_to(self._prefix)), next(iter(found), None))
+        found = [self._observed(group) for group in self._groups(name)]
+        return next((one for one in found if self._is_ours(one)), next(iter(found), None))
 
     def create(self, wanted: Wanted[SecurityGroupSpecification]) -> str:
         """Make it; its ARN carries its id."""
@@ -72,11 +73,11 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
             VpcId=wanted.specification.vpc,
             TagSpecifications=[{"ResourceType": "security-group", "Tags": _tag_list(wanted.tags)}],
         )
-        return f"{wanted.arn.rpartition('/')[0]}/{made['GroupId']}"
+        return self._arn(made["GroupId"])
 
     def change(self, wanted: Wanted[SecurityGroupSpecification], fields: Collection[str]) -> None:
         """Open it to the outside, and close it from there."""
-        (group,) = [one for one in self._groups(wanted.name) if _observed(one).belongs_to(self._prefix)]
+        (group,) = [one for one in self._groups(wanted.name) if self._is_ours(self._observed(one))]
         if "lets_out" in fields:
             self._ec2.authorize_security_group_egress(GroupId=group["GroupId"], IpPermissions=_EVERYTHING)
         if "lets_in" in fields:
@@ -101,6 +102,19 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
         """Exchange the name of our group, which has been made meanwhile, for its id."""
         return [self._id(one) if not one.startswith(_ID) else one for one in groups]
 
+    def _observed(self, group: SecurityGroupTypeDef) -> Observed[SecurityGroupSpecification]:
+        specification = SecurityGroupSpecification(
+            vpc=group.get("VpcId", ""), lets_out=lets_out(group), lets_in=bool(group.get("IpPermissions"))
+        )
+        tags = {tag.get("Key", ""): tag.get("Value", "") for tag in group.get("Tags", [])}
+        return Observed(group.get("GroupName", ""), self._arn(group.get("GroupId", "")), specification, tags)
+
+    def _is_ours(self, observed: Observed[SecurityGroupSpecification]) -> bool:
+        return observed.belongs_to(self._names.target.prefix)
+
+    def _arn(self, group: str) -> str:
+        return self._names.regional("ec2", f"security-group/{group}")
+
     def _id(self, name: str) -> str:
         observed = self.observe(name)
         return id_of(observed) if observed else name
@@ -115,15 +129,6 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
 def id_of(observed: Observed[SecurityGroupSpecification]) -> str:
     """The id of a group that is there."""
     return observed.arn.rpartition("/")[2]
-
-
-def _observed(group: SecurityGroupTypeDef) -> Observed[SecurityGroupSpecification]:
-    specification = SecurityGroupSpecification(
-        vpc=group.get("VpcId", ""), lets_out=lets_out(group), lets_in=bool(group.get("IpPermissions"))
-    )
-    tags = {tag.get("Key", ""): tag.get("Value", "") for tag in group.get("Tags", [])}
-    arn = group.get("SecurityGroupArn") or f"security-group/{group.get('GroupId', '')}"
-    return Observed(group.get("GroupName", ""), arn, specification, tags)
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[Any]:

@@ -107,6 +107,7 @@ def _resources(one: Wanted[Any], blueprint: Blueprint) -> dict[str, Document]:
         Kind.INSTANCE_ROLE: _role,
         Kind.INSTANCE_PROFILE: _instance_profile,
         Kind.SECURITY_GROUP: _security_group,
+        Kind.LAUNCH_TEMPLATE: _launch_template,
         Kind.JOB_DEFINITION: _job_definition,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
@@ -208,6 +209,20 @@ def _security_group(one: Wanted[Any]) -> Document:
     )
 
 
+def _launch_template(one: Wanted[Any]) -> Document:
+    options = {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": one.specification.metadata_tokens,
+        "HttpPutResponseHopLimit": one.specification.metadata_hops,
+    }
+    return _resource(
+        "AWS::EC2::LaunchTemplate",
+        LaunchTemplateName=one.name,
+        LaunchTemplateData={"MetadataOptions": options},
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": _tag_list(one)}],
+    )
+
+
 def _job_definition(one: Wanted[Any]) -> Document:
     wanted = one.specification
     return _resource(
@@ -253,6 +268,10 @@ def _compute_environment(one: Wanted[Any]) -> Document:
             "InstanceTypes": list(wanted.instance_types),
             "InstanceRole": wanted.instance_profile,
             "Subnets": {"Ref": "Subnets"},
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "LaunchTemplate"},
+                "Version": {"Fn::GetAtt": ["LaunchTemplate", "DefaultVersionNumber"]},
+            },
             "SecurityGroupIds": list(wanted.security_groups) or {"Ref": "SecurityGroups"},
             "Tags": dict(wanted.instance_tags),
         },

@@ -101,6 +101,7 @@ def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
         Kind.INSTANCE_ROLE: _role,
         Kind.INSTANCE_PROFILE: _instance_profile,
         Kind.SECURITY_GROUP: _security_group,
+        Kind.LAUNCH_TEMPLATE: _launch_template,
         Kind.JOB_DEFINITION: _job_definition,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
@@ -177,6 +178,16 @@ def _security_group(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     yield "aws_vpc_security_group_egress_rule", "instances", rule
 
 
+def _launch_template(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
+    options = {
+        "http_endpoint": "enabled",
+        "http_tokens": one.specification.metadata_tokens,
+        "http_put_response_hop_limit": one.specification.metadata_hops,
+    }
+    body = {"name": one.name, "metadata_options": options, "update_default_version": True, "tags": _tags(one)}
+    yield "aws_launch_template", "instances", body
+
+
 def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     wanted = one.specification
     container = {
@@ -223,6 +234,10 @@ def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]
             "instance_type": list(wanted.instance_types),
             "instance_role": wanted.instance_profile,
             "subnets": "${var.subnets}",
+            "launch_template": {
+                "launch_template_id": "${aws_launch_template.instances.id}",
+                "version": "${aws_launch_template.instances.default_version}",
+            },
             "security_group_ids": list(wanted.security_groups) or "${var.security_groups}",
             "tags": dict(wanted.instance_tags),
         },
