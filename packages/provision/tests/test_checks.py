@@ -130,6 +130,21 @@ def test_a_job_that_fits_no_instance_is_a_problem() -> None:
     assert memory.judge(1, 1, [], ("mars1",)).verdict is Verdict.SKIPPED
 
 
+def test_a_job_with_gpus_needs_an_instance_with_as_many() -> None:
+    sizes = [Size(16384, 4, "g5.xlarge", 1), Size(196608, 48, "g5.12xlarge", 4), Size(65536, 64, "c6i.16xlarge")]
+    assert_says(memory.judge(1, 1000, sizes, ("g5",), gpus=2), Verdict.OK, "2 GPUs", "g5.12xlarge")
+    assert_says(memory.judge(1, 1000, sizes, ("g5",), gpus=8), Verdict.PROBLEM, "4 GPUs", "--gpus")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("g4dn.xlarge", True), ("g5", True), ("p4d", True), ("gr6", True), ("g4ad", False), ("p3", False), ("c6i", False),
+     ("g5g", False), ("default_x86_64", False), ("inf2", False)],
+)  # fmt: skip
+def test_only_some_types_have_gpus_that_a_container_can_be_given(name: str, expected: bool) -> None:
+    assert has_gpus(name) is expected
+
+
 def test_what_the_provisioner_gives_a_container_fits_an_instance_of_that_size() -> None:
     for gigabytes in (2, 4, 8, 16):
         assert Size(gigabytes * 1024, 1, "x").holds(1, gigabytes * 1024 * 9 // 10)

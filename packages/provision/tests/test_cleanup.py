@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
-KINDS = tuple(kind for kind in Kind if kind is not Kind.REPOSITORY)
+KINDS = tuple(kind for kind in Kind if kind not in (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT))
 
 REMOVING_CALLS = [
     "UpdateJobQueue",

@@ -162,7 +162,9 @@ def test_programs_get_one_document(account: boto3.Session, capsys: pytest.Captur
     ]
     assert run("show", "--json") == 0
     states = {row["kind"]: row["state"] for row in json.loads(capsys.readouterr().out)["resources"]}
-    assert {kind for kind, state in states.items() if state != "ready"} == {"repository"}, "the image was named"
+    assert {kind for kind, state in states.items() if state != "ready"} == {"repository", "spot_environment"}, (
+        "nobody asked"
+    )
     assert run("cleanup", "--json") == 0
     cleaned = json.loads(capsys.readouterr().out)
     assert (cleaned["complete"], len(cleaned["removed"])) == (True, MADE)

@@ -22,6 +22,7 @@ RULES = {
     Kind.LAUNCH_TEMPLATE: r"[A-Za-z0-9().\-/_]{3,128}",
     Kind.SECURITY_GROUP: r"(?!sg-)[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}",
     Kind.JOB_DEFINITION: r"[A-Za-z0-9_-]{1,128}",
+    Kind.SPOT_ENVIRONMENT: r"[A-Za-z0-9][A-Za-z0-9_-]{1,126}[A-Za-z0-9]",
     Kind.COMPUTE_ENVIRONMENT: r"[A-Za-z0-9][A-Za-z0-9_-]{1,126}[A-Za-z0-9]",
     Kind.JOB_QUEUE: r"[A-Za-z0-9_-]{1,128}",
 }

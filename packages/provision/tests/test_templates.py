@@ -56,6 +56,9 @@ CASES = {
         expire_days=7,
         permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
     ),
+    "GPUs on Spot and then on demand": Settings(
+        image=IMAGE, gpus=2, instance_types=("g5",), keep_minutes=60, spot_then_ec2=True
+    ),
     "ARM": Settings(image=IMAGE, platform="linux/arm64", instance_types=("default_arm64",)),
     "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
     "China": Settings(image=IMAGE, region="cn-north-1"),
@@ -90,7 +93,7 @@ def compared(found: dict[Kind, tuple[str, Any, dict[str, str]]], settings: Setti
     for kind, (name, specification, tags) in expected.items():
         if kind is Kind.REPOSITORY:
             specification = RepositorySpecification()
-        if kind is Kind.COMPUTE_ENVIRONMENT:
+        if kind in (Kind.SPOT_ENVIRONMENT, Kind.COMPUTE_ENVIRONMENT):
             specification = with_template_tags(specification)
         assert found[kind][:2] == (name, specification), kind
         assert found[kind][2] in (tags, {}), kind
@@ -156,6 +159,7 @@ def filled(document: Any, settings: Settings) -> Any:
         "LaunchTemplate.DefaultVersionNumber": "1",
         "SecurityGroup.GroupId": NETWORK.security_groups[0],
         "ComputeEnvironment": names.arn(Kind.COMPUTE_ENVIRONMENT),
+        "SpotEnvironment": names.arn(Kind.SPOT_ENVIRONMENT),
         **{name: names.of(Kind(snake(name))) for name in ("LogGroup", "Bucket", "InstanceRole")},
         **{
             f"{name}.Arn": names.arn(Kind(snake(name)))
@@ -245,6 +249,7 @@ def definition(container: dict[str, Any], parameters: dict[str, str], timeout: i
         environment={one["name"]: one["value"] for one in container["environment"]},
         vcpus=sizes["VCPU"],
         memory_mb=sizes["MEMORY"],
+        gpus=sizes.get("GPU", 0),
         timeout_seconds=timeout,
         job_role=container["jobRoleArn"],
         execution_role=container["executionRoleArn"],
@@ -273,6 +278,8 @@ def read_environment(one: Resource, all_: Any) -> ComputeEnvironmentSpecificatio
         capacity=resources["Type"],
         allocation=resources["AllocationStrategy"],
         instance_tags=resources["Tags"],
+        keep_minutes=resources.get("ScalingPolicy", {}).get("MinScaleDownDelayMinutes", 0),
+        image_type=next((each["ImageType"] for each in resources.get("Ec2Configuration", ())), Untold.UNTOLD),
     )
 
 
@@ -298,6 +305,7 @@ READERS: Any = {
     Kind.SECURITY_GROUP: read_security_group,
     Kind.LAUNCH_TEMPLATE: read_launch_template,
     Kind.JOB_DEFINITION: read_definition,
+    Kind.SPOT_ENVIRONMENT: read_environment,
     Kind.COMPUTE_ENVIRONMENT: read_environment,
     Kind.JOB_QUEUE: read_queue,
 }
@@ -347,6 +355,7 @@ def evaluated(document: Any, settings: Settings) -> Any:
         "aws_s3_bucket.tasks.id": names.of(Kind.BUCKET),
         "aws_s3_bucket.tasks.arn": names.arn(Kind.BUCKET),
         "aws_iam_instance_profile.instance.arn": names.arn(Kind.INSTANCE_PROFILE),
+        "aws_batch_compute_environment.spot.arn": names.arn(Kind.SPOT_ENVIRONMENT),
         "aws_batch_compute_environment.compute.arn": names.arn(Kind.COMPUTE_ENVIRONMENT),
         "aws_batch_job_queue.queue.name": names.of(Kind.JOB_QUEUE),
         "aws_batch_job_definition.job.name": names.of(Kind.JOB_DEFINITION),
@@ -436,6 +445,8 @@ def terraform_environment(one: Any, all_: Any) -> ComputeEnvironmentSpecificatio
         capacity=resources["type"],
         allocation=resources["allocation_strategy"],
         instance_tags=resources["tags"],
+        keep_minutes=resources.get("scaling_policy", {}).get("min_scale_down_delay_minutes", 0),
+        image_type=next((each["image_type"] for each in resources.get("ec2_configuration", ())), Untold.UNTOLD),
     )
 
 
@@ -467,6 +478,7 @@ TERRAFORM: Any = {
     Kind.LAUNCH_TEMPLATE: (terraform_launch_template, ("aws_launch_template", "instances")),
     Kind.SECURITY_GROUP: (terraform_security_group, ("aws_security_group", "instances")),
     Kind.JOB_DEFINITION: (terraform_definition, ("aws_batch_job_definition", "job")),
+    Kind.SPOT_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "spot")),
     Kind.COMPUTE_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "compute")),
     Kind.JOB_QUEUE: (terraform_queue, ("aws_batch_job_queue", "queue")),
 }

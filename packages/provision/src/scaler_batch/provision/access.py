@@ -193,7 +193,7 @@ def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document
 
 
 def _batch_resources(names: Names) -> list[str]:
-    kinds = (Kind.COMPUTE_ENVIRONMENT, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
+    kinds = (Kind.SPOT_ENVIRONMENT, Kind.COMPUTE_ENVIRONMENT, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
     return [*map(names.arn, kinds), f"{names.arn(Kind.JOB_DEFINITION)}:*"]
 
 

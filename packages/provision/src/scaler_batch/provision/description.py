@@ -13,6 +13,7 @@ from scaler_batch.payload.contract import (
     SEQUENCE_PARAMETER,
 )
 from scaler_batch.provision import policies
+from scaler_batch.provision.instance_types import GPU_IMAGE
 from scaler_batch.provision.release import VERSION
 from scaler_batch.provision.resources.batch_status import ENABLED
 from scaler_batch.provision.resources.bucket import ENCRYPTION, BucketSpecification, Expiry
@@ -84,19 +85,24 @@ def describe(
         Kind.SECURITY_GROUP: SecurityGroupSpecification(vpc=network.vpc),
         Kind.LAUNCH_TEMPLATE: LaunchTemplateSpecification(),
         Kind.JOB_DEFINITION: _job_definition(settings, names, image),
-        Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network),
-        Kind.JOB_QUEUE: _job_queue(names),
+        Kind.SPOT_ENVIRONMENT: _compute_environment(settings, names, network, SPOT),
+        Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network, SPOT if settings.spot else ON_DEMAND),
+        Kind.JOB_QUEUE: _job_queue(settings, names),
     }
     tags = all_tags(settings.tags, names)
     named = (Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
-    brought = _brought_along(settings)
-    return tuple(one for one in named if one.kind not in brought)
+    unwanted = _unwanted(settings)
+    return tuple(one for one in named if one.kind not in unwanted)
 
 
-def _brought_along(settings: Settings) -> set[Kind]:
-    """What the user has, so that none is to be made."""
-    chosen = {Kind.REPOSITORY: settings.image, Kind.SECURITY_GROUP: settings.security_groups}
-    return {kind for kind, value in chosen.items() if value}
+def _unwanted(settings: Settings) -> set[Kind]:
+    """What is not to be made, because the user has it or did not ask for it."""
+    needless = {
+        Kind.REPOSITORY: settings.image is not None,
+        Kind.SECURITY_GROUP: bool(settings.security_groups),
+        Kind.SPOT_ENVIRONMENT: not settings.spot_then_ec2,
+    }
+    return {kind for kind, value in needless.items() if value}
 
 
 def describe_repository(names: Names, tags: Mapping[str, str], image_tag: str) -> Wanted[RepositorySpecification]:
@@ -148,6 +154,7 @@ def _job_definition(settings: Settings, names: Names, image: str) -> JobDefiniti
         environment={"AWS_DEFAULT_REGION": settings.region},
         vcpus=settings.vcpus,
         memory_mb=container_memory(settings.memory_mb),
+        gpus=settings.gpus,
         timeout_seconds=settings.job_timeout_minutes * 60,
         job_role=names.arn(Kind.JOB_ROLE),
         execution_role=names.arn(Kind.EXECUTION_ROLE),
@@ -156,8 +163,10 @@ def _job_definition(settings: Settings, names: Names, image: str) -> JobDefiniti
     )
 
 
-def _compute_environment(settings: Settings, names: Names, network: Network) -> ComputeEnvironmentSpecification:
-    capacity, allocation = SPOT if settings.spot else ON_DEMAND
+def _compute_environment(
+    settings: Settings, names: Names, network: Network, purchase: tuple[str, str]
+) -> ComputeEnvironmentSpecification:
+    capacity, allocation = purchase
     return ComputeEnvironmentSpecification(
         state=ENABLED,
         max_vcpus=settings.max_vcpus,
@@ -169,13 +178,16 @@ def _compute_environment(settings: Settings, names: Names, network: Network) -> 
         capacity=capacity,
         allocation=allocation,
         instance_tags={**settings.tags, PREFIX_TAG: names.target.prefix},
+        keep_minutes=settings.keep_minutes,
+        image_type=GPU_IMAGE if settings.gpus else Untold.UNTOLD,
     )
 
 
-def _job_queue(names: Names) -> JobQueueSpecification:
+def _job_queue(settings: Settings, names: Names) -> JobQueueSpecification:
+    first = [Kind.SPOT_ENVIRONMENT] if settings.spot_then_ec2 else []
     return JobQueueSpecification(
         state=ENABLED,
         priority=1,
-        compute_environments=(names.arn(Kind.COMPUTE_ENVIRONMENT),),
+        compute_environments=tuple(map(names.arn, (*first, Kind.COMPUTE_ENVIRONMENT))),
         time_limits=TIME_LIMITS,
     )

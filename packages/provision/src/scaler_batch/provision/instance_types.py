@@ -24,9 +24,18 @@ STANDS_FOR: Final[Mapping[str, tuple[str, ...]]] = {
 
 _FAMILY: Final = re.compile(r"(?P<letters>[a-z]+)-?(?P<generation>\d+)(?P<attributes>[a-z0-9-]*)")
 _ARM_WITHOUT_ATTRIBUTE: Final = frozenset({"a1", "mac2"})
+GPU_TYPES: Final = ("g4dn", "g5")
+"""With graphics processors, and to be had in most regions and zones."""
+
+GPU_IMAGE: Final = "ECS_AL2023_NVIDIA"
+"""AWS Batch's type of the image of instances with NVIDIA's graphics processors.
+
+Source: AWS Batch API reference, Ec2Configuration.imageType.
+"""
+
 _GPU_LETTERS: Final = frozenset({"g", "gr", "p"})
-_GPUS_OF_OTHERS: Final = frozenset({"g4ad"})
-"""Graphics processors that are not NVIDIA's, which containers of ECS cannot be given."""
+_NOT_WITH_GPU_IMAGE: Final = frozenset({"g2", "g3", "g3s", "g4ad", "p2", "p3", "p3dn"})
+"""Too old for that image, or with graphics processors of others."""
 
 
 class Architecture(StrEnum):
@@ -65,7 +74,11 @@ def architecture_of(type_: str) -> Architecture:
 
 
 def has_gpus(type_: str) -> bool:
-    """Whether instances of a type or family have graphics processors that a container can be given."""
+    """Whether instances of a type or family have graphics processors that containers can be given.
+
+    Those of Graviton have some too, but there is no image with drivers for them.
+    """
     family = type_.partition(".")[0]
     found = _FAMILY.fullmatch(family)
-    return found is not None and found["letters"] in _GPU_LETTERS and family not in _GPUS_OF_OTHERS
+    has_some = found is not None and found["letters"] in _GPU_LETTERS and family not in _NOT_WITH_GPU_IMAGE
+    return has_some and architecture_of(type_) is Architecture.AMD64

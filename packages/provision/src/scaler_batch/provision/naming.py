@@ -51,6 +51,7 @@ class Names:
             Kind.SECURITY_GROUP: f"{prefix}-instances",
             Kind.LAUNCH_TEMPLATE: f"{prefix}-instances",
             Kind.JOB_DEFINITION: f"{prefix}-job",
+            Kind.SPOT_ENVIRONMENT: f"{prefix}-spot",
             Kind.COMPUTE_ENVIRONMENT: f"{prefix}-compute",
             Kind.JOB_QUEUE: f"{prefix}-queue",
         }[kind]
@@ -73,6 +74,7 @@ class Names:
             Kind.SECURITY_GROUP: self.regional("ec2", f"security-group/{name}"),
             Kind.LAUNCH_TEMPLATE: self.regional("ec2", f"launch-template/{name}"),
             Kind.JOB_DEFINITION: self.regional("batch", f"job-definition/{name}"),
+            Kind.SPOT_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
             Kind.COMPUTE_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
             Kind.JOB_QUEUE: self.regional("batch", f"job-queue/{name}"),
         }[kind]

@@ -9,7 +9,7 @@ from typing import Any
 from scaler_batch.provision.description import TASK_PREFIX
 from scaler_batch.provision.doctor import Patient
 from scaler_batch.provision.image.wheels import DEFAULT_PYTHON, DEFAULT_WHEELS
-from scaler_batch.provision.instance_types import Architecture
+from scaler_batch.provision.instance_types import GPU_TYPES, Architecture
 from scaler_batch.provision.release import VERSION
 from scaler_batch.provision.settings import (
     DEFAULT_CONFIG,
@@ -131,13 +131,18 @@ def settings(options: argparse.Namespace) -> Settings:
         platform=options.platform,
         expire_days=options.expire_days,
         permissions_boundary=options.permissions_boundary,
+        keep_minutes=options.keep_instances,
+        gpus=options.gpus,
+        spot_then_ec2=options.spot_then_ec2,
     )
 
 
 def _instance_types(options: argparse.Namespace) -> tuple[str, ...]:
-    """Those that were named, else AWS Batch's own choice for the platform."""
+    """Those that were named, else AWS Batch's own choice for the platform, or common ones with GPUs."""
     chosen: tuple[str, ...] | None = options.instance_types
-    return architecture_named(options.platform).default_types if chosen is None else chosen
+    if chosen is not None:
+        return chosen
+    return GPU_TYPES if options.gpus else architecture_named(options.platform).default_types
 
 
 def files(options: argparse.Namespace) -> Files:
@@ -248,7 +253,26 @@ def _what() -> argparse.ArgumentParser:
         help="days after which S3 removes data of tasks that nobody removed, rounded up to midnight UTC: 1 means one "
         "to two days (default: %(default)s)",
     )
+    add(
+        "--gpus",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"GPUs per job; without --instance-types these are then {','.join(GPU_TYPES)} (default: %(default)s)",
+    )
+    add(
+        "--keep-instances",
+        type=int,
+        default=0,
+        metavar="MINUTES",
+        help="keep idle instances for 20 minutes to a week, which bill meanwhile (default: let them go soon)",
+    )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
+    add(
+        "--spot-then-ec2",
+        action="store_true",
+        help="run jobs on Spot capacity, and on on-demand capacity when AWS has none; each grows to --max-vcpus",
+    )
     return parser
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from scaler_batch.provision.errors import SettingsError
 from scaler_batch.provision.image_reference import ImageReference, fault_of
-from scaler_batch.provision.instance_types import Architecture, architecture_of
+from scaler_batch.provision.instance_types import GPU_TYPES, Architecture, architecture_of, has_gpus
 from scaler_batch.provision.vocabulary import OWN_TAGS
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+")
+_SHORTEST_KEEPING: Final = 20
+_LONGEST_KEEPING: Final = 10_080
+"""Minutes. Source: AWS Batch API reference, ComputeScalingPolicy.minScaleDownDelayMinutes."""
+
 _ACCOUNT_DIGITS: Final = 12
 _BUCKET_LENGTH: Final = 63
 _RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-", "sg-")
@@ -91,6 +95,9 @@ class Settings:
             so one day means one to two.
         permissions_boundary: ARN of a policy beyond which none of the roles may do anything; ``None`` for whichever
             they have, which is none in new ones.
+        keep_minutes: How long an instance without jobs is kept, 20 minutes to a week; 0 lets it go soon.
+        gpus: Graphics processors of one job.
+        spot_then_ec2: Whether jobs go to Spot capacity, and to on-demand capacity when there is none.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -112,6 +119,9 @@ class Settings:
     platform: str = DEFAULT_PLATFORM
     expire_days: int = 1
     permissions_boundary: str | None = None
+    keep_minutes: int = 0
+    gpus: int = 0
+    spot_then_ec2: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
@@ -120,6 +130,10 @@ class Settings:
             _check_image(self.image)
         _check_instance_types(self.instance_types, architecture_named(self.platform))
         _check_tags(self.tags)
+        _check_gpus(self.gpus, self.instance_types)
+        _check_keeping(self.keep_minutes)
+        if self.spot and self.spot_then_ec2:
+            raise SettingsError("--spot and --spot-then-ec2 exclude each other", fix="pass one of them")
         _check_boundary(self.permissions_boundary)
         _check_ids("--subnets", _SUBNET, self.subnets)
         _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
@@ -223,6 +237,23 @@ def _check_instance_types(types: tuple[str, ...], architecture: Architecture) ->
             fix=f"pass --platform {other.platform}, with --image naming an image for it or none to have one built; or "
             f"pass --instance-types of {architecture.platform}, such as {architecture.default_types[0]}",
         )
+
+
+def _check_gpus(gpus: int, types: tuple[str, ...]) -> None:
+    if gpus < 0:
+        raise SettingsError(f"--gpus is {gpus}", fix="pass a whole number of 0 or more")
+    without = [one for one in types if not has_gpus(one)] if gpus else []
+    if without:
+        raise SettingsError(
+            f"a job wants {gpus} GPUs, and these instance types have none that it could be given: {', '.join(without)}",
+            fix=f"pass --instance-types of NVIDIA families on x86-64, such as {','.join(GPU_TYPES)}",
+        )
+
+
+def _check_keeping(minutes: int) -> None:
+    if minutes and not _SHORTEST_KEEPING <= minutes <= _LONGEST_KEEPING:
+        fix = f"pass {_SHORTEST_KEEPING} to {_LONGEST_KEEPING} minutes, or 0 to let idle instances go soon"
+        raise SettingsError(f"--keep-instances is {minutes}", fix=fix)
 
 
 def _check_ids(option: str, pattern: re.Pattern[str], ids: tuple[str, ...]) -> None:

@@ -40,6 +40,8 @@ class Kind(StrEnum):
     """Only where the user names none."""
     LAUNCH_TEMPLATE = "launch_template"
     JOB_DEFINITION = "job_definition"
+    SPOT_ENVIRONMENT = "spot_environment"
+    """Only where jobs go to Spot capacity first, and to the compute environment when there is none."""
     COMPUTE_ENVIRONMENT = "compute_environment"
     JOB_QUEUE = "job_queue"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.finding import Finding, ok, problem, skipped
 from scaler_batch.provision.instance_types import patterns
@@ -26,10 +26,11 @@ class Size:
     memory_mb: int
     vcpus: int
     name: str
+    gpus: int = 0
 
-    def holds(self, vcpus: float, memory_mb: float) -> bool:
+    def holds(self, vcpus: float, memory_mb: float, gpus: float = 0) -> bool:
         """Whether a container of this size fits."""
-        return vcpus <= self.vcpus and memory_mb <= self.memory_mb * USABLE
+        return vcpus <= self.vcpus and memory_mb <= self.memory_mb * USABLE and gpus <= self.gpus
 
 
 def check(found: Found, scene: Scene) -> Finding:
@@ -37,22 +38,25 @@ def check(found: Found, scene: Scene) -> Finding:
     asked = tuple(sorted({one for compute in found.compute for one in compute.get("instanceTypes", ())}))
     if found.definition is None or not asked:
         return skipped(SUBJECT, "there is no job definition, or no compute environment that names instance types")
-    return judge(found.required("VCPU"), found.required("MEMORY"), _sizes(scene, patterns(asked)), asked)
+    sizes = _sizes(scene, patterns(asked))
+    return judge(found.required("VCPU"), found.required("MEMORY"), sizes, asked, gpus=found.required("GPU"))
 
 
-def judge(vcpus: float, memory_mb: float, sizes: Sequence[Size], asked: Sequence[str]) -> Finding:
+def judge(vcpus: float, memory_mb: float, sizes: Sequence[Size], asked: Sequence[str], *, gpus: float = 0) -> Finding:
     """Say which the smallest is that a job fits."""
-    job = f"a job takes {vcpus:g} vCPUs and {memory_mb:g} MB"
+    job = f"a job takes {vcpus:g} vCPUs and {memory_mb:g} MB" + (f" and {gpus:g} GPUs" if gpus else "")
     if not sizes:
         return skipped(SUBJECT, f"{job}; EC2 tells nothing of {', '.join(asked)}")
-    fitting = [size for size in sizes if size.holds(vcpus, memory_mb)]
+    fitting = [size for size in sizes if size.holds(vcpus, memory_mb, gpus)]
     if not fitting:
         largest = max(sizes)
         return problem(
             SUBJECT,
             f"{job}, and the largest instance allowed, {largest.name}, has {largest.vcpus} vCPUs and "
-            f"{largest.memory_mb} MB, not all of it for containers: jobs stay RUNNABLE for ever",
-            "allow larger ones with --instance-types, or lower --vcpus and --memory; then run provision",
+            f"{largest.memory_mb} MB, not all of it for containers"
+            + (f", and {largest.gpus} GPUs" if gpus else "")
+            + ": jobs stay RUNNABLE for ever",
+            "allow larger ones with --instance-types, or lower --vcpus, --memory and --gpus; then run provision",
         )
     return ok(SUBJECT, f"{job}; it fits {min(fitting).name} and larger")
 
@@ -61,7 +65,11 @@ def _sizes(scene: Scene, names: Sequence[str]) -> list[Size]:
     paginator = scene.clients.ec2.get_paginator("describe_instance_types")
     pages = paginator.paginate(Filters=[{"Name": "instance-type", "Values": list(names)}])
     return [
-        Size(one["MemoryInfo"]["SizeInMiB"], one["VCpuInfo"]["DefaultVCpus"], one["InstanceType"])
+        Size(one["MemoryInfo"]["SizeInMiB"], one["VCpuInfo"]["DefaultVCpus"], one["InstanceType"], _gpus(one))
         for page in pages
         for one in page["InstanceTypes"]
     ]
+
+
+def _gpus(described: Any) -> int:
+    return sum(one.get("Count", 0) for one in described.get("GpuInfo", {}).get("Gpus", ()))

@@ -59,9 +59,9 @@ class Found:
         return tuple(one["computeResources"] for one in self.environments if one.get("computeResources"))
 
     def required(self, kind: str) -> float:
-        """How much of ``VCPU`` or ``MEMORY`` (MB) a job takes."""
+        """How much of ``VCPU``, ``MEMORY`` (MB) or ``GPU`` a job takes."""
         requirements = self.container.get("resourceRequirements", [])
-        legacy = self.container.get({"VCPU": "vcpus", "MEMORY": "memory"}[kind], 0)
+        legacy = self.container.get({"VCPU": "vcpus", "MEMORY": "memory"}.get(kind, ""), 0)
         return next((float(one["value"]) for one in requirements if one["type"] == kind), float(legacy))
 
 

@@ -82,6 +82,7 @@ class Catalogue:
 def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None) -> Mapping[Kind, Handler[Any]]:
     role = RoleHandler(clients.iam, waiter)
     group = SecurityGroupHandler(clients.ec2, waiter, names)
+    environment = ComputeEnvironmentHandler(clients.batch, waiter, group.ids_of)
     return {
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
@@ -93,6 +94,7 @@ def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource
         Kind.SECURITY_GROUP: group,
         Kind.LAUNCH_TEMPLATE: LaunchTemplateHandler(clients.ec2, waiter, names),
         Kind.JOB_DEFINITION: JobDefinitionHandler(clients.batch),
-        Kind.COMPUTE_ENVIRONMENT: ComputeEnvironmentHandler(clients.batch, waiter, group.ids_of),
+        Kind.SPOT_ENVIRONMENT: environment,
+        Kind.COMPUTE_ENVIRONMENT: environment,
         Kind.JOB_QUEUE: JobQueueHandler(clients.batch, waiter),
     }

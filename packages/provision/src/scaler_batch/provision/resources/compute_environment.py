@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import VERSION_TAG, Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import VERSION_TAG, Observed, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mypy_boto3_batch import BatchClient
-    from mypy_boto3_batch.type_defs import ComputeEnvironmentDetailTypeDef, ComputeResourceUpdateTypeDef
+    from mypy_boto3_batch.type_defs import (
+        ComputeEnvironmentDetailTypeDef,
+        ComputeResourceOutputTypeDef,
+        ComputeResourceUpdateTypeDef,
+    )
 
     from scaler_batch.provision.waiting import Waiter
 
@@ -62,6 +66,8 @@ class ComputeEnvironmentSpecification(Specification):
         capacity: ``EC2`` for on-demand instances, ``SPOT``.
         allocation: How AWS chooses among the instance types.
         instance_tags: Tags that its instances bear.
+        keep_minutes: How long an instance without jobs is kept; 0 for as long as AWS Batch likes.
+        image_type: AWS Batch's type of the image of instances; untold where its choice will do.
         managed: Whether AWS Batch looks after its instances.
         service_role: Role that AWS Batch acts in, where it is one of the account's own; empty for that of AWS Batch.
     """
@@ -76,6 +82,8 @@ class ComputeEnvironmentSpecification(Specification):
     capacity: str = ON_DEMAND[0]
     allocation: str = ON_DEMAND[1]
     instance_tags: Mapping[str, str] = field(default_factory=dict)
+    keep_minutes: int = 0
+    image_type: str | Untold = Untold.UNTOLD
     managed: bool = True
     service_role: str = ""
 
@@ -118,11 +126,12 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
         """Make it, once one of the same name that is being removed has gone."""
         self._watch(wanted.name).until_gone()
         specification = self._resolved(wanted.specification)
+        resources = _sent(specification, _given(specification))
         self._batch.create_compute_environment(
             computeEnvironmentName=wanted.name,
             type="MANAGED",
             state="ENABLED",
-            computeResources=cast("Any", {"minvCpus": 0, **_sent(specification, _ALL), "tags": dict(wanted.tags)}),
+            computeResources=cast("Any", {"minvCpus": 0, **resources, "tags": dict(wanted.tags)}),
             tags=wanted.tags,
         )
 
@@ -201,9 +210,17 @@ def _specification(found: ComputeEnvironmentDetailTypeDef) -> ComputeEnvironment
         capacity=resources["type"] if resources else "",
         allocation=resources.get("allocationStrategy", FIXED_ALLOCATION) if resources else "",
         instance_tags=_without_version(resources.get("tags", {})) if resources else {},
+        keep_minutes=resources.get("scalingPolicy", {}).get("minScaleDownDelayMinutes", 0) if resources else 0,
+        image_type=_image_type(resources) if resources else Untold.UNTOLD,
         managed=found.get("type", "MANAGED") == "MANAGED",
         service_role=_own(found.get("serviceRole", "")),
     )
+
+
+def _image_type(resources: ComputeResourceOutputTypeDef) -> str | Untold:
+    """The type of the image. AWS tells it also where it was AWS's choice; imitations do not."""
+    told = [one["imageType"] for one in resources.get("ec2Configuration", [])]
+    return told[0] if told else Untold.UNTOLD
 
 
 def _without_version(tags: Mapping[str, str]) -> dict[str, str]:
@@ -229,8 +246,16 @@ def _sent(wanted: ComputeEnvironmentSpecification, fields: Collection[str]) -> d
         "capacity": ("type", wanted.capacity),
         "allocation": ("allocationStrategy", wanted.allocation),
         "instance_tags": ("tags", wanted.instance_tags),
+        "keep_minutes": ("scalingPolicy", {"minScaleDownDelayMinutes": wanted.keep_minutes}),
+        "image_type": ("ec2Configuration", [{"imageType": wanted.image_type}]),
     }
     return dict(sent for field, sent in by_field.items() if field in fields)
+
+
+def _given(wanted: ComputeEnvironmentSpecification) -> frozenset[str]:
+    """The fields that a new environment is told: no more than is wanted, as an older AWS knows fewer."""
+    left_out = {"keep_minutes": not wanted.keep_minutes, "image_type": isinstance(wanted.image_type, Untold)}
+    return _ALL - {field for field, left in left_out.items() if left}
 
 
 def _update(wanted: ComputeEnvironmentSpecification, fields: Collection[str]) -> _Update:

@@ -8,7 +8,7 @@ while as INACTIVE, and offers no way to remove it at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import PREFIX_TAG, Observed, Specification, Wanted
@@ -38,6 +38,7 @@ class JobDefinitionSpecification(Specification):
         execution_role: ARN of the role that starts the container.
         log_group: Where the container's output goes.
         log_region: Region of the log group.
+        gpus: Graphics processors of the container.
         superseded: Revisions, still active, that are older than those to be kept; none are wanted.
     """
 
@@ -52,7 +53,14 @@ class JobDefinitionSpecification(Specification):
     execution_role: str
     log_group: str
     log_region: str
+    gpus: int = 0
     superseded: tuple[int, ...] = ()
+
+    @property
+    def requirements(self) -> dict[str, int]:
+        """What the container takes of its instance, by AWS Batch's names."""
+        sizes = {"VCPU": self.vcpus, "MEMORY": self.memory_mb, "GPU": self.gpus}
+        return {kind: size for kind, size in sizes.items() if size}
 
 
 class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
@@ -85,10 +93,9 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
                 "image": specification.image,
                 "command": specification.command,
                 "environment": [{"name": name, "value": value} for name, value in specification.environment.items()],
-                "resourceRequirements": [
-                    {"type": "VCPU", "value": str(specification.vcpus)},
-                    {"type": "MEMORY", "value": str(specification.memory_mb)},
-                ],
+                "resourceRequirements": cast(
+                    "Any", [{"type": kind, "value": str(size)} for kind, size in specification.requirements.items()]
+                ),
                 "jobRoleArn": specification.job_role,
                 "executionRoleArn": specification.execution_role,
                 "logConfiguration": {
@@ -142,6 +149,7 @@ def _specification(found: JobDefinitionTypeDef, superseded: tuple[int, ...]) -> 
         execution_role=container.get("executionRoleArn", ""),
         log_group=log.get("awslogs-group", ""),
         log_region=log.get("awslogs-region", ""),
+        gpus=_requirement(container, "GPU"),
         superseded=superseded,
     )
 

@@ -81,7 +81,7 @@ def draw(settings: Settings, partition: str, *, account: str, vpc: str, own_grou
 
 def _retagged(one: Wanted[Any]) -> Wanted[Any]:
     specification = one.specification
-    if one.kind is Kind.COMPUTE_ENVIRONMENT:
+    if one.kind in (Kind.SPOT_ENVIRONMENT, Kind.COMPUTE_ENVIRONMENT):
         specification = replace(specification, instance_tags=template_tags(specification.instance_tags))
     return replace(one, specification=specification, tags=template_tags(one.tags))
 

@@ -32,6 +32,7 @@ _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.JOB_ROLE: "${JobRole.Arn}",
     Kind.EXECUTION_ROLE: "${ExecutionRole.Arn}",
     Kind.INSTANCE_PROFILE: "${InstanceProfile.Arn}",
+    Kind.SPOT_ENVIRONMENT: "${SpotEnvironment}",
     Kind.COMPUTE_ENVIRONMENT: "${ComputeEnvironment}",
 }
 """What stands for the ARN of a resource. That of a log group has another form there, so it is not among them."""
@@ -109,6 +110,7 @@ def _resources(one: Wanted[Any], blueprint: Blueprint) -> dict[str, Document]:
         Kind.SECURITY_GROUP: _security_group,
         Kind.LAUNCH_TEMPLATE: _launch_template,
         Kind.JOB_DEFINITION: _job_definition,
+        Kind.SPOT_ENVIRONMENT: _compute_environment,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
     }
@@ -236,10 +238,7 @@ def _job_definition(one: Wanted[Any]) -> Document:
             "Image": {"Ref": "Image"},
             "Command": list(wanted.command),
             "Environment": [{"Name": name, "Value": value} for name, value in wanted.environment.items()],
-            "ResourceRequirements": [
-                {"Type": "VCPU", "Value": str(wanted.vcpus)},
-                {"Type": "MEMORY", "Value": str(wanted.memory_mb)},
-            ],
+            "ResourceRequirements": [{"Type": kind, "Value": str(size)} for kind, size in wanted.requirements.items()],
             "JobRoleArn": wanted.job_role,
             "ExecutionRoleArn": wanted.execution_role,
             "LogConfiguration": {
@@ -253,6 +252,7 @@ def _job_definition(one: Wanted[Any]) -> Document:
 
 def _compute_environment(one: Wanted[Any]) -> Document:
     wanted = one.specification
+    untold = isinstance(wanted.image_type, Untold)
     return _resource(
         "AWS::Batch::ComputeEnvironment",
         ComputeEnvironmentName=one.name,
@@ -274,6 +274,8 @@ def _compute_environment(one: Wanted[Any]) -> Document:
             },
             "SecurityGroupIds": list(wanted.security_groups) or {"Ref": "SecurityGroups"},
             "Tags": dict(wanted.instance_tags),
+            **({"ScalingPolicy": {"MinScaleDownDelayMinutes": wanted.keep_minutes}} if wanted.keep_minutes else {}),
+            **({} if untold else {"Ec2Configuration": [{"ImageType": wanted.image_type}]}),
         },
         Tags=dict(one.tags),
     )

@@ -36,6 +36,7 @@ _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.JOB_ROLE: "${aws_iam_role.job_role.arn}",
     Kind.EXECUTION_ROLE: "${aws_iam_role.execution_role.arn}",
     Kind.INSTANCE_PROFILE: "${aws_iam_instance_profile.instance.arn}",
+    Kind.SPOT_ENVIRONMENT: "${aws_batch_compute_environment.spot.arn}",
     Kind.COMPUTE_ENVIRONMENT: "${aws_batch_compute_environment.compute.arn}",
 }
 _BUCKET: Final = "${aws_s3_bucket.tasks.id}"
@@ -103,6 +104,7 @@ def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
         Kind.SECURITY_GROUP: _security_group,
         Kind.LAUNCH_TEMPLATE: _launch_template,
         Kind.JOB_DEFINITION: _job_definition,
+        Kind.SPOT_ENVIRONMENT: _compute_environment,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
         Kind.JOB_QUEUE: _job_queue,
     }
@@ -194,10 +196,7 @@ def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
         "image": "${var.image}",
         "command": list(wanted.command),
         "environment": [{"name": name, "value": value} for name, value in wanted.environment.items()],
-        "resourceRequirements": [
-            {"type": "VCPU", "value": str(wanted.vcpus)},
-            {"type": "MEMORY", "value": str(wanted.memory_mb)},
-        ],
+        "resourceRequirements": [{"type": kind, "value": str(size)} for kind, size in wanted.requirements.items()],
         "jobRoleArn": wanted.job_role,
         "executionRoleArn": wanted.execution_role,
         "logConfiguration": {
@@ -222,6 +221,8 @@ def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
 
 def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     wanted = one.specification
+    untold = isinstance(wanted.image_type, Untold)
+    keeping = {"scaling_policy": {"min_scale_down_delay_minutes": wanted.keep_minutes}} if wanted.keep_minutes else {}
     body = {
         "name": one.name,
         "type": "MANAGED",
@@ -240,12 +241,14 @@ def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]
             },
             "security_group_ids": list(wanted.security_groups) or "${var.security_groups}",
             "tags": dict(wanted.instance_tags),
+            **keeping,
+            **({} if untold else {"ec2_configuration": [{"image_type": wanted.image_type}]}),
         },
         # AWS Batch needs the role's policy for as long as the environment is there, also while it is removed.
         "depends_on": ["aws_iam_role_policy_attachment.instance_role"],
         "tags": _tags(one),
     }
-    yield "aws_batch_compute_environment", "compute", body
+    yield "aws_batch_compute_environment", "spot" if one.kind is Kind.SPOT_ENVIRONMENT else "compute", body
 
 
 def _job_queue(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
