@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.member import Cloud, leases_of
 from scaler_batch.adapter.preflight import check_resources, check_storage
+from scaler_batch.adapter.routes import Routes
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.aws import open_session
 from scaler_batch.tasks import TaskManagerSettings
@@ -57,6 +58,10 @@ def resources(endpoint: str) -> dict[str, str]:
         "jobQueueArn"
     ]
     found = {"queue": queue}
+    policy = batch.create_scheduling_policy(name="fair", fairsharePolicy={})["arn"]
+    batch.create_job_queue(
+        jobQueueName="fair", state="ENABLED", priority=1, computeEnvironmentOrder=order, schedulingPolicyArn=policy
+    )
     for vcpus in ("1", "4"):
         container = {
             "image": "busybox",
@@ -90,6 +95,32 @@ async def test_a_definition_is_accepted_in_every_form_that_submitjob_takes(
 
 async def test_a_queue_is_accepted_by_its_arn(resources: dict[str, str]) -> None:
     assert await check_resources(settings(queue=resources["queue"]), open_session(region=REGION))
+
+
+@pytest.mark.parametrize(
+    ("queue", "share", "table", "said"),
+    [
+        ("q", None, None, None),
+        ("fair", "blue", None, None),
+        ("fair", None, None, r"'fair' has a scheduling policy.*--share-identifier"),
+        ("q", "blue", None, r"'q' has no scheduling policy.*'blue'.*leave --share-identifier out"),
+        ("q", None, {"job_queue": "fair"}, r"'fair' has a scheduling policy"),
+        ("q", None, {"job_queue": "fair", "share_identifier": "blue"}, None),
+        ("fair", "blue", {"job_queue": "q"}, r"'q' has no scheduling policy"),
+        ("fair", "blue", {"job_queue": "q", "share_identifier": ""}, None),
+    ],
+)
+async def test_a_share_identifier_is_demanded_by_fair_share_queues_and_refused_for_others(
+    queue: str, share: str | None, table: dict[str, str] | None, said: str | None, resources: dict[str, str]
+) -> None:
+    tasks = replace(settings(queue=queue).tasks, share_identifier=share)
+    routes = Routes.read({"big": table} if table else {}, tasks.shape, "x.toml")
+    chosen = replace(settings(queue=queue), tasks=tasks, routes=routes)
+    if said is None:
+        assert await check_resources(chosen, open_session(region=REGION))
+    else:
+        with pytest.raises(ResourceError, match=said):
+            await check_resources(chosen, open_session(region=REGION))
 
 
 @pytest.mark.parametrize("name", ["other", "pi:7", "pi:x", "arn:aws:batch:eu-west-1:123456789012:job-definition/other"])

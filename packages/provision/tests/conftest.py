@@ -213,6 +213,7 @@ def everything(aws: boto3.Session) -> Any:
             "job queues": [one["jobQueueName"] for one in batch.describe_job_queues()["jobQueues"]],
             "job definitions": [f"{one['jobDefinitionName']}:{one['revision']}" for one in definitions],
             "security groups": [one["GroupId"] for one in clients("ec2").describe_security_groups()["SecurityGroups"]],
+            "scheduling policies": [one["arn"] for one in batch.list_scheduling_policies()["schedulingPolicies"]],
             "launch templates": [
                 one["LaunchTemplateName"] for one in clients("ec2").describe_launch_templates()["LaunchTemplates"]
             ],

@@ -72,6 +72,21 @@ def test_a_queue_that_takes_no_jobs_is_a_problem(state: dict[str, str], words: s
 
 
 @pytest.mark.parametrize(
+    ("policy", "share", "verdict", "words"),
+    [
+        (None, None, Verdict.OK, "asks for no share"),
+        ("arn:policy", "blue", Verdict.OK, "blue"),
+        ("arn:policy", None, Verdict.WARNING, "--share-identifier"),
+        (None, "blue", Verdict.PROBLEM, "without --share-identifier"),
+    ],
+)
+def test_a_share_is_named_where_the_queue_is_shared_out_and_nowhere_else(
+    policy: str | None, share: str | None, verdict: Verdict, words: str
+) -> None:
+    assert_says(queue.judge_share({**QUEUE, "schedulingPolicyArn": policy}, share), verdict, words)
+
+
+@pytest.mark.parametrize(
     ("environments", "verdict", "words"),
     [
         ((), Verdict.PROBLEM, "leads to none"),

@@ -85,7 +85,7 @@ def ecr_of(aws: boto3.Session) -> Any:
 def test_without_an_image_one_is_pushed_and_used(aws: boto3.Session, image: Pushed, calls: Any) -> None:
     made = provision(Settings(), aws, image=image)
     assert calls.made[:3] == CALLS
-    assert made.changed == tuple(kind for kind in Kind if kind is not Kind.SPOT_ENVIRONMENT)
+    assert made.changed == tuple(one for one in Kind if one not in (Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY))
     batch = aws.client("batch", region_name="us-east-1")
     (definition,) = batch.describe_job_definitions()["jobDefinitions"]
     uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:1"

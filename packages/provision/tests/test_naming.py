@@ -24,6 +24,7 @@ RULES = {
     Kind.JOB_DEFINITION: r"[A-Za-z0-9_-]{1,128}",
     Kind.SPOT_ENVIRONMENT: r"[A-Za-z0-9][A-Za-z0-9_-]{1,126}[A-Za-z0-9]",
     Kind.COMPUTE_ENVIRONMENT: r"[A-Za-z0-9][A-Za-z0-9_-]{1,126}[A-Za-z0-9]",
+    Kind.SCHEDULING_POLICY: r"[A-Za-z0-9_-]{1,128}",
     Kind.JOB_QUEUE: r"[A-Za-z0-9_-]{1,128}",
 }
 """What each service takes."""

@@ -19,7 +19,8 @@ from scaler_batch.provision.vocabulary import Untold
 if TYPE_CHECKING:
     from scaler_batch.provision import Wanted
 
-KINDS = [kind for kind in Kind if kind not in (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT)]
+ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+KINDS = [kind for kind in Kind if kind not in ON_REQUEST]
 NAMES = Names(Target(), Account("123456789012", "aws"))
 WANTED = describe(Settings(image="i"), NAMES, Network(("subnet-1",), ("sg-1",)))
 OURS = {"scaler-batch:prefix": "scaler-batch"}

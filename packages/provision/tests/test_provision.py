@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
-KINDS = tuple(kind for kind in Kind if kind not in (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT))
+ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 """What is made where the image is named."""
 
 CHANGING_CALLS = [

@@ -14,6 +14,7 @@ from scaler_batch.provision.resources.compute_environment import (
 )
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.resources.job_queue import JobQueueHandler, JobQueueSpecification
+from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicyHandler
 from scaler_batch.provision.waiting import Waiter
 
 ENVIRONMENT = Wanted(
@@ -180,6 +181,33 @@ def test_an_environment_that_a_queue_still_leads_to_is_given_up_with_the_reason(
     batch.related_times = 1000
     with pytest.raises(WaitError, match="found existing JobQueue relationship"):
         handler.remove(observed(handler, ENVIRONMENT))
+
+
+def test_a_scheduling_policy_is_removed_once_batch_has_forgotten_its_queue() -> None:
+    batch, clock = Policies(related_times=2), Clock()
+    waiter = Waiter(Patience(related=60), clock=clock, sleep=clock.sleep)
+    handler = SchedulingPolicyHandler(batch, waiter, lambda name: f"arn:{name}")  # type: ignore[arg-type]
+    found = handler.observe("x")
+    assert found
+    handler.remove(found)
+    assert (batch.related_times, handler.observe("x")) == (0, None)
+
+
+class Policies:
+    """AWS Batch with one scheduling policy, which it knows some queue to have for some time."""
+
+    def __init__(self, related_times: int) -> None:
+        self.related_times = related_times
+        self._found: list[dict[str, Any]] = [{"arn": "arn:x", "name": "x", "fairsharePolicy": {}}]
+
+    def describe_scheduling_policies(self, arns: list[str]) -> dict[str, Any]:
+        return {"schedulingPolicies": [one for one in self._found if one["arn"] in arns]}
+
+    def delete_scheduling_policy(self, arn: str) -> None:
+        if self.related_times:
+            self.related_times -= 1
+            raise _refusal("Cannot delete, found existing JobQueue relationship")
+        self._found.clear()
 
 
 def test_removing_what_is_still_being_made_waits_first(batch: SlowBatch, wanted: Wanted[Any]) -> None:

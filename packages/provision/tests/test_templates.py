@@ -25,6 +25,7 @@ from scaler_batch.provision.resources.log_group import LogGroupSpecification
 from scaler_batch.provision.resources.network import Network
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
+from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicySpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.templates.blueprint import template_tags
@@ -57,7 +58,7 @@ CASES = {
         permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
     ),
     "GPUs on Spot and then on demand": Settings(
-        image=IMAGE, gpus=2, instance_types=("g5",), keep_minutes=60, spot_then_ec2=True
+        image=IMAGE, gpus=2, instance_types=("g5",), keep_minutes=60, spot_then_ec2=True, fair_share=True
     ),
     "ARM": Settings(image=IMAGE, platform="linux/arm64", instance_types=("default_arm64",)),
     "VPC chosen": Settings(image=IMAGE, vpc="vpc-00000001"),
@@ -159,6 +160,7 @@ def filled(document: Any, settings: Settings) -> Any:
         "LaunchTemplate.DefaultVersionNumber": "1",
         "SecurityGroup.GroupId": NETWORK.security_groups[0],
         "ComputeEnvironment": names.arn(Kind.COMPUTE_ENVIRONMENT),
+        "SchedulingPolicy": names.arn(Kind.SCHEDULING_POLICY),
         "SpotEnvironment": names.arn(Kind.SPOT_ENVIRONMENT),
         **{name: names.of(Kind(snake(name))) for name in ("LogGroup", "Bucket", "InstanceRole")},
         **{
@@ -291,6 +293,7 @@ def read_queue(one: Resource, _: Any) -> JobQueueSpecification:
         priority=one["Priority"],
         compute_environments=tuple(order["ComputeEnvironment"] for order in one["ComputeEnvironmentOrder"]),
         time_limits=tuple(TimeLimit(limit["Reason"], limit["MaxTimeSeconds"]) for limit in limits),
+        fair_share=one["SchedulingPolicyArn"] or "",
     )
 
 
@@ -307,6 +310,9 @@ READERS: Any = {
     Kind.JOB_DEFINITION: read_definition,
     Kind.SPOT_ENVIRONMENT: read_environment,
     Kind.COMPUTE_ENVIRONMENT: read_environment,
+    Kind.SCHEDULING_POLICY: lambda one, _: SchedulingPolicySpecification(
+        one["FairsharePolicy"]["ShareDecaySeconds"], one["FairsharePolicy"]["ComputeReservation"]
+    ),
     Kind.JOB_QUEUE: read_queue,
 }
 
@@ -355,6 +361,7 @@ def evaluated(document: Any, settings: Settings) -> Any:
         "aws_s3_bucket.tasks.id": names.of(Kind.BUCKET),
         "aws_s3_bucket.tasks.arn": names.arn(Kind.BUCKET),
         "aws_iam_instance_profile.instance.arn": names.arn(Kind.INSTANCE_PROFILE),
+        "aws_batch_scheduling_policy.fair_share.arn": names.arn(Kind.SCHEDULING_POLICY),
         "aws_batch_compute_environment.spot.arn": names.arn(Kind.SPOT_ENVIRONMENT),
         "aws_batch_compute_environment.compute.arn": names.arn(Kind.COMPUTE_ENVIRONMENT),
         "aws_batch_job_queue.queue.name": names.of(Kind.JOB_QUEUE),
@@ -458,6 +465,7 @@ def terraform_queue(one: Any, _: Any) -> JobQueueSpecification:
         priority=one["priority"],
         compute_environments=tuple(order["compute_environment"] for order in one["compute_environment_order"]),
         time_limits=tuple(TimeLimit(limit["reason"], limit["max_time_seconds"]) for limit in limits),
+        fair_share=one.get("scheduling_policy_arn", ""),
     )
 
 
@@ -480,6 +488,12 @@ TERRAFORM: Any = {
     Kind.JOB_DEFINITION: (terraform_definition, ("aws_batch_job_definition", "job")),
     Kind.SPOT_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "spot")),
     Kind.COMPUTE_ENVIRONMENT: (terraform_environment, ("aws_batch_compute_environment", "compute")),
+    Kind.SCHEDULING_POLICY: (
+        lambda one, _: SchedulingPolicySpecification(
+            one["fair_share_policy"]["share_decay_seconds"], one["fair_share_policy"]["compute_reservation"]
+        ),
+        ("aws_batch_scheduling_policy", "fair_share"),
+    ),
     Kind.JOB_QUEUE: (terraform_queue, ("aws_batch_job_queue", "queue")),
 }
 BESIDE = {

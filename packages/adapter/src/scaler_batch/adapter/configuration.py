@@ -100,6 +100,8 @@ def _tasks(chosen: Chosen) -> TaskManagerSettings:
         tasks_per_job=chosen["tasks_per_job"],
         processes=0 if chosen["processes"] == "auto" else chosen["processes"],
         job_attempts=chosen["job_attempts"],
+        share_identifier=chosen["share_identifier"],
+        scheduling_priority=chosen["scheduling_priority"],
         job_timeout=chosen["job_timeout_minutes"] * 60,
         inline_limit=chosen["inline_limit"],
         transfers=chosen["transfers"],

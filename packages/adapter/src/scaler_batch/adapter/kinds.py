@@ -118,6 +118,10 @@ def _capability(part: str) -> Capability:
     return Capability(match[1]) if match[2] is None else Capability(match[1], int(match[2]))
 
 
+SHARE: Final = text("a share identifier: 1 to 255 printable characters without spaces", r"[!-~]{1,255}")
+PRIORITY: Final = whole(0, 9999)
+"""Of a job within its share. Source: AWS Batch API reference, SubmitJob.schedulingPriorityOverride."""
+
 PATHS: Final = Kind("one path or several", _read_paths, many=True)
 CAPABILITIES: Final = Kind(
     "names parted by commas, each with a whole number or without: linux,cpu=4", _read_capabilities

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, Kind, number, one_of, parsed, text, whole
+from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, PRIORITY, SHARE, Kind, number, one_of, parsed, text, whole
 from scaler_batch.aws.limits import MOST_ATTEMPTS
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks import TasksError
@@ -119,6 +119,11 @@ OPTIONS: Final = (
            "minutes one attempt of a job may run; goes over the job definition's", 60, metavar="MIN"),
     Option(BATCH, ("--job-attempts",), whole(1, MOST_ATTEMPTS),
            "how often a job may start where its machine is reclaimed or its image cannot be pulled", 3, metavar="N"),
+    Option(BATCH, ("--share-identifier",), SHARE,
+           "whose share of a fair-share queue the jobs count against; such a queue demands it, others refuse it",
+           metavar="NAME"),
+    Option(BATCH, ("--scheduling-priority",), PRIORITY, "order of the jobs within their share, higher first",
+           otherwise="the job definition's", metavar="N"),
     Option(BATCH, ("--misconfiguration-patience",), number(),
            "fail a task when AWS Batch has said for this long that no machine of the queue is large enough for its job",
            600.0, metavar="S"),

@@ -102,7 +102,7 @@ class _Checks:
         """Make all of them."""
         shapes = [self._settings.tasks.shape, *self._settings.routes.shapes.values()]
         for queue in dict.fromkeys(shape.queue for shape in shapes):
-            self._check_queue(queue)
+            self._check_queue(queue, {shape.share for shape in shapes if shape.queue == queue})
         definitions = {name: self._definition(name) for name in {shape.definition for shape in shapes}}
         self._check_bucket(self._settings.s3_bucket)
         return Found(vcpus_of(definitions[self._settings.tasks.job_definition]))
@@ -111,7 +111,7 @@ class _Checks:
         with service_errors(self._renewal):
             return look()
 
-    def _check_queue(self, name: str) -> None:
+    def _check_queue(self, name: str, shares: set[str | None]) -> None:
         queue = self._ask(lambda: find_queue(self._batch, name))
         if queue is None:
             raise ResourceError(
@@ -120,6 +120,7 @@ class _Checks:
             )
         if queue["state"] != "ENABLED":
             raise ResourceError(f"job queue {name!r} is {queue['state']}: enable it, or use another")
+        _check_shares(name, bool(queue.get("schedulingPolicyArn")), shares)
 
     def _definition(self, name: str) -> JobDefinitionTypeDef:
         """The revision that jobs will have: the one that is named, or the newest."""
@@ -147,3 +148,19 @@ class _Checks:
                 f"be found. Use a bucket in {self._region}, or --aws-region {region} with a queue and a job definition "
                 "there"
             )
+
+
+def _check_shares(queue: str, is_shared: bool, shares: set[str | None]) -> None:
+    """A queue with a scheduling policy takes no job without a share identifier, and one without takes none with it."""
+    if is_shared and None in shares:
+        raise ResourceError(
+            f"job queue {queue!r} has a scheduling policy, so AWS Batch refuses jobs without a share identifier: pass "
+            "--share-identifier NAME (share_identifier in the table of a capability that leads there)"
+        )
+    named = sorted(share for share in shares if share is not None)
+    if named and not is_shared:
+        raise ResourceError(
+            f"job queue {queue!r} has no scheduling policy, so AWS Batch refuses jobs with a share identifier such as "
+            f"{named[0]!r}: leave --share-identifier out, or use a fair-share queue (where a capability's table leads "
+            'there: share_identifier = "")'
+        )

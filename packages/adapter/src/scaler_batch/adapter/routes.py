@@ -6,7 +6,8 @@
     job_queue = "gpu-queue"
     gpus = 1
 
-What a table leaves out stays as it is for all tasks.
+What a table leaves out stays as it is for all tasks. ``share_identifier = ""`` is for a queue without shares, where all
+other tasks go to one that has some.
 
 The scheduler of release 2.9.0 sends a task's capabilities to the worker without their names: only how many there are
 can be told. So each table has a worker id of its own, which alone announces its capability: what asks for ``gpu`` comes
@@ -20,11 +21,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from scaler_batch.adapter.errors import SettingsError
-from scaler_batch.adapter.kinds import Kind, number, text, whole
+from scaler_batch.adapter.kinds import PRIORITY, SHARE, Kind, number, text, whole
 from scaler_batch.adapter.sources import SECTION, TABLES, Given, suggestion
 from scaler_batch.aws import JobShape
 
 _MINUTES: Final = whole(1, 525600)
+
+_SHARE_OR_NONE: Final = Kind(
+    f"{SHARE.allowed}; or empty, for a queue without shares", lambda value: None if value == "" else SHARE.read(value)
+)
 
 _FIELDS: Final[Mapping[str, tuple[str, Kind]]] = {
     "job_queue": ("queue", text()),
@@ -34,6 +39,8 @@ _FIELDS: Final[Mapping[str, tuple[str, Kind]]] = {
     "gpus": ("gpus", whole(1)),
     "job_timeout_minutes": ("timeout", _MINUTES),
     "job_timeout": ("timeout", _MINUTES),
+    "share_identifier": ("share", _SHARE_OR_NONE),
+    "scheduling_priority": ("scheduling_priority", PRIORITY),
 }
 """By key of a table, the field of the shape that it sets, and what it takes."""
 

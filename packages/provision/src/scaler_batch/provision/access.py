@@ -31,6 +31,7 @@ _LOOKS: Final = (
     "batch:DescribeJobDefinitions",
     "batch:DescribeJobQueues",
     "batch:DescribeJobs",
+    "batch:DescribeSchedulingPolicies",
     "batch:ListJobs",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
@@ -51,14 +52,17 @@ _LOOKS: Final = (
 _BATCH: Final = (
     "batch:CreateComputeEnvironment",
     "batch:CreateJobQueue",
+    "batch:CreateSchedulingPolicy",
     "batch:DeleteComputeEnvironment",
     "batch:DeleteJobQueue",
+    "batch:DeleteSchedulingPolicy",
     "batch:DeregisterJobDefinition",
     "batch:GetJobQueueSnapshot",
     "batch:RegisterJobDefinition",
     "batch:TagResource",
     "batch:UpdateComputeEnvironment",
     "batch:UpdateJobQueue",
+    "batch:UpdateSchedulingPolicy",
 )
 _REPOSITORY: Final = (
     "ecr:BatchCheckLayerAvailability",
@@ -79,13 +83,17 @@ _REPOSITORY: Final = (
     "ecr:UploadLayerPart",
 )
 _BUCKET: Final = (
+    "s3:AbortMultipartUpload",
     "s3:CreateBucket",
     "s3:DeleteBucket",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
     "s3:GetBucketPolicy",
     "s3:GetBucketPublicAccessBlock",
     "s3:GetBucketTagging",
     "s3:GetEncryptionConfiguration",
     "s3:GetLifecycleConfiguration",
+    "s3:GetObject",
     "s3:ListBucket",
     "s3:ListBucketMultipartUploads",
     "s3:ListBucketVersions",
@@ -94,14 +102,8 @@ _BUCKET: Final = (
     "s3:PutBucketTagging",
     "s3:PutEncryptionConfiguration",
     "s3:PutLifecycleConfiguration",
-    "s3:TagResource",
-)
-_OBJECTS: Final = (
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:GetObject",
     "s3:PutObject",
+    "s3:TagResource",
 )
 _LOGS: Final = (
     "logs:CreateLogGroup",
@@ -184,8 +186,7 @@ def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document
         _allow("Look", _LOOKS, ["*"]),
         _allow("Batch", _BATCH, _batch_resources(names)),
         _allow("Repository", _REPOSITORY, [names.arn(Kind.REPOSITORY)]),
-        _allow("Bucket", _BUCKET, [bucket]),
-        _allow("Objects", _OBJECTS, [f"{bucket}/*"]),
+        _allow("Bucket", _BUCKET, [bucket, f"{bucket}/*"]),
         _allow("Logs", _LOGS, [logs, f"{logs}:*"]),
         *_instance_statements(names),
         *_role_statements(names, boundary),
@@ -193,7 +194,13 @@ def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document
 
 
 def _batch_resources(names: Names) -> list[str]:
-    kinds = (Kind.SPOT_ENVIRONMENT, Kind.COMPUTE_ENVIRONMENT, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
+    kinds = (
+        Kind.SPOT_ENVIRONMENT,
+        Kind.COMPUTE_ENVIRONMENT,
+        Kind.SCHEDULING_POLICY,
+        Kind.JOB_QUEUE,
+        Kind.JOB_DEFINITION,
+    )
     return [*map(names.arn, kinds), f"{names.arn(Kind.JOB_DEFINITION)}:*"]
 
 
@@ -203,8 +210,7 @@ def _instance_statements(names: Names) -> list[Document]:
     ours = {"StringEquals": {f"aws:ResourceTag/{PREFIX_TAG}": names.target.prefix}}
     new = {"StringEquals": {"ec2:CreateAction": ["CreateLaunchTemplate", "CreateSecurityGroup"]}}
     return [
-        _allow("MakeGroup", ["ec2:CreateSecurityGroup"], [group, vpc]),
-        _allow("MakeTemplate", ["ec2:CreateLaunchTemplate"], [template]),
+        _allow("ForInstances", ["ec2:CreateLaunchTemplate", "ec2:CreateSecurityGroup"], [group, template, vpc]),
         _allow("TagWhatIsNew", ["ec2:CreateTags"], [group, template], new),
         _allow("OfInstances", _OF_INSTANCES, [group, template], ours),
     ]

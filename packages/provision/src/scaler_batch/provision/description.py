@@ -25,6 +25,7 @@ from scaler_batch.provision.resources.launch_template import LaunchTemplateSpeci
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
+from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicySpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.settings import container_memory
 from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Untold, Wanted
@@ -40,6 +41,9 @@ TASK_PREFIX: Final = "scaler-tasks"
 """Where tasks lie in the bucket: the worker's default for ``--s3-prefix``, and all that the job role opens."""
 
 LOG_DAYS: Final = 30
+
+SHARE_SECONDS: Final = 3600
+"""How far back the use of a share counts in a fair-share queue: as long as a job may run by default."""
 
 DEFAULT_PARAMETERS: Final[Mapping[str, str]] = {
     RUN_PARAMETER: "none",
@@ -87,6 +91,7 @@ def describe(
         Kind.JOB_DEFINITION: _job_definition(settings, names, image),
         Kind.SPOT_ENVIRONMENT: _compute_environment(settings, names, network, SPOT),
         Kind.COMPUTE_ENVIRONMENT: _compute_environment(settings, names, network, SPOT if settings.spot else ON_DEMAND),
+        Kind.SCHEDULING_POLICY: SchedulingPolicySpecification(SHARE_SECONDS),
         Kind.JOB_QUEUE: _job_queue(settings, names),
     }
     tags = all_tags(settings.tags, names)
@@ -101,6 +106,7 @@ def _unwanted(settings: Settings) -> set[Kind]:
         Kind.REPOSITORY: settings.image is not None,
         Kind.SECURITY_GROUP: bool(settings.security_groups),
         Kind.SPOT_ENVIRONMENT: not settings.spot_then_ec2,
+        Kind.SCHEDULING_POLICY: not settings.fair_share,
     }
     return {kind for kind, value in needless.items() if value}
 
@@ -190,4 +196,5 @@ def _job_queue(settings: Settings, names: Names) -> JobQueueSpecification:
         priority=1,
         compute_environments=tuple(map(names.arn, (*first, Kind.COMPUTE_ENVIRONMENT))),
         time_limits=TIME_LIMITS,
+        fair_share=names.arn(Kind.SCHEDULING_POLICY) if settings.fair_share else "",
     )

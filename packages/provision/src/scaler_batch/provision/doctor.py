@@ -74,6 +74,7 @@ class Patient:
         scheduler: Address of the scheduler; ``None`` not to look for it.
         task_prefix: Key prefix of tasks; the worker's ``--s3-prefix``.
         python: Version that clients run; ``None`` to compare with the one that runs this, and only warn.
+        share: Share identifier of the worker; ``None`` for none.
         endpoint_url: Send all calls there instead of to AWS.
         seconds: Longest that one of the three stages may take.
     """
@@ -84,6 +85,7 @@ class Patient:
     scheduler: str | None = None
     task_prefix: str = TASK_PREFIX
     python: str | None = None
+    share: str | None = None
     endpoint_url: str | None = None
     seconds: float = SECONDS
 
@@ -108,7 +110,9 @@ def examine(patient: Patient, open_: Session = open_session) -> Iterator[Finding
     clients, account, expires = admitted
     yield credentials.judge(account, region, expires)
     names = handed or Handover.of(Names(target, account))
-    yield from _look(Scene(clients, account, names, patient.task_prefix, patient.python), patient.seconds)
+    yield from _look(
+        Scene(clients, account, names, patient.task_prefix, patient.python, patient.share), patient.seconds
+    )
 
 
 def names_in_file(patient: Patient) -> Handover | None:
@@ -155,6 +159,8 @@ def _look(scene: Scene, seconds: float) -> Iterator[Finding]:
         yield _failed(RESOURCES, error, seconds)
         return
     yield queue.judge_queue(found, scene)
+    if found.queue is not None:
+        yield queue.judge_share(found.queue, scene.share)
     yield from queue.judge_environments(found)
     yield definition.judge(found, scene)
     checks: dict[str, Check] = {

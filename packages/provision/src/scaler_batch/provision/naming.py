@@ -53,6 +53,7 @@ class Names:
             Kind.JOB_DEFINITION: f"{prefix}-job",
             Kind.SPOT_ENVIRONMENT: f"{prefix}-spot",
             Kind.COMPUTE_ENVIRONMENT: f"{prefix}-compute",
+            Kind.SCHEDULING_POLICY: f"{prefix}-fair-share",
             Kind.JOB_QUEUE: f"{prefix}-queue",
         }[kind]
 
@@ -76,6 +77,7 @@ class Names:
             Kind.JOB_DEFINITION: self.regional("batch", f"job-definition/{name}"),
             Kind.SPOT_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
             Kind.COMPUTE_ENVIRONMENT: self.regional("batch", f"compute-environment/{name}"),
+            Kind.SCHEDULING_POLICY: self.regional("batch", f"scheduling-policy/{name}"),
             Kind.JOB_QUEUE: self.regional("batch", f"job-queue/{name}"),
         }[kind]
 

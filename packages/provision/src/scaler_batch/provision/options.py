@@ -69,6 +69,9 @@ def _add_looking(commands: Any) -> None:
         description="Look whether everything is there, in order and allowed; say what to do where it is not.",
     )
     doctor.add_argument("--python", metavar="VERSION", help="Python of your clients (default: this one)")
+    doctor.add_argument(
+        "--share-identifier", metavar="NAME", help="the worker's, to compare with what the queue demands"
+    )
     doctor.add_argument("--scheduler", metavar="ADDRESS", help="look for the scheduler at tcp://HOST:PORT as well")
     doctor.add_argument(
         "--s3-prefix", default=TASK_PREFIX, metavar="PREFIX", help="key prefix of the worker (default: %(default)s)"
@@ -103,6 +106,7 @@ def patient(options: argparse.Namespace) -> Patient:
         scheduler=getattr(options, "scheduler", None),
         task_prefix=getattr(options, "s3_prefix", TASK_PREFIX),
         python=getattr(options, "python", None),
+        share=getattr(options, "share_identifier", None),
         endpoint_url=options.endpoint_url,
     )
 
@@ -134,6 +138,7 @@ def settings(options: argparse.Namespace) -> Settings:
         keep_minutes=options.keep_instances,
         gpus=options.gpus,
         spot_then_ec2=options.spot_then_ec2,
+        fair_share=options.fair_share,
     )
 
 
@@ -268,6 +273,11 @@ def _what() -> argparse.ArgumentParser:
         help="keep idle instances for 20 minutes to a week, which bill meanwhile (default: let them go soon)",
     )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
+    add(
+        "--fair-share",
+        action="store_true",
+        help="make a queue that is shared out evenly; each worker then has to say --share-identifier",
+    )
     add(
         "--spot-then-ec2",
         action="store_true",

@@ -212,5 +212,5 @@ class People:
 
 
 def _brief(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=plain)
+    text = (value or "none") if isinstance(value, str) else json.dumps(value, default=plain)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -170,10 +170,8 @@ def _step(wanted: Wanted[Any], observed: Observed[Any] | None) -> Step:
 
 def _changes(wanted: Wanted[Any], observed: Observed[Any]) -> tuple[Change, ...]:
     before, after = observed.specification, wanted.specification
-    compared = (
-        Change(field.name, getattr(before, field.name), getattr(after, field.name), before.obstacle(field.name) or "")
-        for field in fields(after)
-    )
+    values = ((field.name, getattr(before, field.name), getattr(after, field.name)) for field in fields(after))
+    compared = (Change(name, found, want, before.obstacle(name, want) or "") for name, found, want in values)
     return tuple(one for one in compared if one.before != one.after and Untold.UNTOLD not in (one.before, one.after))
 
 

@@ -97,6 +97,7 @@ class Settings:
             they have, which is none in new ones.
         keep_minutes: How long an instance without jobs is kept, 20 minutes to a week; 0 lets it go soon.
         gpus: Graphics processors of one job.
+        fair_share: Whether the queue is shared out among those that jobs name as share identifiers.
         spot_then_ec2: Whether jobs go to Spot capacity, and to on-demand capacity when there is none.
 
     Raises:
@@ -122,6 +123,7 @@ class Settings:
     keep_minutes: int = 0
     gpus: int = 0
     spot_then_ec2: bool = False
+    fair_share: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,8 @@ class Kind(StrEnum):
     SPOT_ENVIRONMENT = "spot_environment"
     """Only where jobs go to Spot capacity first, and to the compute environment when there is none."""
     COMPUTE_ENVIRONMENT = "compute_environment"
+    SCHEDULING_POLICY = "scheduling_policy"
+    """Only of a fair-share queue."""
     JOB_QUEUE = "job_queue"
 
     @property
@@ -62,8 +64,8 @@ class Specification:
 
     __slots__ = ()
 
-    def obstacle(self, field: str) -> str | None:
-        """Why AWS cannot change this field of a resource that is as this says; ``None`` where it can."""
+    def obstacle(self, field: str, wanted: Any) -> str | None:
+        """Why AWS cannot bring this field of such a resource to what is wanted; ``None`` where it can."""
         return None
 
 

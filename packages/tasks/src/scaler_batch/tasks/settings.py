@@ -82,6 +82,8 @@ class TaskManagerSettings:
             them.
         misconfiguration_patience: Seconds for which a job may wait for a machine that is large enough before it is
             given up. AWS Batch says so too while an environment starts its first machine.
+        share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
+        scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
     """
 
     job_queue: str
@@ -100,6 +102,8 @@ class TaskManagerSettings:
     outage_patience: float = 900.0
     credentials_patience: float = credentials.PATIENCE
     misconfiguration_patience: float = waiting.PATIENCE
+    share_identifier: str | None = None
+    scheduling_priority: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse now what AWS Batch would refuse later."""
@@ -129,4 +133,11 @@ class TaskManagerSettings:
     @property
     def shape(self) -> JobShape:
         """What every job is told besides its payload."""
-        return JobShape(self.job_queue, self.job_definition, self.job_timeout, attempts=self.job_attempts)
+        return JobShape(
+            self.job_queue,
+            self.job_definition,
+            self.job_timeout,
+            attempts=self.job_attempts,
+            share=self.share_identifier,
+            scheduling_priority=self.scheduling_priority,
+        )

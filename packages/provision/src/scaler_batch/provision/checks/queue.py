@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUBJECT: Final = "job queue"
 ENVIRONMENT: Final = "compute environment"
+SHARE: Final = "fair share"
 WAITING: Final = "waiting jobs"
 FAILED: Final = "failed jobs"
 _WAITING_STATES: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
@@ -33,6 +34,18 @@ def judge_queue(found: Found, scene: Scene) -> Finding:
     if state != "ENABLED, VALID":
         return problem(SUBJECT, f"{name} is {state}", "run scaler-batch-provision provision: it enables it again")
     return ok(SUBJECT, f"{name} takes jobs")
+
+
+def judge_share(queue: Mapping[str, Any], share: str | None) -> Finding:
+    """Say whether the worker names a share where the queue is shared out, and none where it is not."""
+    name, fair = queue["jobQueueName"], bool(queue.get("schedulingPolicyArn"))
+    if fair and not share:
+        message = f"{name} has a scheduling policy: AWS Batch refuses jobs that name no share"
+        return warning(SHARE, message, "start workers with --share-identifier (and doctor, to have it compared)")
+    if share and not fair:
+        message = f"{name} has no scheduling policy: AWS Batch refuses jobs that name a share, such as {share}"
+        return problem(SHARE, message, "start workers without --share-identifier, or use a fair-share queue")
+    return ok(SHARE, f"{name} is shared out, and {share} is a share of it" if fair else f"{name} asks for no share")
 
 
 def judge_environments(found: Found) -> list[Finding]:

@@ -24,6 +24,7 @@ class Scene:
         account: Whose resources they are.
         names: What the worker is told: region, bucket, queue, definition.
         task_prefix: Key prefix of tasks in the bucket.
+        share: Share identifier of the worker's jobs; ``None`` for none.
         python: Version that clients run, such as ``3.12``; ``None`` where nobody has said it.
     """
 
@@ -32,6 +33,7 @@ class Scene:
     names: Handover
     task_prefix: str
     python: str | None
+    share: str | None = None
 
     @property
     def bucket_arn(self) -> str:

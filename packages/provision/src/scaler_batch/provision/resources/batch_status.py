@@ -115,3 +115,26 @@ class StatusWatch:
         if not in_time:
             fix = "mend what AWS names and run provision again; cleanup removes what is there"
             raise BrokenError(f"{self.what} is invalid: {now.reason}", fix=fix)
+
+
+_STILL_RELATED: Final = "found existing JobQueue relationship"
+"""AWS Batch has one code for most of its refusals, so the words have to tell."""
+
+
+def once_unrelated(waiter: Waiter, what: str, delete: Callable[[], object]) -> None:
+    """Delete what a queue led to. AWS Batch knows for some time after a queue has gone that it did.
+
+    Raises:
+        WaitError: AWS Batch still knows when time is over.
+    """
+
+    def attempt() -> str | None:
+        try:
+            delete()
+        except Exception as error:
+            if _STILL_RELATED not in str(error):
+                raise
+            return str(error)
+        return None
+
+    waiter.until(f"{what} to be free of its queue", attempt, seconds=waiter.patience.related)

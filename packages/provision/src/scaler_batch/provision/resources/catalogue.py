@@ -15,6 +15,7 @@ from scaler_batch.provision.resources.launch_template import LaunchTemplateHandl
 from scaler_batch.provision.resources.log_group import LogGroupHandler
 from scaler_batch.provision.resources.repository import RepositoryHandler
 from scaler_batch.provision.resources.role import RoleHandler
+from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicyHandler
 from scaler_batch.provision.resources.security_group import SecurityGroupHandler
 from scaler_batch.provision.vocabulary import Kind
 
@@ -96,5 +97,8 @@ def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource
         Kind.JOB_DEFINITION: JobDefinitionHandler(clients.batch),
         Kind.SPOT_ENVIRONMENT: environment,
         Kind.COMPUTE_ENVIRONMENT: environment,
+        Kind.SCHEDULING_POLICY: SchedulingPolicyHandler(
+            clients.batch, waiter, lambda name: names.regional("batch", f"scheduling-policy/{name}")
+        ),
         Kind.JOB_QUEUE: JobQueueHandler(clients.batch, waiter),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
-from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
+from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch, once_unrelated
 from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import VERSION_TAG, Observed, Specification, Untold, Wanted
 
@@ -38,9 +38,6 @@ _ALWAYS_CHANGEABLE: Final = frozenset({"state", "max_vcpus"})
 
 
 _PURCHASE: Final = frozenset({"capacity", "allocation"})
-_STILL_RELATED: Final = "found existing JobQueue relationship"
-"""AWS Batch has one code for most of its refusals, so the words have to tell."""
-
 _BATCH_OWN_ROLE: Final = ":role/aws-service-role/batch"
 
 
@@ -87,7 +84,7 @@ class ComputeEnvironmentSpecification(Specification):
     managed: bool = True
     service_role: str = ""
 
-    def obstacle(self, field: str) -> str | None:
+    def obstacle(self, field: str, wanted: Any) -> str | None:
         """AWS changes little of what was made by other means."""
         if field in ("managed", "service_role"):
             return "AWS cannot change it; remove the environment and provision again"
@@ -159,23 +156,9 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
             watch.until_still()
             self._batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
             watch.until_still()
-            self._delete(name)
+            what = f"compute environment {name}"
+            once_unrelated(self._waiter, what, lambda: self._batch.delete_compute_environment(computeEnvironment=name))
         watch.until_gone()
-
-    def _delete(self, name: str) -> None:
-        """Delete it. AWS Batch knows for some time after a queue has gone that it led here."""
-
-        def attempt() -> str | None:
-            try:
-                self._batch.delete_compute_environment(computeEnvironment=name)
-            except Exception as error:
-                if _STILL_RELATED not in str(error):
-                    raise
-                return str(error)
-            return None
-
-        what = f"compute environment {name} to be free of its queue"
-        self._waiter.until(what, attempt, seconds=self._waiter.patience.related)
 
     def _resolved(self, specification: ComputeEnvironmentSpecification) -> ComputeEnvironmentSpecification:
         """The same with ids of security groups only."""

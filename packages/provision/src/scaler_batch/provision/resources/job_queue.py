@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler_batch.provision.resources.batch_status import ENABLED, INVALID, Status, StatusWatch
 from scaler_batch.provision.resources.handler import Handler
@@ -44,18 +44,22 @@ class JobQueueSpecification(Specification):
         priority: Among queues that share a compute environment, the higher goes first.
         compute_environments: ARNs, in the order in which they are tried.
         time_limits: For each reason for which a job cannot start; sorted by reason.
-        fair_share: Whether a scheduling policy shares the queue out among its users.
+        fair_share: ARN of the scheduling policy that shares it out among its users; empty for first come, first served.
     """
 
     state: str
     priority: int
     compute_environments: tuple[str, ...]
     time_limits: tuple[TimeLimit, ...] | Untold = ()
-    fair_share: bool = False
+    fair_share: str = ""
 
-    def obstacle(self, field: str) -> str | None:
-        """A scheduling policy can be exchanged for another, but not taken away."""
-        return "AWS cannot take a scheduling policy away; remove the queue" if field == "fair_share" else None
+    def obstacle(self, field: str, wanted: Any) -> str | None:
+        """A scheduling policy can be exchanged for another, but neither added nor taken away."""
+        if field != "fair_share" or (self.fair_share and wanted):
+            return None
+        if self.fair_share:
+            return "AWS cannot take a scheduling policy away; remove the queue, or pass --fair-share"
+        return "AWS cannot give one to a queue that was made without; remove the queue, or pass another --prefix"
 
 
 class JobQueueHandler(Handler[JobQueueSpecification]):
@@ -83,6 +87,7 @@ class JobQueueHandler(Handler[JobQueueSpecification]):
             computeEnvironmentOrder=_order(wanted.specification.compute_environments),
             jobStateTimeLimitActions=_actions(wanted.specification.time_limits),
             tags=wanted.tags,
+            **_policy(wanted.specification),
         )
 
     def change(self, wanted: Wanted[JobQueueSpecification], fields: Collection[str]) -> None:
@@ -94,6 +99,7 @@ class JobQueueHandler(Handler[JobQueueSpecification]):
             priority=wanted.specification.priority,
             computeEnvironmentOrder=_order(wanted.specification.compute_environments),
             jobStateTimeLimitActions=_actions(wanted.specification.time_limits),
+            **(_policy(wanted.specification) if "fair_share" in fields else {}),
         )
 
     def settle(self, name: str) -> None:
@@ -138,8 +144,12 @@ def _specification(found: JobQueueDetailTypeDef) -> JobQueueSpecification:
         priority=found["priority"],
         compute_environments=tuple(one["computeEnvironment"] for one in ordered),
         time_limits=_time_limits(found),
-        fair_share=bool(found.get("schedulingPolicyArn")),
+        fair_share=found.get("schedulingPolicyArn") or "",
     )
+
+
+def _policy(wanted: JobQueueSpecification) -> Any:
+    return {"schedulingPolicyArn": wanted.fair_share} if wanted.fair_share else {}
 
 
 def _order(environments: Sequence[str]) -> list[ComputeEnvironmentOrderTypeDef]:

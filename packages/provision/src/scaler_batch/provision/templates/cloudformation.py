@@ -34,6 +34,7 @@ _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.INSTANCE_PROFILE: "${InstanceProfile.Arn}",
     Kind.SPOT_ENVIRONMENT: "${SpotEnvironment}",
     Kind.COMPUTE_ENVIRONMENT: "${ComputeEnvironment}",
+    Kind.SCHEDULING_POLICY: "${SchedulingPolicy}",
 }
 """What stands for the ARN of a resource. That of a log group has another form there, so it is not among them."""
 
@@ -112,6 +113,7 @@ def _resources(one: Wanted[Any], blueprint: Blueprint) -> dict[str, Document]:
         Kind.JOB_DEFINITION: _job_definition,
         Kind.SPOT_ENVIRONMENT: _compute_environment,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
+        Kind.SCHEDULING_POLICY: _scheduling_policy,
         Kind.JOB_QUEUE: _job_queue,
     }
     resources = {logical_id(one.kind): writers[one.kind](one)}
@@ -281,6 +283,12 @@ def _compute_environment(one: Wanted[Any]) -> Document:
     )
 
 
+def _scheduling_policy(one: Wanted[Any]) -> Document:
+    wanted = one.specification
+    share = {"ShareDecaySeconds": wanted.decay_seconds, "ComputeReservation": wanted.reservation}
+    return _resource("AWS::Batch::SchedulingPolicy", Name=one.name, FairsharePolicy=share, Tags=dict(one.tags))
+
+
 def _job_queue(one: Wanted[Any]) -> Document:
     wanted = one.specification
     return _resource(
@@ -291,6 +299,7 @@ def _job_queue(one: Wanted[Any]) -> Document:
         ComputeEnvironmentOrder=[
             {"Order": order, "ComputeEnvironment": arn} for order, arn in enumerate(wanted.compute_environments, 1)
         ],
+        SchedulingPolicyArn=wanted.fair_share or [],
         JobStateTimeLimitActions=[
             {"Reason": limit.reason, "State": "RUNNABLE", "MaxTimeSeconds": limit.seconds, "Action": "CANCEL"}
             for limit in wanted.time_limits

@@ -38,6 +38,7 @@ _REFERENCES: Final[Mapping[Kind, str]] = {
     Kind.INSTANCE_PROFILE: "${aws_iam_instance_profile.instance.arn}",
     Kind.SPOT_ENVIRONMENT: "${aws_batch_compute_environment.spot.arn}",
     Kind.COMPUTE_ENVIRONMENT: "${aws_batch_compute_environment.compute.arn}",
+    Kind.SCHEDULING_POLICY: "${aws_batch_scheduling_policy.fair_share.arn}",
 }
 _BUCKET: Final = "${aws_s3_bucket.tasks.id}"
 
@@ -106,6 +107,7 @@ def _resources(blueprint: Blueprint) -> Iterator[tuple[str, str, Document]]:
         Kind.JOB_DEFINITION: _job_definition,
         Kind.SPOT_ENVIRONMENT: _compute_environment,
         Kind.COMPUTE_ENVIRONMENT: _compute_environment,
+        Kind.SCHEDULING_POLICY: _scheduling_policy,
         Kind.JOB_QUEUE: _job_queue,
     }
     for one in blueprint.wanted:
@@ -251,6 +253,13 @@ def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]
     yield "aws_batch_compute_environment", "spot" if one.kind is Kind.SPOT_ENVIRONMENT else "compute", body
 
 
+def _scheduling_policy(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
+    wanted = one.specification
+    share = {"share_decay_seconds": wanted.decay_seconds, "compute_reservation": wanted.reservation}
+    body = {"name": one.name, "fair_share_policy": share, "tags": _tags(one)}
+    yield "aws_batch_scheduling_policy", "fair_share", body
+
+
 def _job_queue(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     wanted = one.specification
     body = {
@@ -260,6 +269,7 @@ def _job_queue(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
         "compute_environment_order": [
             {"order": order, "compute_environment": arn} for order, arn in enumerate(wanted.compute_environments, 1)
         ],
+        **({"scheduling_policy_arn": wanted.fair_share} if wanted.fair_share else {}),
         "job_state_time_limit_action": [
             {"reason": limit.reason, "state": "RUNNABLE", "max_time_seconds": limit.seconds, "action": "CANCEL"}
             for limit in wanted.time_limits
