@@ -70,6 +70,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("-mcj 8", "worker.tasks.max_concurrent_jobs", 8),
     ("--job-timeout 10", "worker.tasks.job_timeout", 600),
     ("--job-timeout-minutes 10", "worker.tasks.job_timeout", 600),
+    ("--tag-jobs no", "worker.tag_jobs", False),
     ("--share-identifier blue", "worker.tasks.share_identifier", "blue"),
     ("--scheduling-priority 7", "worker.tasks.scheduling_priority", 7),
     ("--share-identifier blue", "worker.tasks.shape.share", "blue"),

@@ -67,7 +67,12 @@ def resources(endpoint: str) -> dict[str, str]:
             "image": "busybox",
             "resourceRequirements": [{"type": "VCPU", "value": vcpus}, {"type": "MEMORY", "value": "99"}],
         }
-        made = batch.register_job_definition(jobDefinitionName="pi", type="container", containerProperties=container)
+        made = batch.register_job_definition(
+            jobDefinitionName="pi",
+            type="container",
+            containerProperties=container,
+            tags={"scaler-batch:prefix": "mine"} if vcpus == "4" else {},
+        )
         found["definition"] = made["jobDefinitionArn"]
     for name, region in (("here", REGION), ("elsewhere", "us-west-2")):
         client("s3", region).create_bucket(
@@ -91,6 +96,13 @@ async def test_a_definition_is_accepted_in_every_form_that_submitjob_takes(
 ) -> None:
     name = form.format(arn=resources["definition"].rpartition(":")[0])
     assert (await check_resources(settings(name), open_session(region=REGION))).vcpus == vcpus
+
+
+@pytest.mark.parametrize(("form", "prefix"), [("pi:1", ""), ("pi:2", "mine")])
+async def test_the_prefix_of_a_provisioned_definition_is_learned(
+    form: str, prefix: str, resources: dict[str, str]
+) -> None:
+    assert (await check_resources(settings(form), open_session(region=REGION))).prefix == prefix
 
 
 async def test_a_queue_is_accepted_by_its_arn(resources: dict[str, str]) -> None:

@@ -78,6 +78,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("s3_prefix", "p" * 300, "characters, "),
     ("aws_region", "us east 1", "the name of an AWS region"),
     ("job_queue", " ", "text that is not empty"),
+    ("tag_jobs", "maybe", "one of yes, no"),
     ("share_identifier", "two words", "a share identifier"),
     ("scheduling_priority", "10000", "a whole number from 0 to 9999"),
 ]

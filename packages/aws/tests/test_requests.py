@@ -46,6 +46,13 @@ def test_a_plain_job_says_nothing_but_what_it_must():
     }
 
 
+def test_tags_are_on_the_job_and_on_the_task_that_costs():
+    tags = (("scaler-batch:run", "r"), ("scaler-batch:worker", "me@here"))
+    written = request(replace(SHAPE, tags=tags))
+    assert written["tags"] == {"scaler-batch:run": "r", "scaler-batch:worker": "me@here"}
+    assert written["propagateTags"] is True
+
+
 def test_an_array_names_its_size():
     assert request(SHAPE, 500)["arrayProperties"] == {"size": 500}
 

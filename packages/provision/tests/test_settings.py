@@ -87,6 +87,7 @@ def test_defaults_are_those_of_the_guide() -> None:
         ({"tags": {"a": "é" * 257}}, "not tags"),
         ({"tags": {"Team": "a", "team": "b"}}, "together"),
         ({"tags": {str(n): "" for n in range(49)}}, "together"),
+        ({"tags": {str(n): "" for n in range(47)}}, "together"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_call(wrong: dict[str, object], words: str) -> None:

@@ -87,6 +87,7 @@ def _worker(chosen: Chosen) -> WorkerSettings:
         capabilities=chosen["per_worker_capabilities"] or (),
         routes=Routes.read(chosen.tables, tasks.shape, chosen.file),
         manager_id=_manager_id(chosen),
+        tag_jobs=chosen["tag_jobs"] == "yes",
         link=_link(chosen),
     )
 

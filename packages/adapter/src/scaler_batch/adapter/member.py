@@ -27,6 +27,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.adapter.connecting import connected
+from scaler_batch.adapter.cost_tags import with_tags
 from scaler_batch.adapter.deadline import Deadline, closing
 from scaler_batch.adapter.heartbeat import HeartbeatManager
 from scaler_batch.adapter.incarnation import incarnation_of
@@ -102,12 +103,12 @@ class Member:
     """
 
     def __init__(self, settings: WorkerSettings, cloud: Cloud) -> None:
-        self._settings = settings
+        self._run = run = new_run(settings)
+        self._settings = settings = with_tags(settings, run.run_id)
         self.run_id = ""
         self.worker_id = ""
         self._storage = StorageLink(settings.object_storage, partial(_storage_client, settings.shutdown_deadline))
         self._inputs = CachedInputs(self._storage)
-        self._run = run = new_run(settings)
         self.run_id = run.run_id
         self._output = Output(cloud.jobs, cloud.logs, self._job_of, self._say)
         self._replies = SchedulerReplies(self._storage, self._output, closing(settings.shutdown_deadline))

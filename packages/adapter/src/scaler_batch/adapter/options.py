@@ -138,6 +138,8 @@ OPTIONS: Final = (
     Option(BATCH, ("--processes",), whole(0, 1024, besides="auto"),
            "how many tasks of a job run side by side; auto: the vCPUs of the job definition; "
            "0: as the container finds", "auto", metavar="N|auto"),
+    Option(BATCH, ("--tag-jobs",), one_of("yes", "no"), "tag jobs and their ECS tasks with run, worker and prefix, so "
+           "that cost can be told; needs the permission batch:TagResource", "yes", metavar="yes|no"),
     Option(BATCH, ("--backend", "-b"), one_of("batch"), "AWS service that runs the jobs", "batch", metavar="batch"),
     Option(DATA, ("--s3-bucket",), text("the name of a bucket", r"[A-Za-z0-9._-]{3,255}"),
            "bucket for the data of tasks", otherwise="required", metavar="NAME"),

@@ -15,6 +15,7 @@ from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.aws import (
     IMPATIENT,
+    PREFIX_TAG,
     CredentialsError,
     ServiceError,
     bucket_region,
@@ -45,9 +46,11 @@ class Found:
 
     Attributes:
         vcpus: vCPUs of a job of the definition, rounded down, at least 1.
+        prefix: Prefix that the provisioner made the definition for; empty where it did not.
     """
 
     vcpus: int
+    prefix: str = ""
 
 
 async def check_resources(settings: WorkerSettings, session: boto3.Session) -> Found:
@@ -105,7 +108,8 @@ class _Checks:
             self._check_queue(queue, {shape.share for shape in shapes if shape.queue == queue})
         definitions = {name: self._definition(name) for name in {shape.definition for shape in shapes}}
         self._check_bucket(self._settings.s3_bucket)
-        return Found(vcpus_of(definitions[self._settings.tasks.job_definition]))
+        definition = definitions[self._settings.tasks.job_definition]
+        return Found(vcpus_of(definition), definition.get("tags", {}).get(PREFIX_TAG, ""))
 
     def _ask(self, look: Callable[[], T]) -> T:
         with service_errors(self._renewal):

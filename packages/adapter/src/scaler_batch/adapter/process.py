@@ -57,6 +57,7 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
     worker = settings.worker
     session = _session(worker.aws_region)
     found = await check_resources(worker, session)
+    worker = replace(worker, provisioned_prefix=found.prefix)
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:

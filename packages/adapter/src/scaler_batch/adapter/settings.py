@@ -47,6 +47,8 @@ class WorkerSettings:
         capabilities: Announced to the scheduler, besides those that have routes.
         routes: Where tasks with certain capabilities go.
         manager_id: The worker manager that the worker belongs to; empty for none.
+        tag_jobs: Whether jobs bear tags by which their cost is told.
+        provisioned_prefix: Prefix that the provisioner made the job definition for; empty where it did not.
         link: The scheduler link.
     """
 
@@ -64,6 +66,8 @@ class WorkerSettings:
     capabilities: tuple[Capability, ...] = ()
     routes: Routes = field(default_factory=Routes)
     manager_id: bytes = b""
+    tag_jobs: bool = True
+    provisioned_prefix: str = ""
     link: LinkSettings = field(default_factory=LinkSettings)
 
     def announced(self, table: str | None = None) -> tuple[Capability, ...]:

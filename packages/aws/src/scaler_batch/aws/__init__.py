@@ -49,6 +49,7 @@ from scaler_batch.aws.models import JobReport, JobShape, JobSpec, JobStatus, is_
 from scaler_batch.aws.rate import AdaptiveRateLimiter, AimdRate, RateSettings
 from scaler_batch.aws.regions import ConfiguredRegion, configured_region, dns_suffix, partition_of
 from scaler_batch.aws.s3_environment import s3_environment
+from scaler_batch.aws.tags import MOST_TAGS, PREFIX_TAG, RUN_TAG, WORKER_TAG, tag_value
 
 __version__ = "0.1.0"
 
@@ -56,11 +57,15 @@ __all__ = [
     "DENIED",
     "FAILURES",
     "IMPATIENT",
+    "MOST_TAGS",
     "OTHER_FAILURE",
     "PATIENT",
+    "PREFIX_TAG",
     "QUICK",
+    "RUN_TAG",
     "UNREPEATED",
     "USER_AGENT",
+    "WORKER_TAG",
     "AdaptiveRateLimiter",
     "AimdRate",
     "AwsError",
@@ -106,6 +111,7 @@ __all__ = [
     "s3_environment",
     "service_error",
     "service_errors",
+    "tag_value",
     "unless_missing",
     "vcpus_of",
 ]

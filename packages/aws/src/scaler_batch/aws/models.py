@@ -27,6 +27,7 @@ class JobShape:
         attempts: How often the job may be started where its host is reclaimed or its image cannot be pulled, 1 to 10.
         share: Fair-share identifier; ``None`` for a queue without a scheduling policy.
         scheduling_priority: Order within the share, 0 to 9999, higher first.
+        tags: Tags of the job and of its container's ECS task, each a name and a value.
     """
 
     queue: str
@@ -38,6 +39,7 @@ class JobShape:
     attempts: int = 3
     share: str | None = None
     scheduling_priority: int | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ def submit_request(job: JobSpec) -> dict[str, Any]:
         request["shareIdentifier"] = shape.share
     if shape.scheduling_priority is not None:
         request["schedulingPriorityOverride"] = shape.scheduling_priority
+    if shape.tags:
+        # The task is what costs: only tags that it bears show up in reports.
+        request |= {"tags": dict(shape.tags), "propagateTags": True}
     return request
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from scaler_batch.aws import DefinitionReference
+from scaler_batch.aws import PREFIX_TAG, DefinitionReference
 from scaler_batch.provision.naming import Names
 from scaler_batch.provision.policies import ecs_agent
-from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
+from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

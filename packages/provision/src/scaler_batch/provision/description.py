@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.payload.contract import (
     PACK_IN_STORE,
     PACK_PARAMETER,
@@ -28,7 +29,7 @@ from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicySpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.settings import container_memory
-from scaler_batch.provision.vocabulary import PREFIX_TAG, VERSION_TAG, Kind, Specification, Untold, Wanted
+from scaler_batch.provision.vocabulary import VERSION_TAG, Kind, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scaler_batch.aws import MOST_TAGS, RUN_TAG, WORKER_TAG
 from scaler_batch.provision.errors import SettingsError
 from scaler_batch.provision.image_reference import ImageReference, fault_of
 from scaler_batch.provision.instance_types import GPU_TYPES, Architecture, architecture_of, has_gpus
@@ -46,8 +47,10 @@ _RESERVED_BEGINNINGS: Final = ("xn--", "sthree-", "amzn-s3-demo-", "sg-")
 _OURS: Final = "scaler-batch:"
 _TAG_KEY = re.compile(r"[\w .:/=+@-]{1,128}")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
-_MOST_TAGS: Final = 50
-"""That one resource may bear, ours included."""
+_TAGS_OF_JOBS: Final = (RUN_TAG, WORKER_TAG)
+"""Come to those of the job definition, and all of them must fit on one job."""
+
+_ROOM_FOR_TAGS: Final = MOST_TAGS - len(OWN_TAGS) - len(_TAGS_OF_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +291,6 @@ def _check_tags(tags: Mapping[str, str]) -> None:
         fix = f"pass --tags KEY=VALUE,… of letters, digits, spaces and _.:/=+-@; no key begins with aws: or {_OURS}"
         raise SettingsError(f"not tags that AWS takes: {', '.join(wrong)}", fix=fix)
     # IAM does not tell Team from team.
-    if len({key.lower() for key in tags}) < len(tags) or len(tags) + len(OWN_TAGS) > _MOST_TAGS:
-        fix = f"pass at most {_MOST_TAGS - len(OWN_TAGS)} --tags, no two of which differ in case only"
+    if len({key.lower() for key in tags}) < len(tags) or len(tags) > _ROOM_FOR_TAGS:
+        fix = f"pass at most {_ROOM_FOR_TAGS} --tags, no two of which differ in case only"
         raise SettingsError("tags that no resource can bear together", fix=fix)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from scaler_batch.aws import PREFIX_TAG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PREFIX_TAG: Final = "scaler-batch:prefix"
-"""The tag that makes a resource ours: its value is the prefix that it was made for."""
 
 VERSION_TAG: Final = "scaler-batch:version"
 """The tag that tells which version of this package made a resource."""

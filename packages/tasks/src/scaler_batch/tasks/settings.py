@@ -83,6 +83,7 @@ class TaskManagerSettings:
         misconfiguration_patience: Seconds for which a job may wait for a machine that is large enough before it is
             given up. AWS Batch says so too while an environment starts its first machine.
         share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
+        tags: Tags of every job, each a name and a value.
         scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
     """
 
@@ -104,6 +105,7 @@ class TaskManagerSettings:
     misconfiguration_patience: float = waiting.PATIENCE
     share_identifier: str | None = None
     scheduling_priority: int | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse now what AWS Batch would refuse later."""
@@ -140,4 +142,5 @@ class TaskManagerSettings:
             attempts=self.job_attempts,
             share=self.share_identifier,
             scheduling_priority=self.scheduling_priority,
+            tags=self.tags,
         )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import PREFIX_TAG, Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

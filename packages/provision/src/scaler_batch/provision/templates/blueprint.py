@@ -13,12 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.provision.access import worker_policy
 from scaler_batch.provision.description import TASK_PREFIX, describe
 from scaler_batch.provision.handover import Handover
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.resources.network import Network
-from scaler_batch.provision.vocabulary import PREFIX_TAG, Kind
+from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
