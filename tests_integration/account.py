@@ -25,6 +25,8 @@ def everything(client: Client) -> dict[str, list[str]]:
         "vpcs": (ec2.describe_vpcs()["Vpcs"], "VpcId"),
         "subnets": (ec2.describe_subnets()["Subnets"], "SubnetId"),
         "security groups": (ec2.describe_security_groups()["SecurityGroups"], "GroupId"),
+        "launch templates": (ec2.describe_launch_templates()["LaunchTemplates"], "LaunchTemplateName"),
+        "scheduling policies": (batch.list_scheduling_policies()["schedulingPolicies"], "arn"),
         "instances": (ec2.describe_instances()["Reservations"], "ReservationId"),
     }
     return {kind: sorted(one[key] for one in found) for kind, (found, key) in lists.items()}

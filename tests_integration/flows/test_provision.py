@@ -44,7 +44,8 @@ S3_ACTIONS = {
 
 SETTINGS = Settings(image="local/scaler-batch")
 
-KINDS = tuple(kind for kind in Kind if kind is not Kind.REPOSITORY)
+ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 """What is made where the image is named."""
 
 

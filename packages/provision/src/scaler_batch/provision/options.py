@@ -82,6 +82,11 @@ def _add_looking(commands: Any) -> None:
         help="say what a job waits for, or died of",
         description="Say what a job waits for, or died of, with the end of its log.",
     )
+    why.add_argument("job", metavar="JOB", help="id of the job, or of an array of jobs")
+    _add_policy(commands, there)
+
+
+def _add_policy(commands: Any, there: argparse.ArgumentParser) -> None:
     policy = commands.add_parser(
         "policy",
         parents=[there, _boundary()],
@@ -94,7 +99,6 @@ def _add_looking(commands: Any) -> None:
         "--s3-prefix", default=TASK_PREFIX, metavar="PREFIX", help="key prefix of the worker (default: %(default)s)"
     )
     policy.add_argument("--log-group", metavar="NAME", help="log group of the jobs (default: that of the prefix)")
-    why.add_argument("job", metavar="JOB", help="id of the job, or of an array of jobs")
 
 
 def patient(options: argparse.Namespace) -> Patient:
@@ -218,7 +222,7 @@ def _act() -> argparse.ArgumentParser:
 
 def _what() -> argparse.ArgumentParser:
     """Options that say what is wanted."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _network(), _boundary()])
+    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _capacity(), _network(), _boundary()])
     add = parser.add_argument
     add("--image", metavar="URI", help="container image of the runner (default: one is built and pushed to ECR)")
     add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
@@ -229,19 +233,6 @@ def _what() -> argparse.ArgumentParser:
         metavar="MB",
         help="memory per job in MB, rounded to the nearest multiple of 2048, of which 90%% goes to the container "
         "(default: %(default)s)",
-    )
-    add(
-        "--max-vcpus",
-        type=int,
-        default=256,
-        metavar="N",
-        help="most vCPUs of the compute environment (default: %(default)s)",
-    )
-    add(
-        "--instance-types",
-        type=_comma_separated,
-        metavar="TYPES",
-        help="EC2 instance types, comma-separated (default: default_x86_64, with --platform linux/arm64 default_arm64)",
     )
     add(
         "--job-timeout",
@@ -257,6 +248,26 @@ def _what() -> argparse.ArgumentParser:
         metavar="N",
         help="days after which S3 removes data of tasks that nobody removed, rounded up to midnight UTC: 1 means one "
         "to two days (default: %(default)s)",
+    )
+    return parser
+
+
+def _capacity() -> argparse.ArgumentParser:
+    """Options that say which machines there are, and who gets them."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add(
+        "--max-vcpus",
+        type=int,
+        default=256,
+        metavar="N",
+        help="most vCPUs of the compute environment (default: %(default)s)",
+    )
+    add(
+        "--instance-types",
+        type=_comma_separated,
+        metavar="TYPES",
+        help="EC2 instance types, comma-separated (default: default_x86_64, with --platform linux/arm64 default_arm64)",
     )
     add(
         "--gpus",
@@ -274,14 +285,14 @@ def _what() -> argparse.ArgumentParser:
     )
     add("--spot", action="store_true", help="run jobs on Spot capacity, which AWS may take back at any time")
     add(
-        "--fair-share",
-        action="store_true",
-        help="make a queue that is shared out evenly; each worker then has to say --share-identifier",
-    )
-    add(
         "--spot-then-ec2",
         action="store_true",
         help="run jobs on Spot capacity, and on on-demand capacity when AWS has none; each grows to --max-vcpus",
+    )
+    add(
+        "--fair-share",
+        action="store_true",
+        help="make a queue that is shared out evenly; each worker then has to say --share-identifier",
     )
     return parser
 

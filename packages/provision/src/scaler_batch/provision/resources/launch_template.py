@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scaler_batch.provision.naming import Names
     from scaler_batch.provision.waiting import Waiter
 
-_MISSING: Final = "InvalidLaunchTemplateName.NotFoundException"
+_MISSING: Final = ("InvalidLaunchTemplateName.NotFoundException", "InvalidLaunchTemplateId.NotFound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class LaunchTemplateHandler(Handler[LaunchTemplateSpecification]):
 
     def observe(self, name: str) -> Observed[LaunchTemplateSpecification] | None:
         """Look at the template and at its default version."""
-        found = unless_missing(lambda: self._ec2.describe_launch_templates(LaunchTemplateNames=[name]), _MISSING)
+        found = unless_missing(lambda: self._ec2.describe_launch_templates(LaunchTemplateNames=[name]), *_MISSING)
         if found is None or not found["LaunchTemplates"]:
             return None
         (template,) = found["LaunchTemplates"]
@@ -74,24 +74,30 @@ class LaunchTemplateHandler(Handler[LaunchTemplateSpecification]):
 
     def change(self, wanted: Wanted[LaunchTemplateSpecification], fields: Collection[str]) -> None:
         """Make another version the default one. Instances take it when AWS Batch replaces them next."""
+        template = self._id(wanted.name)
         made = self._ec2.create_launch_template_version(
-            LaunchTemplateName=wanted.name, LaunchTemplateData=_data(wanted.specification)
+            LaunchTemplateId=template, LaunchTemplateData=_data(wanted.specification)
         )
         number = str(made["LaunchTemplateVersion"].get("VersionNumber", ""))
         once_accepted(
             self._waiter,
             f"version {number} of launch template {wanted.name}",
-            lambda: self._ec2.modify_launch_template(LaunchTemplateName=wanted.name, DefaultVersion=number),
+            lambda: self._ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=number),
             "InvalidLaunchTemplateId.VersionNotFound",
         )
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Tag it; EC2 calls it by its id, the last part of its ARN."""
-        self._ec2.create_tags(Resources=[arn.rpartition("/")[2]], Tags=_tag_list(tags))
+        self._ec2.create_tags(Resources=[_id_in(arn)], Tags=_tag_list(tags))
 
     def remove(self, observed: Observed[LaunchTemplateSpecification]) -> None:
         """Remove it in all versions."""
-        unless_missing(lambda: self._ec2.delete_launch_template(LaunchTemplateName=observed.name), _MISSING)
+        template = _id_in(observed.arn)
+        unless_missing(lambda: self._ec2.delete_launch_template(LaunchTemplateId=template), *_MISSING)
+
+    def _id(self, name: str) -> str:
+        observed = self.observe(name)
+        return _id_in(observed.arn) if observed else ""
 
     def _arn(self, template: LaunchTemplateTypeDef) -> str:
         return self._names.regional("ec2", f"launch-template/{template.get('LaunchTemplateId', '')}")
@@ -103,6 +109,10 @@ class LaunchTemplateHandler(Handler[LaunchTemplateSpecification]):
             metadata_tokens=options.get("HttpTokens", "optional"),
             metadata_hops=options.get("HttpPutResponseHopLimit", 1),
         )
+
+
+def _id_in(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def _data(specification: LaunchTemplateSpecification) -> Any:
