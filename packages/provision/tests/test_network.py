@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import boto3
 
 SUBNET = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "MapPublicIpOnLaunch": False}
+BLOCK = IPv4Network((10 << 24, 16))
+"""Private addresses."""
+
 NAMES = Names(Target(), Account("123456789012", "aws"))
 PUBLIC = {**SUBNET, "MapPublicIpOnLaunch": True}
 TYPES = ("m6i.large",)
@@ -42,7 +46,7 @@ def zones_of(ec2: Any, subnets: list[str]) -> set[str]:
 
 
 def table(target: dict[str, str], **association: Any) -> dict[str, Any]:
-    routes = [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"}, target]
+    routes = [{"DestinationCidrBlock": str(BLOCK), "GatewayId": "local"}, target]
     return {"VpcId": "vpc-1", "Routes": routes, "Associations": [association or {"Main": True}]}
 
 
@@ -170,14 +174,14 @@ class Workloads:
     """A VPC with a public subnet that gives no addresses, and two private ones behind a NAT gateway."""
 
     def __init__(self, ec2: Any) -> None:
-        self.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.vpc = ec2.create_vpc(CidrBlock=str(BLOCK))["Vpc"]["VpcId"]
         gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
         self.public, *self.private = [
-            ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"us-east-1{zone}")[
-                "Subnet"
-            ]["SubnetId"]
-            for number, zone in enumerate("aab")
+            ec2.create_subnet(VpcId=self.vpc, CidrBlock=str(block), AvailabilityZone=f"us-east-1{zone}")["Subnet"][
+                "SubnetId"
+            ]
+            for block, zone in zip(BLOCK.subnets(new_prefix=24), "aab", strict=False)
         ]
         (main,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["RouteTables"]
         anywhere = {"DestinationCidrBlock": "0.0.0.0/0"}
