@@ -189,7 +189,11 @@ async def test_zmq_serves_a_link_in_as_many_threads_as_are_set() -> None:
         WorkerConnection(scheduler.address, vitals, settings=settings) as link,
     ):
         assert await following(link) == ev.Registered(STORAGE)
-        assert zmq_threads() == 3 + 1  # one is the scheduler's
+        for _ in range(1000):
+            if zmq_threads() >= 3 + 1:  # one is the scheduler's; threads name themselves once they run
+                break
+            await asyncio.sleep(0.01)
+        assert zmq_threads() == 3 + 1
 
 
 def zmq_threads() -> int:
