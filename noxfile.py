@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
@@ -49,8 +49,8 @@ CPUS = os.cpu_count() or 1
 PER_CPU = 2
 """Test processes per processor where tests mostly wait for other processes."""
 
-LONG = ("local", "provision")
-"""Packages with tests that are marked as long."""
+SHORT = "not long"
+"""The marks of tests that `tests` runs."""
 
 IMAGE = "scaler-batch-runner"
 IMAGE_PYTHON = os.environ.get("SCALER_BATCH_IMAGE_PYTHON", "3.12")
@@ -73,16 +73,12 @@ def demo(session: nox.Session) -> None:
     session.run("python", "tests_integration/demo.py", *session.posargs)
 
 
-@nox.session(
-    venv_backend="none",
-    requires=["build", *(f"unit-{HERE}({name})" for name in PACKAGES), "integration"],
-)
+@nox.session(requires=["build", "job"])
 def tests(session: nox.Session) -> None:
-    """Test every package alone, then all of them together, with the Python that runs nox."""
-    reports = [report(f"unit-{HERE}-{name}") for name in PACKAGES] + [report("integration")]
+    """Test every package, then all of them together, with the Python that runs nox and in one environment."""
+    test_all(session, SHORT, ("units", "integration"))
     others = ", ".join(version for version in PYTHONS if version != HERE)
     session.log(f"Tested with Python {HERE}. Not with {others}: `nox -s unit` tests with each that is installed.")
-    session.run(sys.executable, ".ci/totals.py", *map(str, reports), external=True)
 
 
 # The parts of `tests`
@@ -103,24 +99,23 @@ def build(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Test one package, with no other of ours installed than those its metadata declares."""
     install(session, with_extras(package), *group("test"), *own_group(package, "test"))
-    chosen = ("-m", "not long", *side_by_side())
-    run_pytest(session, f"packages/{package}/tests", *chosen, name=f"unit-{session.python}-{package}")
+    options = options_of_tests(SHORT, by="test")
+    run_pytest(session, f"packages/{package}/tests", *options, name=f"unit-{session.python}-{package}")
 
 
-@nox.session(requires=["build"], tags=["test"])
+@nox.session(requires=["build", "job"], tags=["test"])
 def long(session: nox.Session) -> None:
-    """Test what takes too long for `tests`: many local AWSs, and a provisioner that is cut off after every call."""
-    groups = [need for name in LONG for need in own_group(name, "test")]
-    install(session, *map(with_extras, LONG), *group("test"), *groups)
-    folders = [f"packages/{name}/tests" for name in LONG]
-    run_pytest(session, *folders, "-m", "long", *side_by_side(), name="long")
+    """Test what takes too long for `tests`: many local AWSs, a provisioner cut off after every call, and the like."""
+    test_all(session, "long", ("long-units", "long-integration"))
 
 
 @nox.session(requires=["build", "job"], tags=["test"])
 def integration(session: nox.Session) -> None:
     """Test all packages together: the real Scaler, the local AWS, and jobs in an environment of their own."""
-    install(session, *everything(), *group("test"), *group("scaler"))
-    run_pytest(session, "tests_integration", *side_by_side(by="module"), name="integration", env=job_python(session))
+    install_for_tests(session)
+    run_pytest(
+        session, "tests_integration", *options_of_tests(SHORT, by="module"), name="integration", env=job_python(session)
+    )
 
 
 @nox.session(requires=["build"])
@@ -311,22 +306,43 @@ def report(name: str) -> Path:
     return REPORTS / f"{name}.xml"
 
 
-def run_pytest(session: nox.Session, *arguments: str, name: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests that the arguments of pytest choose, and leave a report."""
-    report(name).unlink(missing_ok=True)
-    session.run("pytest", *arguments, f"--junit-xml={report(name)}", *session.posargs, env=env)
+def install_for_tests(session: nox.Session) -> None:
+    """Install what all tests need together."""
+    own = [need for name in PACKAGES for need in own_group(name, "test")]
+    install(session, *everything(), *group("test"), *group("scaler"), *own)
 
 
-def side_by_side(by: Literal["test", "module"] = "test") -> tuple[str, str]:
-    """Options that make pytest run tests in several processes.
+def test_all(session: nox.Session, marks: str, names: tuple[str, str]) -> None:
+    """Run the tests of all packages, then those of `tests_integration`, and add up both even if the first have failed.
 
     Args:
+        session: Where.
+        marks: Which tests, by their marks.
+        names: Of the two reports.
+    """
+    install_for_tests(session)
+    units, integration = names
+    any_code = range(256)  # the totals fail where a report tells of a failure, or is missing
+    run_pytest(session, "packages", *options_of_tests(marks, by="test"), name=units, success_codes=any_code)
+    options = options_of_tests(marks, by="module")
+    env = job_python(session)
+    run_pytest(session, "tests_integration", *options, name=integration, env=env, success_codes=any_code)
+    session.run(sys.executable, ".ci/totals.py", *map(str, map(report, names)), external=True)
+
+
+def run_pytest(session: nox.Session, *arguments: str, name: str, **how: Any) -> None:
+    """Run the tests that the arguments of pytest choose, and leave a report."""
+    report(name).unlink(missing_ok=True)
+    session.run("pytest", *arguments, f"--junit-xml={report(name)}", *session.posargs, **how)
+
+
+def options_of_tests(marks: str, by: Literal["test", "module"]) -> tuple[str, ...]:
+    """Options that make pytest run tests with certain marks, in several processes.
+
+    Args:
+        marks: Which tests.
         by: Whether any process takes any test, or each takes whole modules, for the sake of what their tests share.
             Those that share a running system wait more than they compute, so there are more processes of them.
     """
-    processes, order = (CPUS, "worksteal") if by == "test" else (CPUS * PER_CPU, "loadscope")
-    return f"--numprocesses={processes}", f"--dist={order}"
-
-
-if __name__ == "__main__":
-    nox.main()
+    processes, order = (CPUS + 1, "worksteal") if by == "test" else (CPUS * PER_CPU, "loadscope")
+    return "-m", marks, f"--numprocesses={processes}", f"--dist={order}"

@@ -194,7 +194,7 @@ async def test_a_disabled_queue_is_told_at_once_and_other_tasks_go_on(managers: 
         Throttle("batch.*", span=3.0),
         Throttle("s3.*", span=3.0),
         ServerError("s3.*", status=503, span=3.0),
-        ServerError("batch.*", status=500, span=3.0),
+        pytest.param(ServerError("batch.*", status=500, span=3.0), marks=pytest.mark.long),
         ServerError("batch.SubmitJob", status=500, done=True, count=2),
         LoseResponse("batch.SubmitJob", count=1),
         LoseResponse("s3.PutObject", count=2),

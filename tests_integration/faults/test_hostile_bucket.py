@@ -112,6 +112,7 @@ def test_a_lease_that_cannot_be_read_ends_no_worker(system: System, lease: Any) 
     s3.delete_object(Bucket=system.bucket, Key=key)
 
 
+@pytest.mark.long
 def test_a_thousand_hostile_objects_and_keys_disturb_no_map(system: System, gate: Gate) -> None:
     random = Random(15)
     worker = system.start_worker("among-enemies", "--tasks-per-job", "10")

@@ -102,6 +102,7 @@ def running(cloud: Stack, name: str, gone: tuple[str, ...], folder: Path) -> Ite
             stack.stop(stack.part("client"), signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["refused", "silent"])
 def test_a_worker_ends_by_its_deadline_whoever_is_gone(

@@ -33,7 +33,7 @@ def double(x: int) -> int:
 
 @pytest.mark.parametrize(
     ("tasks_per_job", "sent", "received"),
-    [("1", 100, 1000), ("50", 30, 150)],
+    [pytest.param("1", 100, 1000, marks=pytest.mark.long), ("50", 30, 150)],
     ids=["one task a job", "fifty tasks a job"],
 )
 def test_a_map_of_a_thousand_moves_few_bytes_through_s3(

@@ -49,8 +49,8 @@ class AtMost:
     ("options", "batch", "everything"),
     [
         # A quiet machine takes 20 s for the first two and 4 s for the others: 12, 60 and 30 calls of Batch.
-        (("--max-concurrent-jobs", "1000"), AtMost(6, 0.3), AtMost(2060, 2)),
-        ((), AtMost(50, 0.5), None),
+        pytest.param(("--max-concurrent-jobs", "1000"), AtMost(6, 0.3), AtMost(2060, 2), marks=pytest.mark.long),
+        pytest.param((), AtMost(50, 0.5), None, marks=pytest.mark.long),
         (("--tasks-per-job", "50"), AtMost(14, 8), AtMost(82, 24)),
         (("--tasks-per-job", "auto"), AtMost(14, 8), AtMost(82, 24)),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from account import Client, everything
 from stack import Stack
 
@@ -34,6 +36,7 @@ def test_provisioned_examined_used_and_cleaned_up_nothing_is_left() -> None:
         assert everything(stack.aws) == before
 
 
+@pytest.mark.long
 def test_the_harness_passes_on_a_stack_that_cloudformation_makes_of_the_template() -> None:
     with Stack() as stack:
         stack.start_aws()

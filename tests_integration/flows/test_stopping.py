@@ -99,6 +99,7 @@ def test_a_wrong_name_is_said_at_the_start(cloud: Stack, option: str, complaint:
         assert "ended with exit code 1" in str(failed.value)
 
 
+@pytest.mark.long
 def test_an_adapter_that_is_killed_leaves_no_job_behind_once_it_is_started_again(
     cloud: Stack, connect: Callable[[Stack], Client], tmp_path: Path
 ) -> None:

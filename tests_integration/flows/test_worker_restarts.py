@@ -88,6 +88,7 @@ def test_a_new_scheduler_gets_a_new_worker_and_no_job_runs_for_the_old_one(
         assert unfinished(stack) == []
 
 
+@pytest.mark.long
 @BOTH
 def test_an_object_storage_that_forgot_everything_is_found_again(cloud: Stack, tmp_path: Path, backend: str) -> None:
     with in_a_map(cloud, tmp_path, backend) as (stack, client):

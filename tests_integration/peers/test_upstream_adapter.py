@@ -12,6 +12,8 @@ from scaler import Client
 from stack import Stack
 from upstream import NAME, define, options, start_worker_manager, warm_python
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["a new interpreter a job", "forked"])
 def upstream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

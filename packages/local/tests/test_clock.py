@@ -13,6 +13,8 @@ import pytest
 from scaler_batch.local import LocalAWS
 from scaler_batch.local.errors import FaultError
 
+pytestmark = pytest.mark.long
+
 HOUR = 3600
 BUCKET = "clock"
 

@@ -18,6 +18,8 @@ PROGRAM = """
 import sys, boto3
 from botocore.config import Config
 
+pytestmark = pytest.mark.long
+
 client = boto3.client("sts", config=Config(retries={"total_max_attempts": 1}))
 for line in sys.stdin:
     try:

@@ -28,6 +28,8 @@ from scaler_batch.local.faults import (
     Vanish,
 )
 
+pytestmark = pytest.mark.long
+
 ONCE = Config(retries={"total_max_attempts": 1})
 PERSISTENT = Config(retries={"total_max_attempts": 3, "mode": "standard"})
 

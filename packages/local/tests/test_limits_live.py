@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from scaler_batch.local import LocalAWS, LocalSettings
 
+pytestmark = pytest.mark.long
+
 GREEDY = "import time; held = bytearray(b'x') * (200 << 20); print('held'); time.sleep(SECONDS)"
 
 

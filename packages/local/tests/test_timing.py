@@ -21,6 +21,8 @@ from scaler_batch.local.faults.board import FaultBoard
 from scaler_batch.local.timing import LONGEST_BOOT, REQUESTS, SHORTEST_BOOT, STATES, SUBMIT_RATE
 from scaler_batch.local.web.chain import Call
 
+pytestmark = pytest.mark.long
+
 FIRST_LINE = 13.7
 """Seconds, as measured on AWS on a warm instance."""
 

@@ -26,6 +26,9 @@ READS = """
 import re, struct, sys, time
 from scaler_batch.payload import PayloadError, decode_outcomes
 from scaler_batch.payload.errors import MalformedError
+import pytest
+
+pytestmark = pytest.mark.long
 
 def peak():
     # Not that of getrusage, which begins with what the parent held.

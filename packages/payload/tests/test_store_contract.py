@@ -180,6 +180,7 @@ async def test_deleting_what_is_not_there_is_no_error(stores: Stores) -> None:
     await stores.store.delete([])
 
 
+@pytest.mark.long
 async def test_more_keys_than_one_request_takes_are_listed_and_deleted(stores: Stores) -> None:
     keys = [f"outcomes/1.{number}" for number in range(1001)]
     for key in keys:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 import pytest
+from botocore.client import ClientCreator
 from botocore.loaders import create_loader
 from moto import mock_aws
 from moto.batch.models import BatchBackend, JobQueue
@@ -25,8 +26,11 @@ from scaler_batch.provision import Patience, Settings, Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from botocore.model import ServiceModel
+
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch:1"
 LOADER = create_loader()
+CLASSES: dict[str, Any] = {}
 NO_PATIENCE = Patience(ready=0, gone=0, propagation=0, related=0)
 """Everything in this AWS happens at once, so whoever waits has a fault."""
 SERVICE_LINKED_ROLE = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
@@ -65,6 +69,18 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
         yield session
 
 
+@pytest.fixture(autouse=True)
+def clients_of_one_class_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making the class of a service's clients takes botocore longer than anything else that a test does."""
+    monkeypatch.setattr(ClientCreator, "_create_client_class", _class_of_clients)
+
+
+def _class_of_clients(self: ClientCreator, service_name: str, service_model: ServiceModel) -> Any:
+    if service_name not in CLASSES:
+        CLASSES[service_name] = _create_client_class(self, service_name, service_model)
+    return CLASSES[service_name]
+
+
 def open_session() -> boto3.Session:
     """A session of its own, so that a test may hook into it; what is slow to load is shared."""
     core = botocore.session.Session()
@@ -72,6 +88,7 @@ def open_session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", botocore_session=core)
 
 
+_create_client_class = ClientCreator._create_client_class
 _create = BatchBackend.create_compute_environment
 _update = BatchBackend.update_compute_environment
 _get_role = IAMBackend.get_role_by_arn
@@ -127,7 +144,12 @@ def _with_a_way_out(self: Any, region_name: str, account_id: str) -> None:
 def _matching_wildcards(self: Any, offering: dict[str, Any], filters: Any, location_type: str) -> bool:
     """EC2 takes wildcards in the values of filters. moto takes them at their word."""
     values = {"location": offering["Location"], "instance-type": offering["InstanceType"]}
-    return all(any(fnmatch(values[key], one) for one in wanted) for key, wanted in filters.items())
+    return all(_matches(values[key], tuple(wanted)) for key, wanted in filters.items())
+
+
+@cache
+def _matches(value: str, wanted: tuple[str, ...]) -> bool:
+    return any(fnmatch(value, one) for one in wanted)
 
 
 def _not_kept(self: Any, tags: Any) -> None:

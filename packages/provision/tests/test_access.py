@@ -197,6 +197,7 @@ BESIDES = {
 }
 
 
+@pytest.mark.long
 def test_the_policy_of_the_provisioner_lists_every_call_and_no_more(
     aws: boto3.Session, settings: Settings, tmp_path: Path
 ) -> None:

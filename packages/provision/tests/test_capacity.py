@@ -14,6 +14,8 @@ from scaler_batch.provision.options import settings as settings_of
 if TYPE_CHECKING:
     import boto3
 
+pytestmark = pytest.mark.long
+
 
 def environments(aws: boto3.Session) -> dict[str, Any]:
     batch = aws.client("batch", region_name="us-east-1")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
+pytestmark = pytest.mark.long
+
 ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
 KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 
@@ -100,7 +102,6 @@ def test_a_second_cleanup_finds_nothing(aws: boto3.Session, settings: Settings, 
     assert (report.complete, report.removed, calls.made) == (True, (), [])
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("last", range(1, len(REMOVING_CALLS) + 1))
 def test_an_interrupted_cleanup_is_completed_by_the_next(
     last: int, aws: boto3.Session, settings: Settings, calls: Any, files: Files, everything: Everything

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from scaler_batch.provision import Action, Kind, Settings, Target, cleanup, plan_provision, provision
 from scaler_batch.provision.doctor import Patient, examine
 from scaler_batch.provision.finding import Verdict
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import boto3
+
+pytestmark = pytest.mark.long
 
 POLICY = "arn:aws:batch:us-east-1:123456789012:scheduling-policy/scaler-batch-fair-share"
 

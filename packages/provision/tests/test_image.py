@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
+pytestmark = pytest.mark.long
+
 MANIFEST = {
     "schemaVersion": 2,
     "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -127,7 +129,6 @@ def test_what_somebody_changed_by_hand_is_changed_back(aws: boto3.Session, image
     assert provision(Settings(tags={"team": "t"}), aws, image=image).changed == ()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("last", range(1, len(CALLS) + 1))
 def test_an_interrupted_build_is_completed_or_cleaned_up(
     last: int, aws: boto3.Session, image: Pushed, calls: Any, files: Files, everything: Everything

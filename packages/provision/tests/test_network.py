@@ -20,6 +20,8 @@ from scaler_batch.provision.ways_out import NEEDED_SERVICES, WayOut, way_out
 if TYPE_CHECKING:
     import boto3
 
+pytestmark = pytest.mark.long
+
 SUBNET = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "MapPublicIpOnLaunch": False}
 BLOCK = IPv4Network((10 << 24, 16))
 """Private addresses."""

@@ -270,6 +270,7 @@ sys.exit(code)
 """Runs a program and prints the peak of it and of all its processes; one started by the test would show the test's."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shrinks", [True, False])
 def test_a_large_argument_and_a_large_result_are_never_held_three_times(run: Run, shrinks: bool) -> None:
     size = 100_000_000

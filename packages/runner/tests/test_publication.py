@@ -172,6 +172,7 @@ def test_many_long_failures_are_published_in_objects_that_can_be_read(run: Run) 
     assert {outcome.status for outcome, _ in answers.values()} == {Status.RAISED}
 
 
+@pytest.mark.long
 def test_a_store_that_hangs_does_not_keep_a_runner_beyond_sigkill(run: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
 
