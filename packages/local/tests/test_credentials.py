@@ -14,11 +14,11 @@ from scaler_batch.local import LocalAWS
 from scaler_batch.local.faults import ExpiredToken
 from scaler_batch.local.testing import CredentialEndpoint, CredentialProcess, SsoProfile
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import sys, boto3
 from botocore.config import Config
-
-pytestmark = pytest.mark.long
 
 client = boto3.client("sts", config=Config(retries={"total_max_attempts": 1}))
 for line in sys.stdin:

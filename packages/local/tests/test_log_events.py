@@ -100,6 +100,7 @@ def test_pages_go_both_ways_and_end_where_their_token_repeats(
     assert [each["message"] for each in found] == ["c"]
 
 
+@pytest.mark.long
 def test_many_lines_do_not_stay_in_memory(aws: LocalAWS, new_stream: Callable[[], tuple[Any, Any]]) -> None:
     logs, stream = new_stream()
     put(logs, stream, 1, *["x" * 100] * 1000)

@@ -59,6 +59,7 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.long
 def test_objects_take_no_memory_and_no_descriptors(aws: LocalAWS) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="large")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SUITE = """
 import boto3
 import pytest
@@ -27,6 +29,7 @@ def test_two(local_aws_environment, local_aws):
 """
 
 
+@pytest.mark.long
 def test_the_fixtures_work_where_they_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["scaler_batch.local.testing"]\n')
     (tmp_path / "test_suite.py").write_text(SUITE)

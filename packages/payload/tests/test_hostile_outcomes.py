@@ -18,6 +18,10 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 INPUTS = int(os.environ.get("PAYLOAD_HOSTILE_INPUTS", "500"))
 POSITIONS = 16
 MAX_BODY = 16 * 2**20
@@ -26,9 +30,6 @@ READS = """
 import re, struct, sys, time
 from scaler_batch.payload import PayloadError, decode_outcomes
 from scaler_batch.payload.errors import MalformedError
-import pytest
-
-pytestmark = pytest.mark.long
 
 def peak():
     # Not that of getrusage, which begins with what the parent held.

@@ -20,6 +20,8 @@ from scaler_batch.provision.finding import Finding, Verdict, healthy
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 

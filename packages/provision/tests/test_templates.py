@@ -113,6 +113,7 @@ def uri(settings: Settings) -> str:
 # CloudFormation
 
 
+@pytest.mark.long
 def test_cloudformation_finds_no_fault_with_the_template(chosen: Settings) -> None:
     text = json.dumps(cloudformation.template(chosen, partition(chosen)))
     assert [str(match) for match in lint(text, regions=[chosen.region])] == []
