@@ -36,8 +36,8 @@ from scaler_batch.payload.envelope import Kind, seal
 from scaler_batch.payload.keys import OUTCOMES, outcome_key
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings, TaskRequest
+from scaler_batch.tasks.models import Result
 from scaler_batch.tasks.testing import FakeJobService, FakeSubmission, MemoryInputs
-from scaler_batch.tasks.vocabulary import Result
 
 MEMORY = 256 * 2**20
 """Bytes above idle."""

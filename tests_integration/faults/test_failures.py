@@ -27,11 +27,10 @@ from scaler_batch.local.resources import Wanted, make
 from scaler_batch.payload import Outcome, RunLocation, Status
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
-from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings
+from scaler_batch.tasks import AWSHPCTaskManager, Backoff, Polling, TaskManagerSettings
 from scaler_batch.tasks import errors as failures
-from scaler_batch.tasks.retrying import Backoff
+from scaler_batch.tasks.models import Result, job_names
 from scaler_batch.tasks.testing import MemoryInputs, RecordingSink
-from scaler_batch.tasks.vocabulary import Result, job_names
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -52,6 +51,7 @@ class Manager:
 
     aws: LocalAWS
     manager: AWSHPCTaskManager
+    run_id: str
     inputs: MemoryInputs = field(default_factory=MemoryInputs)
     sink: RecordingSink = field(default_factory=RecordingSink)
 
@@ -95,15 +95,17 @@ def managers(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
         session = boto3.Session(region_name="us-east-1")
         jobs = BatchJobService(session, "us-east-1")
         run = RunLocation("faults", "runs", uuid4().hex[:12], "us-east-1")
-        made = Manager(aws, manager=None)  # type: ignore[arg-type]
+        made = Manager(aws, None, run.run_id)  # type: ignore[arg-type]
         made.manager = AWSHPCTaskManager(
-            replace(TaskManagerSettings("faults", "faults", polling=Polling(patience=3.0)), **settings),
+            replace(
+                TaskManagerSettings("faults", "faults", polling=Polling(patience=3.0), backoff=Backoff(longest=1.0)),
+                **settings,
+            ),
             run,
             jobs=jobs,
             store=S3RunStore(run, credentials=boto3_credentials(session)),
             inputs=made.inputs,
             sink=made.sink,
-            backoff=Backoff(longest=1.0),
         )
         async with made.manager:
             yield made
@@ -260,4 +262,4 @@ async def until_running(manager: Manager) -> None:
 
 def run_of(manager: Manager) -> str:
     """The run's id, which the names of its jobs carry."""
-    return manager.manager._submitter._run.run_id
+    return manager.run_id

@@ -10,8 +10,7 @@ import pytest
 from scaler_batch.adapter.errors import SchedulerLostError
 from scaler_batch.adapter.fleet import Fleet, Scaling, manager_link
 from scaler_batch.adapter.settings import FleetSettings, WorkerSettings
-from scaler_batch.tasks import Snapshot, TaskManagerSettings
-from scaler_batch.tasks.lifecycle import Stage
+from scaler_batch.tasks import Snapshot, Stage, TaskManagerSettings
 from scaler_batch.wire import ConcurrencyDesired, ConnectionLostError, SchedulerSilent
 
 

@@ -17,8 +17,7 @@ from scaler_batch.adapter import status
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.metrics import serving
 from scaler_batch.adapter.settings import MetricsSettings, WorkerSettings
-from scaler_batch.tasks import Snapshot, TaskManagerSettings
-from scaler_batch.tasks.lifecycle import Stage
+from scaler_batch.tasks import Snapshot, Stage, TaskManagerSettings
 
 SETTINGS = WorkerSettings("tcp://h:1", "bucket", TaskManagerSettings("queue", "definition"))
 

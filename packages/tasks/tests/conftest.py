@@ -58,32 +58,32 @@ class Bench:
         self.inputs = MemoryInputs()
         self.sink = RecordingSink()
         self.jobs = FakeJobService(self.store, run=run, seconds=seconds, latency=latency, grace=grace, faults=faults)
+        self.settings = TaskManagerSettings(
+            "queue",
+            "definition",
+            max_concurrent_jobs=max_concurrent_jobs,
+            tasks_per_job=tasks_per_job,
+            processes=processes,
+            inline_limit=inline_limit,
+            object_threshold=object_threshold,
+            transfers=transfers,
+            polling=polling or Polling(),
+            backoff=backoff or Backoff(),
+            **patience,
+        )
         self.manager = AWSHPCTaskManager(
-            TaskManagerSettings(
-                "queue",
-                "definition",
-                max_concurrent_jobs=max_concurrent_jobs,
-                tasks_per_job=tasks_per_job,
-                processes=processes,
-                inline_limit=inline_limit,
-                object_threshold=object_threshold,
-                transfers=transfers,
-                polling=polling or Polling(),
-                **patience,
-            ),
+            self.settings,
             RunLocation("bucket", "runs", "run-1", "eu-west-1"),
             jobs=self.jobs,
             store=self.store,
             inputs=self.inputs,
             sink=self.sink,
-            backoff=backoff,
-            clock=asyncio.get_running_loop().time,
         )
 
     @property
     def shape(self) -> JobShape:
         """That of tasks that name none."""
-        return self.manager._settings.shape
+        return self.settings.shape
 
     def request(self, name: str, *arguments: bytes, priority: int = 0) -> TaskRequest:
         # The pack knows no names; what the fake runs is told apart by an argument of its own.

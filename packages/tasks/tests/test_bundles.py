@@ -11,8 +11,8 @@ import pytest
 from scaler_batch.payload import Outcome
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import interruption_key
+from scaler_batch.tasks import Stage
 from scaler_batch.tasks.errors import JobFailedError, OutcomeUnreadableError, StorageUnavailableError
-from scaler_batch.tasks.lifecycle import Stage
 from scaler_batch.tasks.testing import Stall
 
 pytestmark = pytest.mark.looptime(end=50_000)

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.payload import Status
-from scaler_batch.tasks import Verdict
-from scaler_batch.tasks.lifecycle import Stage
+from scaler_batch.tasks import Stage, Verdict
 from scaler_batch.tasks.testing import LoseResponse, Reject, Stall, Throttle
 
 pytestmark = pytest.mark.looptime(end=50_000)

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaler_batch.payload import Origin, Outcome, Status, body_size, encode_outcomes
-from scaler_batch.tasks.collection import _AT_ONCE
 from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError
+from scaler_batch.tasks.io.collect import AT_ONCE
 from scaler_batch.tasks.testing import StoreDenied, StoreUnavailable
 
 pytestmark = pytest.mark.looptime(end=50_000)
@@ -123,9 +123,9 @@ async def test_a_large_outcome_is_opened_beside_the_event_loop(benches: Benches)
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        value = random.Random(1).randbytes(2 * _AT_ONCE)
+        value = random.Random(1).randbytes(2 * AT_ONCE)
         bench.jobs.succeed("job-1", value=value)
-        assert len(bench.store.objects["outcomes/1/0"]) > _AT_ONCE
+        assert len(bench.store.objects["outcomes/1/0"]) > AT_ONCE
         await bench.sink.answers(1)
         assert bench.sink.results[b"a"].value == value
 
@@ -183,7 +183,7 @@ async def test_an_outcome_whose_reading_fails_unexpectedly_fails_its_task_and_no
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr("scaler_batch.tasks.collection.decode_outcomes", choke)
+            patch.setattr("scaler_batch.tasks.io.collect.decode_outcomes", choke)
             bench.jobs.succeed("job-1")
             await bench.sink.answers(1)
         assert isinstance(bench.sink.results[b"a"], OutcomeUnreadableError)
@@ -196,7 +196,7 @@ async def test_more_than_a_little_is_opened_beside_the_event_loop_even_if_it_is_
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.jobs.succeed("job-1", value=bytes(64 * _AT_ONCE))
+        bench.jobs.succeed("job-1", value=bytes(64 * AT_ONCE))
         packed = bench.store.objects["outcomes/1/0"]
-        assert len(packed) < _AT_ONCE < body_size(packed)
+        assert len(packed) < AT_ONCE < body_size(packed)
         await bench.sink.answers(1)

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.tasks.flight import Submission
-from scaler_batch.tasks.janitor import PORTION
-from scaler_batch.tasks.lifecycle import Task
+from scaler_batch.tasks.state.cleaning import PORTION
+from scaler_batch.tasks.state.tables import Submission, Task
 
 pytestmark = pytest.mark.looptime(end=100_000)
 

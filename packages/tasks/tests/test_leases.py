@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,9 +19,9 @@ from scaler_batch.aws import JobShape, JobSpec
 from scaler_batch.payload import Call, Store, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.errors import SettingsError
-from scaler_batch.tasks.leases import STALE, Lease, Leases, Place
+from scaler_batch.tasks.leases import STALE, Lease, LeaseHolder, Leases, Place
+from scaler_batch.tasks.models import job_names
 from scaler_batch.tasks.testing import FakeJobService, Throttle
-from scaler_batch.tasks.vocabulary import job_names
 
 pytestmark = pytest.mark.looptime(end=10_000)
 
@@ -37,18 +38,15 @@ class World:
         self.objects: dict[str, MemoryStore] = {}
         self.jobs = FakeJobService(MemoryStore())
 
-    def objects_of(self, run_id: str) -> Store:
+    def of(self, run_id: str) -> Store:
         return self.objects.setdefault(run_id, MemoryStore())
 
     def worker(self, run_id: str, name: str = "worker") -> Leases:
         return Leases(
             self.leases,
-            worker=name,
-            run_id=run_id,
-            queues=["queue"],
+            holder=LeaseHolder(name, run_id, ["queue"]),
             jobs=self.jobs,
-            objects_of=self.objects_of,
-            now=lambda: self.time,
+            runs=self,
             clock=lambda: self.monotonic,
         )
 
@@ -102,7 +100,7 @@ def test_a_process_of_another_machine_cannot_be_seen():
 async def test_the_jobs_of_a_run_whose_process_is_gone_are_ended_at_once(world: World, gone: Place):
     job = await world.submit("old")
     world.lease("old", gone)
-    (await world.objects_of("old").put("packs/1", [b"x"]))
+    (await world.of("old").put("packs/1", [b"x"]))
     await world.worker("new").sweep()
     assert world.jobs.terminated == [job]
     assert world.objects["old"].objects == {}
@@ -189,10 +187,13 @@ async def test_jobs_in_every_queue_of_the_run_are_ended(world: World, gone: Plac
 
 async def test_a_lease_is_taken_and_given_back(world: World):
     worker = world.worker("run", name="a+worker@ours")
+    before = time.time()
     await worker.renew()
     [key] = world.leases.objects
     assert key == "a%2Bworker%40ours/run"
-    assert Lease.decode(world.leases.objects[key]) == Lease(Place.here(), ("queue",), world.time)
+    lease = Lease.decode(world.leases.objects[key])
+    assert lease == Lease(Place.here(), ("queue",), lease.renewed)
+    assert before <= lease.renewed <= time.time()
     await worker.sweep()
     assert list(world.leases.objects) == [key]
     await worker.give_back()
@@ -237,11 +238,9 @@ async def test_what_lies_under_a_name_that_is_no_runs_is_never_ended(world: Worl
     world.lease("victim", gone)
     worker = Leases(
         world.leases,
-        worker="worker",
-        run_id="20261128T000000-0badcafe",
-        queues=["queue"],
+        holder=LeaseHolder("worker", "20261128T000000-0badcafe", ["queue"]),
         jobs=world.jobs,
-        objects_of=world.objects_of,
+        runs=world,
         run_ids=re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}"),
     )
     await worker.sweep()

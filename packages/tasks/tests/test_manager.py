@@ -10,8 +10,7 @@ import pytest
 from scaler_batch.aws import JobSpec
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings, TaskRequest, TasksError
-from scaler_batch.tasks.lifecycle import Stage
+from scaler_batch.tasks import AWSHPCTaskManager, Stage, TaskManagerSettings, TaskRequest, TasksError
 from scaler_batch.tasks.testing import FakeJobService, MemoryInputs, RecordingSink, Stall
 
 pytestmark = pytest.mark.looptime(end=50_000)

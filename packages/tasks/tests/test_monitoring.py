@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.tasks import monitoring
+from scaler_batch.tasks.state import watching
 from scaler_batch.tasks.testing import ANY, Stall, Throttle
 
 pytestmark = pytest.mark.looptime(end=100_000)
@@ -129,8 +129,8 @@ async def test_a_listing_of_any_length_lets_others_have_their_turn(benches: Benc
                 asyncio.get_running_loop().call_soon(lambda: when_others_came.append(len(looked)))
             looked.append(key)
 
-        parse = monitoring.parse_outcome_key
-        monkeypatch.setattr(monitoring, "parse_outcome_key", lambda key: (note(key), parse(key))[1])
+        parse = watching.parse_outcome_key
+        monkeypatch.setattr(watching, "parse_outcome_key", lambda key: (note(key), parse(key))[1])
         await asyncio.sleep(10)
         assert when_others_came[0] < len(bench.store.objects) / 10 < len(looked)
 

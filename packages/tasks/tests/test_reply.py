@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from scaler_batch.payload import Status
-from scaler_batch.tasks.errors import OutcomeUnreadableError, TaskFailedError
-from scaler_batch.tasks.lifecycle import Ledger, Stage
-from scaler_batch.tasks.reply import Replies
-from scaler_batch.tasks.testing import RecordingSink
-from scaler_batch.tasks.vocabulary import TaskRequest
+from scaler_batch.tasks import TaskRequest, Verdict
+from scaler_batch.tasks.errors import OutcomeUnreadableError
 
 pytestmark = pytest.mark.looptime(end=50_000)
 
@@ -74,22 +71,18 @@ async def test_a_slow_reply_does_not_hold_up_the_others(benches: Benches):
         await bench.sink.answers(3)
 
 
-async def test_a_task_that_ended_is_not_even_prepared():
-    ledger, sink = Ledger(), RecordingSink()
-    replies = Replies(ledger, sink, transfers=2, answered=lambda: None)
-    ended, going = (ledger.admit(TaskRequest(name, b"s", b"f"), 0.0) for name in (b"ended", b"going"))
-    assert ended is not None
-    assert going is not None
-    for task in (ended, going):
-        ledger.move(task, Stage.SUBMITTING)
-        await replies.put(task, TaskFailedError("no"))
-    ledger.drop(ended)
-    await replies.put(ended, TaskFailedError("again"))
-    run = asyncio.get_running_loop().create_task(replies.run())
-    await sink.answers(1)
-    run.cancel()
-    assert [request.task_id for request, _ in sink.announced] == [b"going"]
-    assert not sink.discarded
+async def test_a_task_that_ended_is_not_even_prepared(benches: Benches):
+    async with benches(run=lambda call: b"x", transfers=1) as bench:
+        bench.sink.gate.clear()
+        for name in ("first", "ended", "going"):
+            bench.ask(name)
+        await bench.sink.is_preparing()
+        await asyncio.sleep(10)
+        assert bench.manager.cancel(b"ended", force=True) is Verdict.CANCELLED
+        bench.sink.gate.set()
+        await bench.sink.answers(2)
+        assert bench.answered() == ["first", "going"]
+        assert not bench.sink.discarded
 
 
 class BrokenError(Exception):

@@ -330,3 +330,30 @@ async def test_leaving_during_a_submission_ends_at_once(benches: Benches):
         bench.ask("a")
         await asyncio.sleep(1)
     assert not bench.jobs.submissions
+
+
+async def test_a_job_that_has_answered_and_does_not_leave_is_ended(benches: Benches):
+    async with benches(latency=1.0, grace=2.0) as bench:
+        bench.ask("a")
+        await asyncio.sleep(100)
+        bench.jobs.publish("job-1", positions=[0])
+        await bench.sink.answers(1)
+        assert await bench.manager.stop(within=60.0)
+        assert bench.jobs.terminated == ["job-1"]
+        assert bench.jobs.active == 0
+
+
+async def test_jobs_that_have_answered_and_left_are_not_ended(benches: Benches):
+    async with benches(run=lambda call: b"x") as bench:
+        bench.ask("a")
+        await bench.sink.answers(1)
+        assert await bench.manager.stop(within=60.0)
+        assert not bench.jobs.terminated
+
+
+async def test_a_stop_does_not_fail_for_not_knowing_whether_jobs_that_have_answered_have_left(benches: Benches):
+    async with benches(run=lambda call: b"x") as bench:
+        bench.ask("a")
+        await bench.sink.answers(1)
+        bench.jobs.faults.append(Stall("describe"))
+        assert await bench.manager.stop(within=10.0)

@@ -10,8 +10,8 @@ import pytest
 
 from scaler_batch.payload.contract import PACK_IN_STORE, PACK_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
 from scaler_batch.tasks.errors import InputUnavailableError, StorageUnavailableError, SubmitRejectedError
-from scaler_batch.tasks.loading import GRACE
-from scaler_batch.tasks.objects import FRESH, UNUSED
+from scaler_batch.tasks.state.loading import GRACE
+from scaler_batch.tasks.state.objects import FRESH, UNUSED
 from scaler_batch.tasks.testing import Reject, Stall
 
 pytestmark = pytest.mark.looptime(end=50_000)

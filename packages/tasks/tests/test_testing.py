@@ -14,6 +14,7 @@ from scaler_batch.aws import JobReport, JobShape, JobSpec, JobStatus, ServiceErr
 from scaler_batch.payload import Call, Status, decode_outcomes, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.errors import InputError
+from scaler_batch.tasks.models import TaskRequest
 from scaler_batch.tasks.testing import (
     ANY,
     FakeJobService,
@@ -29,7 +30,6 @@ from scaler_batch.tasks.testing import (
     Throttle,
     Vanish,
 )
-from scaler_batch.tasks.vocabulary import TaskRequest
 
 pytestmark = pytest.mark.looptime(end=10_000)
 

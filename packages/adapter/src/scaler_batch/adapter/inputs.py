@@ -13,7 +13,7 @@ from typing import Final
 from scaler_batch.adapter.storage import StorageLink
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.objects import THRESHOLD
-from scaler_batch.tasks.errors import InputError
+from scaler_batch.tasks import InputError
 from scaler_batch.wire import WireError
 
 PATIENCE: Final = 60.0

@@ -42,9 +42,16 @@ from scaler_batch.aws import s3_environment
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.listings import Boto3Listing
 from scaler_batch.payload.s3 import PATIENCE, S3RunStore, boto3_credentials
-from scaler_batch.tasks import AWSHPCTaskManager, JobService, Snapshot
-from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
-from scaler_batch.tasks.leases import Leases
+from scaler_batch.tasks import (
+    AWSHPCTaskManager,
+    Credentials,
+    JobService,
+    LeaseHolder,
+    Leases,
+    PatientJobs,
+    PatientStore,
+    Snapshot,
+)
 from scaler_batch.wire import (
     LogStream,
     ObjectStorageAddress,
@@ -94,6 +101,28 @@ class Cloud:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class OtherRuns:
+    """Where the objects of other runs below the same prefix lie.
+
+    Attributes:
+        cloud: AWS.
+        run: This run.
+    """
+
+    cloud: Cloud
+    run: RunLocation
+
+    def of(self, run_id: str) -> PatientStore:
+        """The store of a run.
+
+        Raises:
+            ContractError: It is not the id of a run.
+        """
+        other = RunLocation(self.run.bucket, self.run.prefix, run_id, self.run.region)
+        return PatientStore(self.cloud.store(other), self.cloud.credentials)
+
+
 class Member:
     """One worker.
 
@@ -123,11 +152,13 @@ class Member:
         )
         self._leases = Leases(
             PatientStore(cloud.store(leases_of(settings)), cloud.credentials),
-            worker=settings.name,
-            run_id=run.run_id,
-            queues=sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
+            holder=LeaseHolder(
+                settings.name,
+                run.run_id,
+                sorted({settings.tasks.job_queue, *(shape.queue for shape in settings.routes.shapes.values())}),
+            ),
             jobs=PatientJobs(cloud.jobs, cloud.credentials),
-            objects_of=lambda run_id: PatientStore(cloud.store(_beside_run(run, run_id)), cloud.credentials),
+            runs=OtherRuns(cloud, run),
             run_ids=RUN_ID,
         )
         self._links: list[WorkerConnection] = []
@@ -270,15 +301,6 @@ def leases_of(settings: WorkerSettings) -> RunLocation:
         ContractError: The settings make no address.
     """
     return RunLocation(settings.s3_bucket, settings.s3_prefix, LEASES, settings.aws_region)
-
-
-def _beside_run(run: RunLocation, run_id: str) -> RunLocation:
-    """The address of another run below the same prefix. Built, so that its id is checked.
-
-    Raises:
-        ContractError: It is not the id of a run.
-    """
-    return RunLocation(run.bucket, run.prefix, run_id, run.region)
 
 
 @contextlib.asynccontextmanager

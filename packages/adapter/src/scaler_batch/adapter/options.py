@@ -14,8 +14,7 @@ from typing import Any, Final
 from scaler_batch.adapter.kinds import CAPABILITIES, PATHS, PRIORITY, SHARE, Kind, number, one_of, parsed, text, whole
 from scaler_batch.aws.limits import MOST_ATTEMPTS
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
-from scaler_batch.tasks import TasksError
-from scaler_batch.tasks.batching import LARGEST_BUNDLE
+from scaler_batch.tasks import LARGEST_BUNDLE, TasksError
 from scaler_batch.tasks.leases import NAMES, check_worker_name
 from scaler_batch.wire import AddressError, TransportKind, parse
 

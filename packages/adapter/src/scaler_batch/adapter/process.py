@@ -19,7 +19,7 @@ from scaler_batch.adapter.metrics import serving
 from scaler_batch.adapter.preflight import check_resources, check_storage
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
-from scaler_batch.tasks.credentials import Credentials
+from scaler_batch.tasks import Credentials
 
 if TYPE_CHECKING:
     import boto3

@@ -22,17 +22,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import quote
 
 from scaler_batch.aws import ServiceError
 from scaler_batch.payload import Store
 from scaler_batch.payload.errors import ContractError, StoreError
-from scaler_batch.payload.keys import OBJECTS, OUTCOMES, PACKS
+from scaler_batch.tasks.cleanup import purge
 from scaler_batch.tasks.errors import SettingsError
+from scaler_batch.tasks.models import job_names
 from scaler_batch.tasks.outages import Reminder
 from scaler_batch.tasks.ports import JobService
-from scaler_batch.tasks.vocabulary import job_names
 
 logger = logging.getLogger(__name__)
 
@@ -188,18 +188,37 @@ def _queue(value: Any) -> str:
     return value
 
 
+class RunStores(Protocol):
+    """Where the objects of other runs of the same worker lie."""
+
+    def of(self, run_id: str) -> Store:
+        """The store of a run; :class:`~scaler_batch.payload.errors.ContractError` where that is not a run's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Whose lease it is.
+
+    Attributes:
+        worker: Name of the worker.
+        run_id: Its run.
+        queues: The queues it submits to.
+    """
+
+    worker: str
+    run_id: str
+    queues: Sequence[str]
+
+
 class Leases:
     """This run's lease, and those of the same worker's earlier runs.
 
     Args:
         store: Where leases lie; common to all runs.
-        worker: Name of the worker.
-        run_id: This run.
-        queues: The queues it submits to.
+        holder: Whose lease this run's is.
         jobs: AWS Batch.
-        objects_of: The store of another run, by its id.
+        runs: Where the objects of other runs lie.
         run_ids: What the id of a run looks like; whatever else lies among the leases is passed over.
-        now: Seconds since the epoch, to tell one renewal from the next.
         clock: Seconds that only go forward, to tell how long a lease has stood unchanged.
 
     Raises:
@@ -210,24 +229,20 @@ class Leases:
         self,
         store: Store,
         *,
-        worker: str,
-        run_id: str,
-        queues: Sequence[str],
+        holder: LeaseHolder,
         jobs: JobService,
-        objects_of: Callable[[str], Store],
+        runs: RunStores,
         run_ids: re.Pattern[str] = _RUN_ID,
-        now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_worker_name(worker)
+        check_worker_name(holder.worker)
         self._store = store
-        self._folder = quote(worker, safe="")
-        self._run_id = run_id
-        self._queues = tuple(queues)
+        self._folder = quote(holder.worker, safe="")
+        self._run_id = holder.run_id
+        self._queues = tuple(holder.queues)
         self._jobs = jobs
-        self._objects_of = objects_of
+        self._runs = runs
         self._run_ids = run_ids
-        self._now = now
         self._clock = clock
         self._standing: dict[str, tuple[float, float]] = {}
         self._unreadable: set[str] = set()
@@ -247,7 +262,7 @@ class Leases:
 
     async def renew(self) -> None:
         """Say that this run lives."""
-        lease = Lease(Place.here(), self._queues, self._now())
+        lease = Lease(Place.here(), self._queues, time.time())
         await self._store.put(self._key(self._run_id), [lease.encode()])
 
     async def give_back(self) -> None:
@@ -300,7 +315,7 @@ class Leases:
                 if left := await self._end(run_id, queue):
                     logger.warning("%d job(s) of run %s could not be ended yet", len(left), run_id)
                     return
-            await self._clear(self._objects_of(run_id))
+            await purge(self._runs.of(run_id))
             await self._store.delete([self._key(run_id)])
         except (ServiceError, StoreError, ContractError) as error:
             logger.warning("what run %s left could not be removed yet: %s", run_id, error)
@@ -309,9 +324,6 @@ class Leases:
         found = await self._jobs.named(job_names(run_id), queue)
         logger.info("run %s: %d job(s) in queue %s", run_id, len(found), queue)
         return await self._jobs.terminate_many(found, _REASON) if found else []
-
-    async def _clear(self, objects: Store) -> None:
-        await objects.delete([key for folder in (OUTCOMES, PACKS, OBJECTS) for key in await objects.list(folder)])
 
     def _key(self, run_id: str) -> str:
         return f"{self._folder}/{run_id}"

@@ -1,95 +1,50 @@
-"""The task manager: the stages under one roof.
+"""The task manager: a loop between the state, which decides, and the shells, which act.
 
 ::
 
-    submit ─► backlog ─► Loader, Submitter ─► AWS Batch … S3 ─► Watcher ─► Collector ─► Replies ─► sink
-                  ▲               ▲                               │ died       │  cancelled: Canceller ends the job
-                  └── once more ──┴────────── slots freed ◄───────┴────────────┘
+    submit, cancel, stop ──event──► State.handle ──commands──► shells ──► AWS Batch, S3, inputs, sink
+                                        ▲                         │
+                                        └─────────events──────────┘
 
-Every stage is a coroutine under one task group. They share the ledger, which knows where each task is, and the flight,
-which knows which jobs may be running. A stage that crashes takes the manager down with it: a task manager with a stage
-missing would hold tasks for ever, and its worker's death lets the scheduler place them elsewhere.
+Whatever crashes takes the manager down with it: a task manager with a part missing would hold tasks for ever, and its
+worker's death lets the scheduler place them elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from scaler_batch.payload import Outcome, RunLocation, Store
-from scaler_batch.payload.keys import pack_key
-from scaler_batch.tasks.accounting import CountedStore, Tally
-from scaler_batch.tasks.backlog import Backlog
-from scaler_batch.tasks.cancellation import Canceller
-from scaler_batch.tasks.collection import Collector
+from scaler_batch.payload import RunLocation, Store
+from scaler_batch.tasks import commands
+from scaler_batch.tasks.accounting import CountedStore
 from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
 from scaler_batch.tasks.errors import TasksError
-from scaler_batch.tasks.flight import Flight, Job
-from scaler_batch.tasks.janitor import Janitor
-from scaler_batch.tasks.lifecycle import Ledger, Stage, Task
-from scaler_batch.tasks.loading import Loader
-from scaler_batch.tasks.monitoring import Watcher
-from scaler_batch.tasks.objects import Objects
+from scaler_batch.tasks.events import CancelAsked, Event, StopAsked, TaskArrived, Tick
+from scaler_batch.tasks.io import clean, collect, fetch, reply, submit, terminate, watch
+from scaler_batch.tasks.models import Snapshot, TaskRequest, Verdict
 from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
-from scaler_batch.tasks.reply import Replies
-from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.settings import TaskManagerSettings
-from scaler_batch.tasks.stopping import Ending
-from scaler_batch.tasks.submission import Submitter
-from scaler_batch.tasks.vocabulary import Result, TaskRequest, Verdict, job_names
+from scaler_batch.tasks.state import State
 
-logger = logging.getLogger(__name__)
+_NEAREST: Final = 0.001
+"""Seconds that waiting for a moment takes at least; a clock may not even resolve less."""
 
-_SETTLING: Final = 0.5
-"""Part of the time for stopping that a submission under way may take."""
-
-_ENDERS: Final = 4
-"""How many jobs are ended at the same time: fewer than threads of the bridge, so that submitting goes on beside it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A look at a task manager.
-
-    Attributes:
-        stages: How many tasks stand at each stage.
-        oldest: Seconds since the oldest task was admitted; 0 without tasks.
-        jobs: How many jobs AWS Batch may be running.
-        answers: How many tasks were answered, by the outcome's status or the failure's class.
-        calls: How many requests were made, by operation.
-        sent: Bytes put into S3.
-        received: Bytes fetched from S3.
-        waiting: How many jobs wait for something, by AWS Batch's reason.
-        credentials_refused: Seconds for which AWS has refused our credentials; 0 while it takes them.
-    """
-
-    stages: dict[Stage, int]
-    oldest: float
-    jobs: int = 0
-    answers: dict[str, int] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)
-    sent: int = 0
-    received: int = 0
-    waiting: dict[str, int] = field(default_factory=dict)
-    credentials_refused: float = 0.0
-
-    @property
-    def tasks(self) -> int:
-        """How many tasks are not answered yet."""
-        return sum(self.stages.values())
+Shell = Callable[[Any], Awaitable[Event]]
 
 
 class AWSHPCTaskManager:
     """Turns task requests into AWS Batch jobs, and their outcomes into replies. An async context manager.
 
-    Leaving the context stops at once; call :meth:`drain` or :meth:`stop` before to leave in order.
+    Its clock is the event loop's. Leaving the context stops at once; call :meth:`drain` or :meth:`stop` before to leave
+    in order.
 
     Args:
         settings: How to behave.
@@ -98,8 +53,6 @@ class AWSHPCTaskManager:
         store: The run's objects.
         inputs: Where inputs come from.
         sink: Who hears the results.
-        backoff: How patient to be with AWS.
-        clock: Seconds that only go forward.
         credentials: Knows whether AWS takes our credentials; several managers may share one.
     """
 
@@ -112,100 +65,40 @@ class AWSHPCTaskManager:
         store: Store,
         inputs: InputLoader,
         sink: ReplySink,
-        backoff: Backoff | None = None,
-        clock: Callable[[], float] = time.monotonic,
         credentials: Credentials | None = None,
     ) -> None:
-        self._settings = settings
-        self._run = run
-        self._clock = clock
-        self._credentials = credentials or Credentials(settings.credentials_patience, clock)
-        self._jobs = jobs = PatientJobs(jobs, self._credentials)
+        self._now = time.monotonic
+        self._credentials = credentials or Credentials(settings.credentials_patience, lambda: self._now())
+        self._jobs = PatientJobs(jobs, self._credentials)
+        self._store = CountedStore(store)
+        self._sink = sink
+        self._state = State(settings, run)
+        self._shells = _shells(self._jobs, PatientStore(self._store, self._credentials), inputs, sink)
         self._accepting = False
-        self._backlog = Backlog(settings.shape)
-        self._work = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._ledger = Ledger()
-        self._tally = Tally()
-        store = PatientStore(CountedStore(store, self._tally), self._credentials)
-        backoff = backoff or Backoff()
-        self._janitor = Janitor(store)
-        self._objects = Objects(store, self._janitor, clock, settings.object_threshold)
-        self._flight = Flight(landed=self._landed)
-        self._replies = Replies(self._ledger, sink, settings.transfers, self._announced)
-        self._loader = Loader(inputs, self._objects, self._ledger, self._replies, self._queue, settings.transfers)
-        self._canceller = Canceller(self._ledger, self._flight, jobs, self._janitor, backoff)
-        self._collector = Collector(
-            self._ledger,
-            self._flight,
-            store,
-            self._replies,
-            self._janitor,
-            learn=self._learn,
-            again=self._queue,
-            freed=self._work.set,
-            outage_patience=settings.outage_patience,
-            clock=clock,
-        )
-        self._watcher = Watcher(
-            settings.polling,
-            flight=self._flight,
-            store=store,
-            jobs=jobs,
-            collector=self._collector,
-            end=self._canceller.end,
-            freed=self._work.set,
-            running=lambda: self._ledger.count(Stage.RUNNING),
-            discard=self._janitor.discard,
-            clock=clock,
-            outage_patience=settings.outage_patience,
-            misconfiguration_patience=settings.misconfiguration_patience,
-        )
-        self._submitter = Submitter(
-            settings,
-            run,
-            work=self._work,
-            backlog=self._backlog,
-            ledger=self._ledger,
-            flight=self._flight,
-            replies=self._replies,
-            jobs=jobs,
-            store=store,
-            loader=self._loader,
-            objects=self._objects,
-            abandon=self._canceller.abandon,
-            check_storage=self._watcher.check_storage,
-            backoff=backoff,
-            clock=clock,
-        )
+        self._waking_at = math.inf
+        self._ticking = False
+        self._sooner = asyncio.Event()
+        self._changed = asyncio.Event()
         self._stack = AsyncExitStack()
-        self._stages: list[asyncio.Task[None]] = []
+        self._group = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Start the stages."""
-        group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        transfers = range(self._settings.transfers)
-        stages = [
-            self._loader.run(),
-            self._submitter.run(),
-            self._watcher.run(),
-            self._janitor.run(),
-            *(self._collector.run() for _ in transfers),
-            *(self._replies.run() for _ in transfers),
-            *(self._canceller.run() for _ in range(_ENDERS)),
-        ]
-        self._stages = [group.create_task(stage) for stage in stages]
+        """Be ready."""
+        await self._stack.enter_async_context(self._group)
+        self._now = asyncio.get_running_loop().time
+        self._start(self._keep_time())
         self._accepting = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the stages."""
+        """End whatever is under way."""
         self._accepting = False
-        for stage in self._stages:
-            stage.cancel()
-        # An error of the owner's own stays as it is; only the crash of a stage comes as the task group's.
+        for task in self._running:
+            task.cancel()
+        # An error of the owner's own stays as it is; only a crash in here comes as the task group's.
         if not isinstance(error, asyncio.CancelledError):
             kind = error = trace = None
         await self._stack.__aexit__(kind, error, trace)
@@ -218,31 +111,26 @@ class AWSHPCTaskManager:
         """
         if not self._accepting:
             raise TasksError("the task manager is stopping and takes no more tasks")
-        task = self._ledger.admit(request, self._clock())
-        if task is None:
+        if self._state.holds(request.task_id):
             return False
-        self._empty.clear()
-        self._queue(task)
+        self._feed(TaskArrived(request))
         return True
 
     def cancel(self, task_id: bytes, *, force: bool) -> Verdict:
-        """Take a task back; see :mod:`~scaler_batch.tasks.cancellation` for what that means at each stage."""
-        verdict = self._canceller.cancel(task_id, force=force)
-        if verdict is Verdict.CANCELLED:
-            self._answered()
-            self._work.set()
+        """Take a task back; see :meth:`~scaler_batch.tasks.state.State.verdict` for what that means at each stage."""
+        verdict = self._state.verdict(task_id, force)
+        self._feed(CancelAsked(task_id, force))
         return verdict
 
     def job_of(self, task_id: bytes) -> str | None:
         """AWS Batch's id of the job that a task was given to; ``None`` before that, and once the task is answered."""
-        task = self._ledger.get(task_id)
-        return None if task is None else task.job_id
+        return self._state.job_of(task_id)
 
     async def drain(self) -> None:
         """Take no more tasks and wait until all have been answered."""
         self._accepting = False
-        if len(self._ledger):
-            await self._empty.wait()
+        while not self._state.is_idle:
+            await self._change()
 
     async def stop(self, within: float) -> bool:
         """Take no more tasks, forget those not answered, end all jobs, remove the run's objects.
@@ -254,72 +142,96 @@ class AWSHPCTaskManager:
             Whether AWS Batch has confirmed that no job of ours runs.
         """
         self._accepting = False
-        end = asyncio.get_running_loop().time() + within
-        # Jobs that are being submitted join the flight before they are given up, so that they end by their parent's id.
-        self._forget(*set(Stage) - {Stage.SUBMITTING})
-        ending = Ending(self._flight, self._canceller, self._jobs, self._submitter.in_doubt)
-        try:
-            async with asyncio.timeout_at(end):
-                await self._end_jobs(ending, within)
-        except TimeoutError:
-            logger.error("not all jobs could be ended within %.1f s: %s", within, ending.unconfirmed())
-            return False
-        try:
-            async with asyncio.timeout_at(end):
-                await self._janitor.purge()
-        except TimeoutError:
-            logger.warning(
-                "all jobs are ended, but S3 did not remove the run's objects in time; the bucket's lifecycle will"
-            )
-        return True
-
-    async def _end_jobs(self, ending: Ending, within: float) -> None:
-        await ending.end_all()
-        # A SubmitJob that gets no answer is not waited for to the last: its job can be found by its name.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within * _SETTLING):
-                await self._submitter.settle()
-        self._forget(*Stage)
-        await ending.end_all()
-        await ending.sweep(job_names(self._run.run_id))
+        self._feed(StopAsked(within))
+        while (confirmed := self._state.stopped) is None:
+            await self._change()
+        return confirmed
 
     def snapshot(self) -> Snapshot:
         """Look at the manager."""
-        first = next(iter(self._ledger), None)
-        oldest = self._clock() - first.admitted_at if first else 0.0
+        state, store = self._state, self._store
         return Snapshot(
-            {stage: self._ledger.count(stage) for stage in Stage},
-            oldest,
-            jobs=self._flight.open,
-            answers=dict(self._tally.answers),
-            calls={**self._tally.calls, **self._jobs.calls},
-            sent=self._tally.sent,
-            received=self._tally.received,
-            waiting=self._flight.waiting(),
+            state.stages,
+            0.0 if state.admitted_first is None else self._now() - state.admitted_first,
+            jobs=state.jobs,
+            answers=state.answers,
+            calls={**store.calls, **self._jobs.calls},
+            sent=store.sent,
+            received=store.received,
+            waiting=state.waiting,
             credentials_refused=self._credentials.refused_for(),
         )
 
-    def _queue(self, task: Task) -> None:
-        self._submitter.arrived(task)
+    def _feed(self, event: Event) -> None:
+        """Handle an event, and start what is to be done about it."""
+        for command in self._state.handle(event, self._now()):
+            self._perform(command)
+        self._changed.set()
+        wake_at = self._state.wake_at
+        if wake_at > self._now():
+            if wake_at < self._waking_at:
+                self._sooner.set()
+        elif not self._ticking:
+            # In the next turn of the loop: what happens in this one is decided on together.
+            self._ticking = True
+            self._start(self._tick())
 
-    def _learn(self, job: Job, outcome: Outcome) -> None:
-        self._submitter.pace(job.submission.shape).learn(outcome.usage.wall)
+    def _perform(self, command: commands.Command) -> None:
+        match command:
+            case commands.Announce(request, prepared):
+                self._sink.announce(request, prepared)
+            case commands.Discard(request, prepared):
+                self._sink.discard(request, prepared)
+            case _:
+                self._start(self._act(command))
 
-    def _announced(self, result: Result) -> None:
-        self._tally.note(result)
-        self._answered()
+    async def _act(self, command: commands.Command) -> None:
+        self._feed(await self._shells[type(command)](command))
 
-    def _forget(self, *stages: Stage) -> None:
-        for task in self._ledger:
-            if task.stage in stages:
-                self._ledger.drop(task)
-        self._answered()
+    async def _keep_time(self) -> None:
+        """Let the state hear of the time when it asked for that."""
+        while True:
+            self._sooner.clear()
+            self._waking_at = self._state.wake_at
+            seconds = self._waking_at - self._now()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if math.isinf(seconds) else max(seconds, _NEAREST)):
+                    await self._sooner.wait()
+            await self._tick()
 
-    def _landed(self, sequence: int) -> None:
-        """Nothing needs a submission's inputs once its last job is over."""
-        self._janitor.discard(pack_key(sequence))
-        self._objects.release(sequence)
+    async def _tick(self) -> None:
+        self._ticking = False
+        if self._state.wake_at <= self._now():
+            self._feed(Tick())
 
-    def _answered(self) -> None:
-        if not len(self._ledger):
-            self._empty.set()
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+
+def _shells(jobs: JobService, store: Store, inputs: InputLoader, sink: ReplySink) -> Mapping[type[Any], Shell]:
+    """Who carries out each command."""
+    return {
+        commands.LoadInput: partial(fetch.load_input, inputs),
+        commands.StoreObject: partial(fetch.store_object, store),
+        commands.WritePack: partial(submit.write_pack, store),
+        commands.SubmitJob: partial(submit.submit_job, jobs),
+        commands.FindJob: partial(submit.find_job, jobs),
+        commands.ListOutcomes: partial(watch.list_outcomes, store),
+        commands.FetchOutcome: partial(collect.fetch_outcome, store),
+        commands.OpenOutcome: collect.open_outcome,
+        commands.DescribeJobs: partial(watch.describe_jobs, jobs),
+        commands.ListFailedChildren: partial(watch.list_failed_children, jobs),
+        commands.DiagnoseJobs: partial(watch.diagnose_jobs, jobs),
+        commands.PrepareReply: partial(reply.prepare_reply, sink),
+        commands.TerminateJobs: partial(terminate.terminate_jobs, jobs),
+        commands.RemoveObjects: partial(clean.remove_objects, store),
+        commands.DescribeEnded: partial(terminate.describe_ended, jobs),
+        commands.ListNamedJobs: partial(terminate.list_named_jobs, jobs),
+        commands.PurgeRun: partial(clean.purge_run, store),
+    }

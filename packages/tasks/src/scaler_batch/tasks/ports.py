@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from scaler_batch.aws import JobReport, JobSpec
 from scaler_batch.payload.buffers import Buffer
-from scaler_batch.tasks.vocabulary import Result, TaskRequest
+from scaler_batch.tasks.models import Result, TaskRequest
 
 
 class JobService(Protocol):

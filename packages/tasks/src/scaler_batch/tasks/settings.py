@@ -11,8 +11,9 @@ from scaler_batch.payload import Client
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks import credentials, waiting
-from scaler_batch.tasks.batching import LARGEST_BUNDLE
 from scaler_batch.tasks.errors import SettingsError
+from scaler_batch.tasks.retrying import Backoff
+from scaler_batch.tasks.scheduling import LARGEST_BUNDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class TaskManagerSettings:
         share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
         tags: Tags of every job, each a name and a value.
         scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
+        backoff: When to try a call to AWS Batch again.
     """
 
     job_queue: str
@@ -106,6 +108,7 @@ class TaskManagerSettings:
     share_identifier: str | None = None
     scheduling_priority: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
         """Refuse now what AWS Batch would refuse later."""

@@ -12,7 +12,7 @@ from scaler_batch.payload import Call
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.bundles import Reference, Value
 from scaler_batch.tasks.errors import InputError
-from scaler_batch.tasks.vocabulary import Result, TaskRequest
+from scaler_batch.tasks.models import Result, TaskRequest
 
 
 class MemoryInputs:
