@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -41,6 +41,7 @@ class Bench:
         *,
         run: Callable[[Call], Buffer] | None = None,
         seconds: float = 0.0,
+        work: Callable[[Call], float] = lambda _: 0.0,
         latency: float = 0.0,
         grace: float = 0.0,
         faults: Iterable[Fault] = (),
@@ -52,12 +53,14 @@ class Bench:
         transfers: int = 16,
         polling: Polling | None = None,
         backoff: Backoff | None = None,
-        **patience: float,
+        **others: Any,
     ) -> None:
         self.store = Store()
         self.inputs = MemoryInputs()
         self.sink = RecordingSink()
-        self.jobs = FakeJobService(self.store, run=run, seconds=seconds, latency=latency, grace=grace, faults=faults)
+        self.jobs = FakeJobService(
+            self.store, run=run, seconds=seconds, work=work, latency=latency, grace=grace, faults=faults
+        )
         self.settings = TaskManagerSettings(
             "queue",
             "definition",
@@ -69,7 +72,7 @@ class Bench:
             transfers=transfers,
             polling=polling or Polling(),
             backoff=backoff or Backoff(),
-            **patience,
+            **others,
         )
         self.manager = AWSHPCTaskManager(
             self.settings,

@@ -22,6 +22,7 @@ class StoreObject(NamedTuple):
     """Put a large input into S3."""
 
     digest: str
+    ask: int
     reference: Reference
     data: Buffer
 

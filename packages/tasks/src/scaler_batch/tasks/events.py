@@ -59,12 +59,14 @@ class ObjectStored(NamedTuple):
     """A large input lies in S3."""
 
     digest: str
+    ask: int
 
 
 class ObjectFailed(NamedTuple):
     """A large input could not be stored."""
 
     digest: str
+    ask: int
     failure: TaskFailedError
 
 

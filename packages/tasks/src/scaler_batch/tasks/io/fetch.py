@@ -30,5 +30,5 @@ async def store_object(store: Store, command: StoreObject) -> ObjectStored | Obj
         await store.put(command.reference.key, await asyncio.to_thread(encode_object, command.data))
     except StoreError as error:
         failure = StorageUnavailableError(f"the task's data could not be put into S3: {error}")
-        return ObjectFailed(command.digest, failure)
-    return ObjectStored(command.digest)
+        return ObjectFailed(command.digest, command.ask, failure)
+    return ObjectStored(command.digest, command.ask)

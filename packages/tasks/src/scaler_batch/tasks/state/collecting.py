@@ -92,6 +92,7 @@ def on_read(core: Core, event: OutcomeRead, now: float) -> None:
         _answer(core, read.job, outcome)
     discard(core, read.key)
     _finish(core, read.job, read.key, now)
+    read_next(core, now)
 
 
 def on_unreadable(core: Core, event: OutcomeUnreadable, now: float) -> None:
@@ -103,6 +104,7 @@ def on_unreadable(core: Core, event: OutcomeUnreadable, now: float) -> None:
     read.job.read_error = OutcomeUnreadableError(text)
     discard(core, read.key)
     _finish(core, read.job, read.key, now)
+    read_next(core, now)
 
 
 def on_fetch_failed(core: Core, event: FetchFailed, now: float) -> None:
@@ -118,6 +120,7 @@ def on_fetch_failed(core: Core, event: FetchFailed, now: float) -> None:
     text = f"the task has run, but its outcome could not be fetched from S3: {event.error}"
     read.job.read_error = StorageUnavailableError(text)
     _finish(core, read.job, read.key, now)
+    read_next(core, now)
 
 
 def on_fetch_due(core: Core, number: int) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scaler_batch.aws.limits import DESCRIBE_JOBS
-from scaler_batch.payload import Reference, RunLocation
+from scaler_batch.payload import RunLocation
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.tasks.commands import Command
 from scaler_batch.tasks.models import Result
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scaler_batch.tasks.state.checkups import Checkup
     from scaler_batch.tasks.state.collecting import Read
     from scaler_batch.tasks.state.ending import Group
-    from scaler_batch.tasks.state.loading import Late, Load
+    from scaler_batch.tasks.state.loading import Late, Load, Storing
     from scaler_batch.tasks.state.stopping import Stop
 
 SCHEDULE = Timer("schedule")
@@ -146,7 +146,7 @@ class Submitting:
         attempt: The submission under way.
         loads: Inputs that are being fetched, by name.
         to_load: Names of those whose turn has not come.
-        storing: Inputs that are being stored, by digest: where, and which names.
+        storing: Inputs that are being stored, by digest.
         late: Tasks that were set aside until their inputs have come, by the names that are missing.
         sequence: Number of the last submission.
         idle_since: Since when slots have been left free although tasks wait.
@@ -159,7 +159,7 @@ class Submitting:
         self.attempt: Attempt | None = None
         self.loads: dict[bytes, Load] = {}
         self.to_load: deque[bytes] = deque()
-        self.storing: dict[str, tuple[Reference, list[bytes]]] = {}
+        self.storing: dict[str, Storing] = {}
         self.late: dict[bytes, list[Late]] = {}
         self.sequence = 0
         self.idle_since: float | None = None

@@ -49,6 +49,20 @@ class Load(NamedTuple):
     digest: str = ""
 
 
+class Storing(NamedTuple):
+    """A large input on its way into S3.
+
+    Attributes:
+        ask: Number of the command.
+        reference: Where it will lie.
+        names: What its owners call it.
+    """
+
+    ask: int
+    reference: Reference
+    names: list[bytes]
+
+
 class Late(NamedTuple):
     """A task that was set aside.
 
@@ -92,11 +106,12 @@ def on_loaded(core: Core, event: InputLoaded, now: float) -> bool:
         # Nobody will use it, and nobody would remove it.
         return False
     if digest in submitting.storing:
-        submitting.storing[digest][1].append(name)
+        submitting.storing[digest].names.append(name)
         return False
     reference = core.objects.reference(digest, len(event.data), submitting.sequence)
-    submitting.storing[digest] = (reference, [name])
-    core.emit(StoreObject(digest, reference, event.data))
+    ask = core.number()
+    submitting.storing[digest] = Storing(ask, reference, [name])
+    core.emit(StoreObject(digest, ask, reference, event.data))
     return False
 
 
@@ -108,19 +123,18 @@ def on_failed(core: Core, event: InputFailed, now: float) -> bool:
 
 def on_stored(core: Core, event: ObjectStored, now: float) -> bool:
     """Use an object that lies in the store now; ``True`` where the submission under way can go on."""
-    if (storing := core.submitting.storing.pop(event.digest, None)) is None:
+    if (storing := _take(core, event)) is None:
         return False
-    reference, names = storing
-    stored = core.objects.add(reference, event.digest, now)
-    goes_on = [_done(core, name, stored, now) for name in names]
+    stored = core.objects.add(storing.reference, event.digest, now)
+    goes_on = [_done(core, name, stored, now) for name in storing.names]
     discard_all(core, core.objects.trim())
     return any(goes_on)
 
 
 def on_not_stored(core: Core, event: ObjectFailed, now: float) -> bool:
     """Fail the tasks that need an object; ``True`` where the submission under way can go on."""
-    _, names = core.submitting.storing.pop(event.digest, (None, ()))
-    goes_on = [_done(core, name, event.failure, now) for name in names]
+    storing = _take(core, event)
+    goes_on = [_done(core, name, event.failure, now) for name in (storing.names if storing else ())]
     return any(goes_on)
 
 
@@ -137,6 +151,12 @@ def put_back(core: Core, tasks: Sequence[Task], now: float) -> None:
     for task in tasks:
         if core.tasks.move(task, Stage.QUEUED):
             queue(core, task, now)
+
+
+def _take(core: Core, event: ObjectStored | ObjectFailed) -> Storing | None:
+    """What was being stored; ``None`` where that was known, or another try is under way."""
+    storing = core.submitting.storing.get(event.digest)
+    return core.submitting.storing.pop(event.digest) if storing is not None and storing.ask == event.ask else None
 
 
 def _ask(core: Core, attempt: Attempt, tasks: Sequence[Task], now: float) -> None:

@@ -14,8 +14,10 @@ from scaler_batch.tasks.state.tables import Task, leave_job
 
 
 def answer(core: Core, task: Task, result: Result) -> None:
-    """Answer a task, unless it has ended meanwhile."""
-    if core.tasks.move(task, Stage.REPLYING):
+    """Answer a task, unless it has ended meanwhile. Who stops answers nobody."""
+    if core.stop is not None:
+        core.tasks.forget(task)
+    elif core.tasks.move(task, Stage.REPLYING):
         leave_job(task)
         core.replying.waiting.append((task, result))
         prepare(core)

@@ -271,6 +271,8 @@ def _end(core: Core, stop: Stop, job_ids: list[str]) -> None:
 
 def _over(core: Core, stop: Stop) -> None:
     stop.step = Step.OVER
+    # A job that AWS Batch still takes is then ended, since nobody waits for it.
+    _forget(core)
     for timer in (DEADLINE, SETTLED, PAUSE):
         core.timers.clear(timer)
 

@@ -14,6 +14,7 @@ from scaler_batch.payload import Call, Failure, Origin, Outcome, Status, encode_
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.payload.keys import outcome_key
+from scaler_batch.payload.outcomes import Usage
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.testing.faults import Fault
 from scaler_batch.tasks.testing.jobs import FakeJob, FakeSubmission, overrides_too_long, refusal, unpack
@@ -32,7 +33,8 @@ class FakeJobService:
         store: Where packs are read and outcomes written, as the runner would.
         run: What every call runs; returns the result's bytes. An exception becomes the call's outcome; ``SystemExit``
             ends the job with that code and without an outcome. Without ``run`` the test ends each job itself.
-        seconds: How long each job runs, where ``run`` is given.
+        seconds: How long each job runs, where ``run`` is given, or takes to start where ``work`` is too.
+        work: How long each call takes, in seconds; those of a job run one after the other.
         latency: Seconds that each call to AWS takes.
         grace: Seconds from TerminateJob to the end of the job.
         faults: What goes wrong; may be added to at any time.
@@ -52,6 +54,7 @@ class FakeJobService:
         *,
         run: Callable[[Call], Buffer] | None = None,
         seconds: float = 0.0,
+        work: Callable[[Call], float] = lambda _: 0.0,
         latency: float = 0.0,
         grace: float = 0.0,
         faults: Iterable[Fault] = (),
@@ -59,6 +62,7 @@ class FakeJobService:
         self._store = store
         self._run = run
         self._seconds = seconds
+        self._work = work
         self._latency = latency
         self._grace = grace
         self.faults = list(faults)
@@ -221,24 +225,41 @@ class FakeJobService:
         if overrides_too_long(job):
             self.die(job_id, exit_code=None, status_reason="Container Overrides length must be at most 8192")
         elif self._run is not None:
-            asyncio.get_running_loop().call_later(self._seconds, self._run_all, submission)
+            self._start(submission)
         return job_id
 
-    def _run_all(self, submission: FakeSubmission) -> None:
-        if self._run is not None:
-            for job in submission.jobs:
+    def _start(self, submission: FakeSubmission) -> None:
+        """Run all jobs, those that take the same time together."""
+        ends: dict[float, list[FakeJob]] = {}
+        for job in submission.jobs:
+            seconds = self._seconds + sum(map(self._work, job.calls or ()))
+            ends.setdefault(seconds, []).append(job)
+        for seconds, jobs in ends.items():
+            asyncio.get_running_loop().call_later(seconds, self._run_all, jobs)
+
+    def _run_all(self, jobs: Iterable[FakeJob]) -> None:
+        for job in jobs:
+            if self._run is not None:
                 self._finish(job, self._run)
 
     def _finish(self, job: FakeJob, function: Callable[[Call], Buffer]) -> None:
         if job.status.is_final:
             return
         try:
-            outcomes = [_outcome(position, call, function) for position, call in enumerate(_found(job.calls))]
+            outcomes = [self._outcome(position, call, function) for position, call in enumerate(_found(job.calls))]
         except SystemExit as leaving:
             self._end(job, JobStatus.FAILED, int(leaving.code or 0), "", _EXITED)
         else:
             self._publish(job, outcomes)
             self._end(job, JobStatus.SUCCEEDED, ExitCode.PUBLISHED, "", _EXITED)
+
+    def _outcome(self, position: int, call: Call, function: Callable[[Call], Buffer]) -> Outcome:
+        usage = Usage(self._work(call))
+        try:
+            return Outcome(position, Status.SUCCESS, function(call), usage=usage)
+        except Exception as error:  # the outermost frame of the user's function, as in the runner
+            failure = Failure(type(error).__name__, str(error))
+            return Outcome(position, Status.RAISED, pickle.dumps(error), failure=failure, usage=usage)
 
     def _publish(self, job: FakeJob, outcomes: Sequence[Outcome]) -> None:
         origin = Origin(job.job_id, attempt=1, host="fake", python=platform.python_version(), packages={})
@@ -281,11 +302,3 @@ def _found(calls: Sequence[Call] | None) -> Sequence[Call]:
     if calls is None:
         raise SystemExit(ExitCode.NO_INPUT)
     return calls
-
-
-def _outcome(position: int, call: Call, function: Callable[[Call], Buffer]) -> Outcome:
-    try:
-        return Outcome(position, Status.SUCCESS, function(call))
-    except Exception as error:  # the outermost frame of the user's function, as in the runner
-        failure = Failure(type(error).__name__, str(error))
-        return Outcome(position, Status.RAISED, pickle.dumps(error), failure=failure)
