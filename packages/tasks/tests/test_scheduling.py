@@ -53,7 +53,7 @@ def names(batch: list[list[Task]]) -> list[list[int]]:
 
 
 def take(backlog: Backlog, jobs: int, size: int = 1) -> list[list[int]]:
-    return names(next_bundles(backlog, SHAPE, jobs, fixed_bundles(size), Durations()))
+    return names(next_bundles(backlog.queue(SHAPE), jobs, fixed_bundles(size), Durations()))
 
 
 def learnt(**seconds: float) -> Durations:
@@ -148,7 +148,7 @@ def test_a_job_has_its_share_of_what_waits_and_no_more(
 ):
     durations = Durations() if seconds is None else learnt(f=seconds)
     limits = auto_bundles(waiting, free, slots, timeout)
-    bundles = next_bundles(filled(min(waiting, 200_000)), SHAPE, free, limits, durations)
+    bundles = next_bundles(filled(min(waiting, 200_000)).queue(SHAPE), free, limits, durations)
     assert max(map(len, bundles)) == largest
 
 
@@ -165,10 +165,10 @@ def test_no_free_slot_stays_idle_while_tasks_wait_behind_others(
     functions = "abc"[: len(seconds)] or "f"
     durations = learnt(**dict(zip(functions, seconds, strict=False)))
     backlog = filled(waiting, functions=functions)
-    bundles = next_bundles(backlog, SHAPE, free, auto_bundles(waiting, free, free + busy, timeout), durations)
+    bundles = next_bundles(backlog.queue(SHAPE), free, auto_bundles(waiting, free, free + busy, timeout), durations)
     assert len(bundles) <= free
     assert max(map(len, bundles)) <= max(1, math.ceil(waiting / free))
-    left = backlog.waiting(SHAPE)
+    left = len(backlog.queue(SHAPE))
     assert left + sum(map(len, bundles)) == waiting
     assert not left or len(bundles) == free
 
@@ -179,7 +179,7 @@ def test_short_tasks_of_one_function_say_nothing_about_another():
     backlog = Backlog(SHAPE)
     for number in range(100):
         backlog.put(make(b"%d" % number, function=b"short" if number < 50 else b"other"))
-    bundles = next_bundles(backlog, SHAPE, 3, limits, durations)
+    bundles = next_bundles(backlog.queue(SHAPE), 3, limits, durations)
     assert [len(bundle) for bundle in bundles] == [50, 1, 1]
 
 
@@ -189,7 +189,7 @@ def test_the_spread_of_a_functions_times_makes_bundles_smaller():
         even.learn(b"f", 5.0)
         uneven.learn(b"f", 50.0 if number % 10 == 0 else 0.0)
     limits = auto_bundles(10_000, 10, 10, 3600)
-    sizes = [len(next_bundles(filled(10_000), SHAPE, 1, limits, each)[0]) for each in (even, uneven)]
+    sizes = [len(next_bundles(filled(10_000).queue(SHAPE), 1, limits, each)[0]) for each in (even, uneven)]
     assert sizes[0] == 35
     assert sizes[1] < 10
 
@@ -282,9 +282,8 @@ def test_functions_that_ended_long_ago_are_forgotten():
 def test_an_empty_backlog_gives_nothing():
     backlog = Backlog(SHAPE)
     assert backlog.next_shape() is None
-    assert backlog.peek(SHAPE) is None
-    assert backlog.pop(SHAPE) is None
-    assert backlog.waiting(SHAPE) == 0
+    assert backlog.queue(SHAPE).peek() is None
+    assert len(backlog.queue(SHAPE)) == 0
 
 
 @given(st.lists(st.integers(-3, 3)))
@@ -293,9 +292,10 @@ def test_higher_priority_goes_first_and_first_come_first_served_within_one(prior
     tasks = [make(b"%d" % number, priority) for number, priority in enumerate(priorities)]
     for task in tasks:
         backlog.put(task)
-    left = [backlog.pop(SHAPE) for _ in tasks]
+    queue = backlog.queue(SHAPE)
+    left = [queue.pop() for _ in tasks]
     assert left == sorted(tasks, key=lambda task: -task.request.priority)
-    assert backlog.pop(SHAPE) is None
+    assert backlog.queue(SHAPE).peek() is None
 
 
 def test_a_late_task_of_higher_priority_overtakes():
@@ -304,7 +304,8 @@ def test_a_late_task_of_higher_priority_overtakes():
     backlog.put(low)
     backlog.put(lower)
     backlog.put(high)
-    assert [backlog.pop(SHAPE), backlog.pop(SHAPE), backlog.pop(SHAPE)] == [high, low, lower]
+    queue = backlog.queue(SHAPE)
+    assert [queue.pop(), queue.pop(), queue.pop()] == [high, low, lower]
 
 
 def test_the_shape_whose_first_task_is_first_of_all_goes_next():
@@ -314,11 +315,19 @@ def test_the_shape_whose_first_task_is_first_of_all_goes_next():
     assert backlog.next_shape() == LARGE
     backlog.put(make(b"3", priority=1))
     assert backlog.next_shape() == SHAPE
-    assert (backlog.waiting(SHAPE), backlog.waiting(LARGE)) == (2, 1)
+    assert (len(backlog.queue(SHAPE)), len(backlog.queue(LARGE))) == (2, 1)
 
 
 def test_a_task_without_a_shape_goes_with_those_that_name_the_same():
     backlog = Backlog(SHAPE)
     backlog.put(make(b"1"))
     backlog.put(make(b"2", shape=replace(SHAPE)))
-    assert backlog.waiting(SHAPE) == 2
+    assert len(backlog.queue(SHAPE)) == 2
+
+
+def test_a_shape_whose_tasks_have_all_ended_is_not_next():
+    backlog = Backlog(SHAPE)
+    backlog.put(first := make(b"1", shape=LARGE))
+    backlog.put(make(b"2"))
+    first.ended = True
+    assert backlog.next_shape() == SHAPE

@@ -299,6 +299,13 @@ class Outside:
 
     # What has to come of it.
 
+    def until(self, kind: type[Any], *, jobs_succeed: bool = False) -> Any:
+        """Let everything go well until a command of some kind is to be carried out; return it."""
+        self.go_well(jobs_succeed=jobs_succeed, until=lambda: any(isinstance(each, kind) for each in self.pending))
+        [command] = [each for each in self.pending if isinstance(each, kind)]
+        self.pending.remove(command)
+        return command
+
     def go_well(self, *, jobs_succeed: bool = True, until: Any = lambda: False) -> None:
         """Let everything go well from now on, until nothing is left to do."""
         for _ in range(20_000):
@@ -306,6 +313,8 @@ class Outside:
                 return
             if self.pending:
                 self.answer(0, "well")
+            elif jobs_succeed and (answered := [job for job in self.running if len(job.answered) == job.size]):
+                answered[0].status = JobStatus.SUCCEEDED
             elif jobs_succeed and (awaited := self.awaited):
                 self.publish(awaited[0], sorted(set(range(awaited[0].size)) - awaited[0].answered))
                 awaited[0].status = JobStatus.SUCCEEDED
@@ -432,3 +441,139 @@ def test_a_state_without_tasks_wants_nothing(how: str):
     outside.wake()
     assert not outside.pending
     assert math.isinf(outside.state.wake_at)
+
+
+def running(tasks: int, **options: Any) -> Outside:
+    """So many tasks that run."""
+    outside = Outside(**options)
+    for number in range(tasks):
+        outside.arrive(number, 0)
+    outside.go_well(jobs_succeed=False, until=lambda: outside.state.stages["running"] == tasks)
+    return outside
+
+
+def test_the_next_object_is_read_after_one_that_could_not_be():
+    outside = running(4, tasks_per_job=2, transfers=1)
+    for job in outside.running:
+        outside.publish(job, [0])
+    fetch = outside.until(commands.FetchOutcome)
+    outside.tell(events.FetchFailed(fetch.read, NotStoredError(fetch.key)))
+    assert outside.until(commands.FetchOutcome).read != fetch.read
+
+
+def test_a_task_that_fails_while_everything_is_stopped_is_not_answered():
+    outside = Outside()
+    outside.arrive(1, 0)
+    pack = outside.until(commands.WritePack)
+    outside.tell(events.StopAsked(STOP))
+    outside.tell(events.PackFailed(pack.sequence, StorageUnavailableError("no")))
+    outside.go_well(jobs_succeed=False)
+    assert not outside.announced
+    check_stopped(outside)
+
+
+def test_a_job_that_is_taken_after_a_stop_has_failed_is_ended():
+    outside = Outside()
+    outside.arrive(1, 0)
+    submit = outside.until(commands.SubmitJob)
+    outside.tell(events.StopAsked(STOP))
+    outside.wait(STOP)
+    assert outside.state.stopped is False
+    job_id = outside.submit(submit.sequence, submit.job)
+    outside.tell(events.Submitted(submit.sequence, submit.ask, job_id))
+    outside.go_well(jobs_succeed=False)
+    assert not outside.running
+
+
+def test_an_object_that_is_stored_while_everything_is_stopped_is_removed():
+    outside = Outside()
+    outside.arrive(1, 3)
+    store = outside.until(commands.StoreObject)
+    outside.tell(events.StopAsked(STOP))
+    for _ in range(10):
+        while outside.pending:
+            outside.answer(0, "well")
+        outside.wait(0.0)
+    assert outside.state.stopped is None
+    outside.tell(outside.carry_out(store, "well"))
+    outside.go_well(jobs_succeed=False)
+    check_stopped(outside)
+
+
+def test_a_job_that_runs_on_for_a_cancelled_task_only_is_ended():
+    outside = running(2, tasks_per_job=2)
+    [job] = outside.running
+    outside.cancel(1, force=True)
+    outside.go_well(jobs_succeed=False, until=lambda: outside.now > 10)
+    assert not job.status.is_final, "somebody waits for its other task"
+    outside.publish(job, [0])
+    outside.go_well(jobs_succeed=False)
+    assert outside.announced[id(outside.taken[0])] == 1
+    assert job.status is JobStatus.FAILED
+
+
+def test_a_child_that_ended_well_and_left_nothing_is_found_while_others_run():
+    outside = running(3)
+    outside.running[0].status = JobStatus.SUCCEEDED
+    outside.go_well(jobs_succeed=False, until=lambda: len(outside.waiting) == 2)
+    assert len(outside.running) == 2
+
+
+@pytest.mark.parametrize("how", ["again", "under another id"])
+def test_a_job_that_is_said_to_be_taken_twice(how: str):
+    outside = Outside()
+    outside.arrive(1, 0)
+    submit = outside.until(commands.SubmitJob)
+    first = outside.submit(submit.sequence, submit.job)
+    second = first if how == "again" else outside.submit(submit.sequence, submit.job)
+    for job_id in (first, second):
+        outside.tell(events.Submitted(submit.sequence, submit.ask, job_id))
+    outside.go_well(jobs_succeed=False, until=lambda: outside.now > 10)
+    assert [job.job_id for job in outside.running] == [first]
+    outside.go_well()
+    outside.check_tasks()
+    outside.check_jobs()
+
+
+def test_a_submission_that_is_said_twice_to_have_failed_is_tried_once_more_and_not_twice():
+    outside = Outside()
+    outside.arrive(1, 0)
+    submit = outside.until(commands.SubmitJob)
+    failed = events.SubmitFailed(submit.sequence, submit.ask, PASSING)
+    outside.tell(failed)
+    again = outside.until(commands.SubmitJob)
+    outside.tell(failed)
+    assert not outside.pending
+    outside.tell(outside.carry_out(again, "well"))
+    outside.go_well()
+    outside.check_tasks()
+    assert len(outside.parents) == 1
+
+
+def test_an_object_that_is_said_twice_to_be_stored_is_known_once():
+    outside = Outside()
+    outside.arrive(1, 3)
+    store = outside.until(commands.StoreObject)
+    outside.tell(events.ObjectFailed(store.digest, store.ask, StorageUnavailableError("no")))
+    outside.arrive(2, 3)
+    again = outside.until(commands.StoreObject)
+    assert again.ask != store.ask
+    outside.tell(events.ObjectStored(store.digest, store.ask))
+    assert not list(outside.state.objects_in_use())
+    outside.tell(outside.carry_out(again, "well"))
+    outside.go_well()
+    outside.check_objects()
+
+
+def test_a_listing_that_is_as_long_as_somebody_likes_is_looked_at_in_pieces():
+    outside = running(1)
+    listing = outside.until(commands.ListOutcomes)
+    outside.tell(
+        events.OutcomesListed(listing.listing, [f"outcomes/{number}/0" for number in range(10**6, 10**6 + 5000)])
+    )
+    turns = 0
+    while outside.state.wake_at <= outside.now:
+        outside.wait(0.0)
+        turns += 1
+    assert turns >= 4
+    assert not outside.pending

@@ -123,6 +123,8 @@ OUTCOMES: Final = "outcomes"
 
 _INTERRUPTED: Final = "interrupted"
 
+_OUTCOME: Final = re.compile(rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/(?:({_NUMBER})|{_INTERRUPTED}\.(?:{_NUMBER}))")
+
 
 class OutcomeKey(NamedTuple):
     """What the key of an outcome says.
@@ -204,8 +206,7 @@ def parse_outcome_key(key: str) -> OutcomeKey:
     Raises:
         ContractError: The key is not that of an outcome.
     """
-    pattern = rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/(?:({_NUMBER})|{_INTERRUPTED}\.(?:{_NUMBER}))"
-    match = re.fullmatch(pattern, key)
+    match = _OUTCOME.fullmatch(key)
     if match is None:
         raise ContractError(f"{key!r} is not the key of an outcome")
     sequence, child, first = match.groups()

@@ -66,50 +66,68 @@ _FUNCTIONS: Final = 1_000
 """Functions whose durations are remembered: those that ended last."""
 
 
+class Queue:
+    """Tasks of one shape that wait, in the order in which they are to go.
+
+    A cancelled task is not searched for but skipped when its turn comes.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Task]] = []
+
+    def put(self, task: Task, arrival: int) -> None:
+        """Let a task wait for its turn."""
+        heapq.heappush(self._heap, (-task.request.priority, arrival, task))
+
+    def peek(self) -> Task | None:
+        """The next task; ``None`` when none waits."""
+        heap = self._heap
+        while heap and heap[0][2].ended:
+            heapq.heappop(heap)
+        return heap[0][2] if heap else None
+
+    def pop(self) -> Task:
+        """Remove and return the next task."""
+        return heapq.heappop(self._heap)[2]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Where the next task stands among all."""
+        return self._heap[0][:2]
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+
 class Backlog:
-    """Tasks that wait, in the order in which they are to go: higher priority first, then first come, first served.
+    """Tasks that wait: higher priority first, then first come, first served.
 
     Only tasks of one shape can share an array, so there is a queue for each shape, and the shape whose first task is
-    first of all goes next. A cancelled task is not searched for but skipped when its turn comes.
+    first of all goes next.
 
     Args:
         shape: That of tasks that name none.
     """
 
     def __init__(self, shape: JobShape) -> None:
-        self._shape = shape
-        self._heaps: dict[JobShape, list[tuple[int, int, Task]]] = {}
+        self._default = Queue()
+        self._queues: dict[JobShape, Queue] = {shape: self._default}
         self._arrivals = count()
 
     def put(self, task: Task) -> None:
         """Let a task wait for its turn."""
-        heap = self._heaps.setdefault(task.request.shape or self._shape, [])
-        heapq.heappush(heap, (-task.request.priority, next(self._arrivals), task))
+        shape = task.request.shape
+        queue = self._default if shape is None else self._queues.setdefault(shape, Queue())
+        queue.put(task, next(self._arrivals))
 
     def next_shape(self) -> JobShape | None:
         """The shape of the task that goes next; ``None`` when none waits."""
-        if len(self._heaps) == 1:
-            return next(iter(self._heaps))
-        return min(self._heaps, key=lambda shape: self._heaps[shape][0], default=None)
+        waiting = [(queue.rank, shape) for shape, queue in self._queues.items() if queue.peek() is not None]
+        return min(waiting, key=lambda each: each[0])[1] if waiting else None
 
-    def waiting(self, shape: JobShape) -> int:
-        """How many tasks of a shape wait, including those that were cancelled meanwhile."""
-        return len(self._heaps.get(shape, ()))
-
-    def peek(self, shape: JobShape) -> Task | None:
-        """The next task of a shape; ``None`` when none waits."""
-        heap = self._heaps.get(shape)
-        return heap[0][2] if heap else None
-
-    def pop(self, shape: JobShape) -> Task | None:
-        """Remove and return the next task of a shape; ``None`` when none waits."""
-        heap = self._heaps.get(shape)
-        if not heap:
-            return None
-        task = heapq.heappop(heap)[2]
-        if not heap:
-            del self._heaps[shape]
-        return task
+    def queue(self, shape: JobShape) -> Queue:
+        """The tasks of a shape."""
+        return self._queues.get(shape) or Queue()
 
 
 class DurationEstimate:
@@ -209,29 +227,23 @@ def auto_bundles(waiting: int, free: int, slots: int, timeout: int) -> BundleLim
     return BundleLimits(max(1, most), max(1, share), seconds, _WORTHWHILE, unmeasured)
 
 
-def next_bundles(
-    backlog: Backlog, shape: JobShape, jobs: int, limits: BundleLimits, durations: Durations
-) -> list[list[Task]]:
+def next_bundles(queue: Queue, jobs: int, limits: BundleLimits, durations: Durations) -> list[list[Task]]:
     """Take the tasks that are to be submitted now, highest priority first; one list a job.
 
     Args:
-        backlog: The tasks that wait.
-        shape: Whose tasks.
+        queue: The tasks that wait.
         jobs: How many jobs may start.
         limits: How many tasks share one; one that has to be alone shares none.
         durations: What tasks take.
     """
     bundles: list[list[Task]] = []
     work = 0.0
-    while (task := backlog.peek(shape)) is not None:
-        if task.ended:
-            backlog.pop(shape)
-            continue
+    while (task := queue.peek()) is not None:
         cost = limits.cost(durations.cautious(task.request.function))
         joins = bool(bundles) and _takes(bundles[-1], work, task, cost, limits)
         if not joins and len(bundles) >= min(jobs, LARGEST_ARRAY):
             break
-        backlog.pop(shape)
+        queue.pop()
         if joins:
             bundles[-1].append(task)
             work += cost

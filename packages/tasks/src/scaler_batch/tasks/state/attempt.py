@@ -38,6 +38,7 @@ class Attempt:
         sequence: Its number in the run.
         shape: What its jobs are told.
         bundles: The tasks of each job.
+        tasks: All of them, in order.
         step: How far it has come.
         portion: Index of the task behind those whose inputs are being fetched.
         room: Bytes of inputs that fit in yet.
@@ -58,13 +59,14 @@ class Attempt:
 
     __slots__ = (
         "ask", "bundles", "calls", "error", "find_waits", "is_unsure", "job", "listing", "looks", "missing", "portion",
-        "room", "sent", "sequence", "shape", "step", "stored", "values", "waits",
+        "room", "sent", "sequence", "shape", "step", "stored", "tasks", "values",
+        "waits",
     )  # fmt: skip
 
     def __init__(self, sequence: int, shape: JobShape, bundles: Sequence[Sequence[Task]], room: int) -> None:
         self.sequence = sequence
         self.shape = shape
-        self.bundles = bundles
+        self.keep(bundles)
         self.step = Step.LOADING
         self.portion = 0
         self.room = room
@@ -82,7 +84,7 @@ class Attempt:
         self.sent = 0
         self.is_unsure = False
 
-    @property
-    def tasks(self) -> Sequence[Task]:
-        """All its tasks, in order."""
-        return [task for bundle in self.bundles for task in bundle]
+    def keep(self, bundles: Sequence[Sequence[Task]]) -> None:
+        """Go on with these jobs only."""
+        self.bundles = bundles
+        self.tasks = [task for bundle in bundles for task in bundle]

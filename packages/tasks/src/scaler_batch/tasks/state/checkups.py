@@ -191,7 +191,8 @@ def _judge(core: Core, checkup: Checkup, submission: Submission, now: float) -> 
         _judge_missing(core, checkup, submission, now)
         return
     submission.missing_since = None
-    told = reports.get(submission.eldest.job_id, report)
+    eldest = submission.eldest
+    told = reports.get(eldest.job_id, report)
     _note_strange(core, told)
     submission.wait.note(told, now)
     if submission.wait.is_hopeless(now, core.settings.misconfiguration_patience):
@@ -199,6 +200,9 @@ def _judge(core: Core, checkup: Checkup, submission: Submission, now: float) -> 
         end(core, submission.job_id)
         for job in submission.jobs.values():
             checkup.dead[job] = unschedulable(replace(told, job_id=job.job_id))
+    elif told.status.is_final and not report.status.is_final:
+        # A child that ended well is in no list of failed ones, and its parent is not over before the last one is.
+        checkup.dead.setdefault(eldest, told)
     elif report.status.is_final:
         # Whoever is still open then has neither failed by name nor published: only the parent can speak for it.
         for job in submission.jobs.values():
@@ -225,7 +229,8 @@ def _note_strange(core: Core, report: JobReport) -> None:
 def _bury(core: Core, checkup: Checkup, failures: Mapping[str, JobFailedError], now: float) -> None:
     for job, found in checkup.dead.items():
         failure = found if isinstance(found, JobFailedError) else failures.get(job.job_id) or job_failed(found)
-        logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
+        if not job.fetching:
+            logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
         job.failure = having_waited(failure, job)
         settle(core, job, now)
     _finish(core, checkup, now, answered=True)

@@ -17,7 +17,7 @@ from scaler_batch.tasks.outages import Outage
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.state.cleaning import discard
 from scaler_batch.tasks.state.core import Core
-from scaler_batch.tasks.state.ending import close
+from scaler_batch.tasks.state.ending import close, end
 from scaler_batch.tasks.state.replying import answer
 from scaler_batch.tasks.state.tables import Job, Task, leave_job
 from scaler_batch.tasks.state.timers import Timer
@@ -61,7 +61,10 @@ def see(core: Core, job: Job, key: str, now: float) -> None:
 
 def read_next(core: Core, now: float) -> None:
     """Start reading, as many objects at a time as may be, and none while many results wait to leave."""
-    reading, most = core.reading, core.settings.transfers
+    reading = core.reading
+    if not reading.waiting:
+        return
+    most = core.settings.transfers
     while reading.waiting and len(reading.reads) < most and len(core.replying.waiting) < most:
         job, key = reading.waiting.popleft()
         if not job.unanswered:
@@ -139,6 +142,8 @@ def settle(core: Core, job: Job, now: float) -> None:
         return
     if close(core, job):
         core.reschedule(now)
+        if job.runs_in_vain and job.failure is None:
+            end(core, job.job_id)
     if job.failure is not None:
         for task in list(job.unanswered.values()):
             _give_up(core, job, task, job.failure, now)

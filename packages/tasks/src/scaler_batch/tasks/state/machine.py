@@ -147,6 +147,7 @@ def _cancelled(core: Core, event: events.CancelAsked, now: float) -> None:
     job = task.job
     core.tasks.forget(task)
     if job is not None:
+        job.runs_in_vain = True
         ending.abandon(core, job)
     core.reschedule(now)
 

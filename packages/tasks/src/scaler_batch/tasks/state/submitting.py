@@ -20,6 +20,7 @@ from scaler_batch.tasks.events import FindFailed, JobFound, PackFailed, PackWrit
 from scaler_batch.tasks.models import Stage, job_names
 from scaler_batch.tasks.scheduling import (
     BundleLimits,
+    Queue,
     SlotState,
     auto_bundles,
     fixed_bundles,
@@ -59,7 +60,7 @@ def on_loaded(core: Core, attempt: Attempt, now: float) -> None:
     """Pack what was loaded; but first see whether outcomes can be read again, where that was given up."""
     core.timers.clear(Timer("grace", attempt.sequence))
     chosen = [[task for task in bundle if task in attempt.calls and not task.ended] for bundle in attempt.bundles]
-    attempt.bundles = [bundle for bundle in chosen if bundle]
+    attempt.keep([bundle for bundle in chosen if bundle])
     if not attempt.bundles:
         _finish(core, attempt, now)
     elif core.watching.storage.is_hopeless:
@@ -195,37 +196,34 @@ def is_writing(core: Core) -> bool:
 
 def _due(core: Core, now: float) -> tuple[JobShape, list[list[Task]]] | None:
     """The tasks that leave now, in bundles; ``None`` if none do, and then when to see again."""
-    submitting, backlog = core.submitting, core.backlog
-    while (shape := backlog.next_shape()) is not None:
-        first = backlog.peek(shape)
-        if first is not None and first.ended:
-            backlog.pop(shape)
-            continue
-        slots, limits = _slots(core, shape, now)
-        jobs = may_start(slots)
-        if not jobs or (now < submitting.gather_until and not slots.urgent):
-            _see_later(core, now)
-            return None
+    submitting = core.submitting
+    if (shape := core.backlog.next_shape()) is None:
         submitting.idle_since = None
-        bundles = next_bundles(backlog, shape, jobs, limits, core.durations)
-        for task in (task for bundle in bundles for task in bundle):
-            core.tasks.move(task, Stage.SUBMITTING)
-        if bundles:
-            return shape, bundles
+        return None
+    queue = core.backlog.queue(shape)
+    slots, limits = _slots(core, shape, queue, now)
+    jobs = may_start(slots)
+    if not jobs or (now < submitting.gather_until and not slots.urgent):
+        _see_later(core, now)
+        return None
     submitting.idle_since = None
-    return None
+    bundles = next_bundles(queue, jobs, limits, core.durations)
+    for bundle in bundles:
+        for task in bundle:
+            core.tasks.move(task, Stage.SUBMITTING)
+    return shape, bundles
 
 
-def _slots(core: Core, shape: JobShape, now: float) -> tuple[SlotState, BundleLimits]:
+def _slots(core: Core, shape: JobShape, queue: Queue, now: float) -> tuple[SlotState, BundleLimits]:
     settings, submitting = core.settings, core.submitting
     free = settings.max_concurrent_jobs - core.jobs.open
-    waiting = core.backlog.waiting(shape)
+    waiting = len(queue)
     limits = (
         auto_bundles(waiting, free, settings.max_concurrent_jobs, shape.timeout)
         if settings.tasks_per_job == "auto"
         else fixed_bundles(settings.tasks_per_job)
     )
-    first = core.backlog.peek(shape)
+    first = queue.peek()
     if free > 0 and submitting.idle_since is None:
         submitting.idle_since = now
     slots = SlotState(
@@ -299,6 +297,8 @@ def _launch(core: Core, attempt: Attempt, job_id: str, *, certain: bool, now: fl
         for position, task in enumerate(bundle):
             if core.tasks.move(task, Stage.RUNNING):
                 join_job(task, job, position)
+            else:
+                job.runs_in_vain = True
         abandon(core, job)
     on_launched(core, now)
     _finish(core, attempt, now)

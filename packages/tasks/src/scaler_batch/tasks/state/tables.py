@@ -140,10 +140,12 @@ class Job:
         read_error: Why an answer that it gave cannot be read.
         death: What AWS Batch says of it, once it is over and before its last outcomes are read; empty before.
         is_open: Whether it holds a slot.
+        runs_in_vain: Whether a task was cancelled that it runs, or will, beside others.
     """
 
     __slots__ = (
-        "death", "failure", "fetching", "is_open", "read_error", "ref", "seen", "size", "submission", "unanswered",
+        "death", "failure", "fetching", "is_open", "read_error", "ref", "runs_in_vain", "seen", "size", "submission",
+        "unanswered",
     )  # fmt: skip
 
     def __init__(self, ref: JobRef, submission: Submission, tasks: Sequence[Task]) -> None:
@@ -157,6 +159,7 @@ class Job:
         self.read_error: TaskFailedError | None = None
         self.death = ""
         self.is_open = True
+        self.runs_in_vain = False
 
     @property
     def job_id(self) -> str:
