@@ -17,7 +17,7 @@ pytestmark = pytest.mark.looptime(end=500_000)
 
 Benches = Any
 
-QUICK = Polling(shortest=0.02, crowded=0.05)
+QUICK = Polling(shortest=0.02, longest_scaled=0.05)
 """Looks that add little to the tasks' own time."""
 
 

@@ -99,7 +99,7 @@ async def test_children_that_may_not_be_listed_do_not_hold_up_others(benches: Be
 
 
 async def test_an_outcome_published_just_before_death_wins(benches: Benches):
-    async with benches(polling=Polling(share=10.0, longest=1000.0, health=0.0)) as bench:
+    async with benches(polling=Polling(backoff_fraction=10.0, longest=1000.0, batch_check_ratio=0.0)) as bench:
         bench.ask("a")
         await bench.submitted()
         await asyncio.sleep(0.2)
@@ -246,7 +246,7 @@ async def test_a_listing_of_children_that_is_throttled_is_tried_again(benches: B
 
 
 async def test_a_store_that_fails_while_the_dead_are_counted_loses_nothing(benches: Benches):
-    async with benches(polling=Polling(share=10.0, longest=1000.0, health=0.0)) as bench:
+    async with benches(polling=Polling(backoff_fraction=10.0, longest=1000.0, batch_check_ratio=0.0)) as bench:
         job = await bench.array(3)
         bench.jobs.die(job, 1)
         list_ = bench.store.list

@@ -43,9 +43,9 @@ def test_limits_themselves_are_taken(edge: dict[str, Any]):
         {"shortest": 0.0},
         {"shortest": -1.0},
         {"shortest": 2.0, "longest": 1.0},
-        {"share": -0.1},
-        {"health": -1.0},
-        {"health_shortest": -1.0},
+        {"backoff_fraction": -0.1},
+        {"batch_check_ratio": -1.0},
+        {"batch_check_shortest": -1.0},
         {"patience": -1.0},
     ],
 )

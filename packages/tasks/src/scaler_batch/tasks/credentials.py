@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.tasks.outages import Reminder
 from scaler_batch.tasks.ports import JobService
+from scaler_batch.tasks.retrying import Backoff
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +32,8 @@ _T = TypeVar("_T")
 PATIENCE: Final = 86_400.0
 """Seconds to wait for credentials: somebody signs in again in the morning."""
 
-FIRST_WAIT: Final = 0.5
-"""Seconds before a call is tried again for the first time; each wait is twice the one before."""
-
-LONGEST_WAIT: Final = 30.0
-"""Seconds between two tries at most."""
+_BACKOFF: Final = Backoff(first=0.5, longest=30.0, within=math.inf)
+"""When to try a call again: within half a minute of their renewal."""
 
 
 @dataclass
@@ -81,7 +80,7 @@ class Credentials:
         Raises:
             StoreError, ServiceError: It failed for another reason, or credentials did not come in time.
         """
-        wait = FIRST_WAIT
+        waits = _BACKOFF.waits()
         while True:
             made = self._clock()
             try:
@@ -96,9 +95,8 @@ class Credentials:
                 self._accept(service, made)
                 return answer
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(next(waits)):
                     await refusal.over.wait()
-            wait = min(2 * wait, LONGEST_WAIT)
 
     def _refuse(self, service: str, error: Exception, made: float) -> _Refusal:
         now = self._clock()

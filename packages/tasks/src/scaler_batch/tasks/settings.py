@@ -18,32 +18,33 @@ from scaler_batch.tasks.scheduling import LARGEST_BUNDLE
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How often the watcher looks.
+    """How often to look for what has become of jobs.
 
-    It looks soon after something happened and ever more rarely while nothing does: waiting ``share`` of the time that
-    has passed since, between ``shortest`` and ``longest``. A job of a second is seen within a tenth of one, a job of an
-    hour costs some hundred looks.
+    A look comes soon after something happened and ever more rarely while nothing does: after ``backoff_fraction`` of the
+    time that has passed since, between ``shortest`` and ``longest``. A job of a second is seen within a tenth of one, a
+    job of an hour costs some hundred looks.
 
     Attributes:
-        share: Part of the time since the last event to wait before the next look.
+        backoff_fraction: Part of the time since the last event to wait before the next look.
         shortest: Seconds between two looks at the store at least.
         longest: Seconds between two looks at the store at most.
-        health: Looks at AWS Batch come this many times less often than looks at the store, since they only find jobs
-            that died without an outcome.
-        health_shortest: Seconds between two looks at AWS Batch at least.
-        crowd: Running tasks that double the shortest time between two looks; each further so many add as much.
-        crowded: Seconds that the shortest time grows to at most.
+        batch_check_ratio: Looks at AWS Batch come this many times less often than looks at the store, since they only
+            find jobs that died without an outcome.
+        batch_check_shortest: Seconds between two looks at AWS Batch at least.
+        tasks_per_doubling: Running tasks that double the shortest time between two looks; each further so many add as
+            much.
+        longest_scaled: Seconds that the shortest time grows to at most.
         patience: Seconds for which AWS Batch may not know a job before the job counts as lost. Longer than it takes a
             new job to become visible everywhere.
     """
 
-    share: float = 0.1
+    backoff_fraction: float = 0.1
     shortest: float = 0.05
     longest: float = 10.0
-    health: float = 3.0
-    health_shortest: float = 2.0
-    crowd: int = 20
-    crowded: float = 1.0
+    batch_check_ratio: float = 3.0
+    batch_check_shortest: float = 2.0
+    tasks_per_doubling: int = 20
+    longest_scaled: float = 1.0
     patience: float = 60.0
 
     def __post_init__(self) -> None:
@@ -52,9 +53,10 @@ class Polling:
             raise SettingsError(
                 f"looks at the store between {self.shortest} s and {self.longest} s: 0 < shortest <= longest"
             )
-        if self.crowd < 1:
-            raise SettingsError(f"crowd is {self.crowd}, but at least 1 task makes one")
-        if min(self.crowded, self.share, self.health, self.health_shortest, self.patience) < 0:
+        if self.tasks_per_doubling < 1:
+            raise SettingsError(f"tasks_per_doubling is {self.tasks_per_doubling}; give at least 1")
+        fractions = min(self.backoff_fraction, self.batch_check_ratio)
+        if min(self.longest_scaled, fractions, self.batch_check_shortest, self.patience) < 0:
             raise SettingsError(f"no time of {self} can be negative")
 
 

@@ -90,7 +90,7 @@ def on_due(core: Core, now: float) -> None:
     # Before the call: one that fails is not to be tried again at the pace of looking.
     core.timers.set(CHECKUP, checkup_from(core, now))
     # While nobody is found dead, the next look comes a little later, until something is.
-    watching.calm = min(_CALMER * watching.calm, max(polling.health * polling.longest, watching.calm))
+    watching.calm = min(_CALMER * watching.calm, max(polling.batch_check_ratio * polling.longest, watching.calm))
     submissions = heapq.nsmallest(_ASKED, core.jobs, key=lambda each: each.checked_at)
     watching.checkup = Checkup(core.number(), submissions)
     core.emit(DescribeJobs(watching.checkup.number, [name for each in submissions for name in _names(each)]))

@@ -206,7 +206,7 @@ class Core:
         self.backlog = Backlog(self.settings.shape)
         self.ending = Ending(REMEMBERED)
         self.reading = Reading(patience)
-        self.watching = Watching(self.settings.polling.health_shortest, patience)
+        self.watching = Watching(self.settings.polling.batch_check_shortest, patience)
 
     def number(self) -> int:
         """A number that nothing else has."""

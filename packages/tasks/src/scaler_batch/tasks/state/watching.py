@@ -142,18 +142,18 @@ def note_event(core: Core, now: float) -> None:
 
 def worry(core: Core) -> None:
     """Look at AWS Batch more often again."""
-    core.watching.calm = core.settings.polling.health_shortest
+    core.watching.calm = core.settings.polling.batch_check_shortest
 
 
 def checkup_from(core: Core, now: float) -> float:
     """When to look at AWS Batch, as seen from now."""
-    return now + max(core.settings.polling.health * interval(core, now), core.watching.calm)
+    return now + max(core.settings.polling.batch_check_ratio * interval(core, now), core.watching.calm)
 
 
 def interval(core: Core, now: float) -> float:
     """Seconds between two looks at the store."""
     polling = core.settings.polling
-    return min(max(polling.share * (now - core.watching.last_event), _soon(core)), polling.longest)
+    return min(max(polling.backoff_fraction * (now - core.watching.last_event), _soon(core)), polling.longest)
 
 
 def tell_reasons(core: Core) -> None:
@@ -186,8 +186,8 @@ def having_waited(failure: _E, job: Job) -> _E:
 def _soon(core: Core) -> float:
     """The more tasks are running, the more of them one look sees that comes a little later."""
     polling = core.settings.polling
-    scaled = polling.shortest * (1 + core.tasks.count(Stage.RUNNING) / polling.crowd)
-    return min(scaled, max(polling.crowded, polling.shortest))
+    scaled = polling.shortest * (1 + core.tasks.count(Stage.RUNNING) / polling.tasks_per_doubling)
+    return min(scaled, max(polling.longest_scaled, polling.shortest))
 
 
 def _see(core: Core, key: str, now: float) -> bool:
