@@ -228,6 +228,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests_integration/benchmark.py", *session.posargs, env=job_python(session))
 
 
+@nox.session(requires=["build"])
+def simulate(session: nox.Session) -> None:
+    """Simulate the task manager against a model of AWS: `-- --tasks 1000000 --slots 10000`, or `-- --publish`."""
+    install(session, *everything(), *group("bench"))
+    session.run("python", "tests_integration/simulate.py", *session.posargs)
+
+
 # Names and installing
 
 

@@ -20,9 +20,9 @@ from scaler_batch.tasks.scheduling import LARGEST_BUNDLE
 class Polling:
     """How often to look for what has become of jobs.
 
-    A look comes soon after something happened and ever more rarely while nothing does: after ``backoff_fraction`` of the
-    time that has passed since, between ``shortest`` and ``longest``. A job of a second is seen within a tenth of one, a
-    job of an hour costs some hundred looks.
+    A look comes soon after something happened and ever more rarely while nothing does: after ``backoff_fraction`` of
+    the time that has passed since, between ``shortest`` and ``longest``. A job of a second is seen within a tenth of
+    one, a job of an hour costs some hundred looks.
 
     Attributes:
         backoff_fraction: Part of the time since the last event to wait before the next look.
