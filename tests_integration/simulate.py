@@ -27,10 +27,10 @@ UPSTREAM_LIMIT = 100_000
 
 INTRODUCTION = """# At AWS, simulated
 
-Nobody has run this on an account. It is the task manager's own state on virtual time, against a model of AWS; upstream's
-rules run against the same model. Times are seconds until the last answer, latencies those of single tasks from arrival
-to answer; *idle* is the part of the slots' time in which no task ran, which with one task a job is mostly the start of
-containers. `nox -s simulate -- --publish` writes this page.
+Nobody has run this on an account. It is the task manager's own state on virtual time, against a model of AWS;
+upstream's rules run against the same model. Times are seconds until the last answer, latencies those of single tasks
+from arrival to answer; *idle* is the part of the slots' time in which no task ran, which with one task a job is mostly
+the start of containers. `nox -s simulate -- --publish` writes this page.
 
 """
 
