@@ -559,7 +559,7 @@ def test_an_object_that_is_said_twice_to_be_stored_is_known_once():
     again = outside.until(commands.StoreObject)
     assert again.ask != store.ask
     outside.tell(events.ObjectStored(store.digest, store.ask))
-    assert not list(outside.state.objects_in_use())
+    assert not list(outside.state.keys_in_use())
     outside.tell(outside.carry_out(again, "well"))
     outside.go_well()
     outside.check_objects()
@@ -577,3 +577,21 @@ def test_a_listing_that_is_as_long_as_somebody_likes_is_looked_at_in_pieces():
         turns += 1
     assert turns >= 4
     assert not outside.pending
+
+
+def test_what_unfinished_tasks_need_is_known_and_since_when():
+    outside = Outside()
+    outside.wait(5.0)
+    outside.arrive(1, 3)
+    outside.arrive(2, 0)
+    pack = outside.until(commands.WritePack)
+    outside.wait(5.0)
+    outside.objects[pack_key(pack.sequence)] = ()
+    outside.tell(events.PackWritten(pack.sequence, "pack", 4, stored=True))
+    outside.sizes[pack.sequence] = [len(bundle) for bundle in pack.calls]
+    needed = {(pack_key(1), 10.0), ("objects/" + b"large-3".hex() + ".1", 5.0)}
+    assert set(outside.state.keys_in_use()) == needed, "before AWS Batch has taken the job"
+    outside.go_well(jobs_succeed=False, until=lambda: outside.state.stages["running"] == 2)
+    assert set(outside.state.keys_in_use()) == needed
+    outside.go_well()
+    assert not list(outside.state.keys_in_use())

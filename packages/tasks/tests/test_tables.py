@@ -137,7 +137,7 @@ SHAPE = JobShape("queue", "definition", 60)
 def submission(count: int, sequence: int = 1, tasks_per_job: int = 1) -> Submission:
     waiting = [Task(TaskRequest(b"%d" % number, b"s", b"f"), number, 0.0) for number in range(count)]
     bundles = [waiting[start : start + tasks_per_job] for start in range(0, count, tasks_per_job)]
-    made = Submission(sequence, f"job-{sequence}", SHAPE, bundles, stored=False)
+    made = Submission(sequence, f"job-{sequence}", SHAPE, bundles)
     for job, bundle in zip(made.jobs.values(), bundles, strict=True):
         for position, task in enumerate(bundle):
             join_job(task, job, position)
@@ -168,7 +168,7 @@ def test_a_job_no_longer_answers_for_a_task_that_is_forgotten():
     tasks = TaskTable()
     task = tasks.admit(TaskRequest(b"a", b"s", b"f"), 1.0)
     assert task is not None
-    made = Submission(1, "job-1", SHAPE, [[task]], stored=False)
+    made = Submission(1, "job-1", SHAPE, [[task]])
     join_job(task, made.eldest, 0)
     tasks.forget(task)
     assert not made.eldest.unanswered

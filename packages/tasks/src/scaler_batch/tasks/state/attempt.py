@@ -47,7 +47,7 @@ class Attempt:
         calls: What each task's job will be given.
         listing: The look at outcomes that decides whether to go on.
         job: What AWS Batch is asked to take.
-        stored: Whether the pack lies in S3.
+        stored_at: When the pack was put into S3; ``None`` for one that travels inline.
         waits: Seconds to wait before each further try to submit.
         looks: Seconds to wait before each further look for the job.
         find_waits: Seconds to wait before each further try of one such look.
@@ -59,7 +59,7 @@ class Attempt:
 
     __slots__ = (
         "ask", "bundles", "calls", "error", "find_waits", "is_unsure", "job", "listing", "looks", "missing", "portion",
-        "room", "sent", "sequence", "shape", "step", "stored", "tasks", "values",
+        "room", "sent", "sequence", "shape", "step", "stored_at", "tasks", "values",
         "waits",
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ class Attempt:
         self.calls: dict[Task, Call] = {}
         self.listing: int | None = None
         self.job: JobSpec | None = None
-        self.stored = False
+        self.stored_at: float | None = None
         self.waits: Iterator[float] = iter(())
         self.looks: Iterator[float] = iter(())
         self.find_waits: Iterator[float] = iter(())

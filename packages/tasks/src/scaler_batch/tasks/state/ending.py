@@ -62,7 +62,7 @@ def close(core: Core, job: Job) -> bool:
     submission = job.submission
     if not submission.jobs:
         core.ending.answered.append(submission.job_id)
-        if submission.stored:
+        if submission.stored_at is not None:
             discard(core, pack_key(submission.sequence))
         discard_all(core, core.objects.release(submission.sequence))
     return True

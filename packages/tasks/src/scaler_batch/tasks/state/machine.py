@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from scaler_batch.payload import RunLocation
+from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks import events
 from scaler_batch.tasks.commands import Command
 from scaler_batch.tasks.models import Stage, Verdict
@@ -27,7 +28,6 @@ from scaler_batch.tasks.state import (
     watching,
 )
 from scaler_batch.tasks.state.core import SCHEDULE, Core
-from scaler_batch.tasks.state.objects import StoredObject
 from scaler_batch.tasks.state.tables import Task
 from scaler_batch.tasks.state.timers import Timer
 
@@ -124,9 +124,16 @@ class State:
         """How many tasks were answered, by the outcome's status or the failure's class."""
         return dict(self._core.replying.answers)
 
-    def objects_in_use(self) -> Iterator[StoredObject]:
-        """The large inputs that unanswered tasks of open or coming jobs need, each with when it was stored."""
-        return self._core.objects.in_use()
+    def keys_in_use(self) -> Iterator[tuple[str, float]]:
+        """What lies in S3 and jobs may still read, each with when it was stored: packs, and large inputs."""
+        core, attempt = self._core, self._core.submitting.attempt
+        if attempt is not None and attempt.stored_at is not None:
+            yield pack_key(attempt.sequence), attempt.stored_at
+        for submission in core.jobs:
+            if submission.stored_at is not None:
+                yield pack_key(submission.sequence), submission.stored_at
+        for stored in core.objects.in_use():
+            yield stored.reference.key, stored.since
 
 
 def _verdict(task: Task | None, force: bool) -> Verdict:

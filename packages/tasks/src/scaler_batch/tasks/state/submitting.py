@@ -86,7 +86,7 @@ def on_packed(core: Core, event: PackWritten, now: float) -> None:
     """Submit a job, unless all its tasks were cancelled meanwhile."""
     if (attempt := _at(core, event.sequence, Step.PACKING)) is None:
         return
-    attempt.stored = event.stored
+    attempt.stored_at = now if event.stored else None
     attempt.calls = {}
     if all(task.ended for task in attempt.tasks):
         _finish(core, attempt, now)
@@ -291,7 +291,7 @@ def _launch(core: Core, attempt: Attempt, job_id: str, *, certain: bool, now: fl
     name = attempt.job.name if attempt.job else ""
     logger.info("submitted %s as job %s", name, job_id)
     _resolve(core, name, certain=certain)
-    submission = Submission(attempt.sequence, job_id, attempt.shape, attempt.bundles, attempt.stored)
+    submission = Submission(attempt.sequence, job_id, attempt.shape, attempt.bundles, attempt.stored_at)
     core.jobs.add(submission)
     for job, bundle in zip(list(submission.jobs.values()), attempt.bundles, strict=True):
         for position, task in enumerate(bundle):
@@ -329,7 +329,7 @@ def _finish(core: Core, attempt: Attempt, now: float) -> None:
     submitting.gather_until = now + linger(core.stream.seconds(now), core.jobs.open)
     if core.jobs.get(attempt.sequence) is None:
         # Nobody waits for it, even if AWS Batch has taken it unheard.
-        if attempt.stored:
+        if attempt.stored_at is not None:
             discard(core, pack_key(attempt.sequence))
         discard_all(core, core.objects.release(attempt.sequence))
     core.reschedule(now)

@@ -188,7 +188,7 @@ class Submission:
         sequence: Its number in the run.
         job_id: AWS Batch's id; the parent's for an array.
         shape: What its jobs were told.
-        stored: Whether its pack lies in S3.
+        stored_at: When its pack was put into S3, on the manager's clock; ``None`` for one that travels inline.
         jobs: Those that are open, by their places.
         failures_seen: How many failed children have been looked at.
         missing_since: When Batch first did not know the job, on the manager's clock.
@@ -198,17 +198,22 @@ class Submission:
     """
 
     __slots__ = (
-        "checked_at", "failures_seen", "idle_checks", "job_id", "jobs", "missing_since", "sequence", "shape", "stored",
-        "wait",
+        "checked_at", "failures_seen", "idle_checks", "job_id", "jobs", "missing_since", "sequence", "shape",
+        "stored_at", "wait",
     )  # fmt: skip
 
     def __init__(
-        self, sequence: int, job_id: str, shape: JobShape, bundles: Sequence[Sequence[Task]], stored: bool
+        self,
+        sequence: int,
+        job_id: str,
+        shape: JobShape,
+        bundles: Sequence[Sequence[Task]],
+        stored_at: float | None = None,
     ) -> None:
         self.sequence = sequence
         self.job_id = job_id
         self.shape = shape
-        self.stored = stored
+        self.stored_at = stored_at
         self.failures_seen = 0
         self.missing_since: float | None = None
         self.checked_at = 0.0
