@@ -71,10 +71,21 @@ async def test_every_other_call_goes_through_too(fault: Fault) -> None:
         s3.befall(fault)
         assert await store.get("outcomes/0/0") == b"result"
         s3.befall(fault)
+        await store.renew("outcomes/0/0")
+        s3.befall(fault)
         assert await store.list("outcomes") == ["outcomes/0/0"]
         s3.befall(fault)
         await store.delete(["outcomes/0/0"])
         assert s3.objects == {}
+
+
+async def test_a_copy_that_fails_after_s3_has_answered_200_is_made_again() -> None:
+    with FaultyS3() as s3:
+        store = S3RunStore(RUN, environment=s3.environment)
+        await store.put("outcomes/0/0", [b"result"])
+        s3.befall(Answer(200, "InternalError"))
+        await store.renew("outcomes/0/0")
+        assert s3.requests == [f"PUT {KEY}", f"COPY {KEY}", f"COPY {KEY}"]
 
 
 @pytest.mark.parametrize("fault", [Reset(served=True), Answer(500, served=True)])

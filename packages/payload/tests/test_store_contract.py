@@ -137,6 +137,21 @@ async def test_an_object_that_is_not_there_is_named(stores: Stores) -> None:
     assert caught.value.key == "packs/2"
 
 
+async def test_what_is_renewed_stays_as_it_is(stores: Stores) -> None:
+    data = random.Random(0).randbytes(100_000)
+    await stores.store.put("packs/a b~1", [data])
+    await stores.store.renew("packs/a b~1")
+    assert await stores.store.get("packs/a b~1") == data
+    assert await stores.store.list("packs") == ["packs/a b~1"]
+
+
+async def test_what_is_not_there_cannot_be_renewed(stores: Stores) -> None:
+    with pytest.raises(NotStoredError) as caught:
+        await stores.store.renew("packs/1")
+    assert caught.value.key == "packs/1"
+    assert await stores.store.list("packs") == []
+
+
 async def test_only_the_first_of_two_that_are_put_once_is_kept(stores: Stores) -> None:
     stores.blocking.put_once("outcomes/1", [b"first"])
     with pytest.raises(AlreadyStoredError) as caught:

@@ -23,6 +23,9 @@ class Store(Protocol):
     async def get(self, key: str) -> Buffer:
         """Return the whole object; :class:`NotStoredError` where there is none."""
 
+    async def renew(self, key: str) -> None:
+        """Have an object count as stored now, so that a lifecycle spares it; :class:`NotStoredError` without one."""
+
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``, a path without a slash at its end, in no particular order."""
 

@@ -1,7 +1,8 @@
 """An S3 over real sockets that fails as it is told.
 
-One bucket, in memory, and no more than a run's store asks for: PUT (with ``If-None-Match``), GET, listings and bulk
-removal. Each request meets the next of the faults, until none are left; then all goes well.
+One bucket, in memory, and no more than a run's store asks for: PUT (with ``If-None-Match``), GET, copies of an object
+onto itself, listings and bulk removal. Each request meets the next of the faults, until none are left; then all goes
+well.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class FaultyS3:
 
     Attributes:
         objects: What lies where, by key.
-        requests: What was asked, such as ``"PUT prefix/run/outcomes/0"``.
+        requests: What was asked, such as ``"PUT prefix/run/outcomes/0"``; ``COPY`` is a PUT that names a source.
         page: How many keys a listing gives at a time.
     """
 
@@ -145,6 +146,10 @@ class FaultyS3:
         """Do what S3 does."""
         with self._lock:
             match method:
+                case "COPY" if key not in self.objects:
+                    return Answer(404, "NoSuchKey")
+                case "COPY":
+                    return b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>"
                 case "PUT" if once and key in self.objects:
                     return Answer(412, "PreconditionFailed")
                 case "PUT":
@@ -208,8 +213,9 @@ class _Handler(BaseHTTPRequestHandler):
         key = unquote(address.path).lstrip("/").partition("/")[2]
         query = parse_qs(address.query)
         s3, once = self.server.s3, "If-None-Match" in self.headers
-        fault = s3.take_fault(f"{self.command} {key}")
-        answer = s3.serve(self.command, key, query, body, once=once) if fault is None or fault.served else b""
+        method = "COPY" if "x-amz-copy-source" in self.headers else self.command
+        fault = s3.take_fault(f"{method} {key}")
+        answer = s3.serve(method, key, query, body, once=once) if fault is None or fault.served else b""
         match fault:
             case Reset() | Hang():
                 self._break(fault)

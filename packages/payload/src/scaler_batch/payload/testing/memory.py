@@ -30,6 +30,10 @@ class MemoryStore:
         except KeyError:
             raise NotStoredError(key) from None
 
+    async def renew(self, key: str) -> None:
+        """Do nothing: objects here do not age. :class:`NotStoredError` where there is none."""
+        await self.get(key)
+
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         return [key for key in self.objects if key.startswith(f"{prefix}/")]
