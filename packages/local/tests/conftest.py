@@ -24,8 +24,9 @@ DEFINITION = Definition(SCOPE.arn("job-definition/work:1"), "work", {"image": "a
 class World:
     """An engine without a machine: queues that stand still, a clock that is set by hand, processes that are told."""
 
-    def __init__(self, slots: int = 2, max_vcpus: float = 16, **rules: Any) -> None:
+    def __init__(self, slots: int = 2, max_vcpus: float = 16, min_vcpus: float = 0, **rules: Any) -> None:
         self.max_vcpus = max_vcpus
+        self.min_vcpus = min_vcpus
         self.priorities: dict[str, int] = {}
         self.types: tuple[InstanceType, ...] = ()
         self.sites: dict[str, Site | None] = {}
@@ -37,7 +38,7 @@ class World:
         self._jobs = itertools.count(1)
 
     def environments(self, queue: str) -> list[Environment]:
-        return [Environment("arn:ce", "ce", self.max_vcpus, types=self.types)]
+        return [Environment("arn:ce", "ce", self.max_vcpus, types=self.types, min_vcpus=self.min_vcpus)]
 
     def priority(self, queue: str) -> int:
         return self.priorities.get(queue, 0)
@@ -97,6 +98,11 @@ class World:
         self.now += seconds
         self.engine.advance(self.now)
         self.look()
+
+    def jump(self, seconds: float) -> None:
+        """The clock shows another time."""
+        self.now += seconds
+        self.engine.clock_jumped(seconds)
 
 
 @pytest.fixture

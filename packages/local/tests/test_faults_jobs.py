@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from scaler_batch.local import LocalAWS
-from scaler_batch.local.batch.start_errors import START_ERRORS
-from scaler_batch.local.batch.texts import STUCK
+from scaler_batch.local.batch.texts import START_ERRORS, STUCK
 from scaler_batch.local.faults import BulkError, FailStart, HoldRunnable
 
 RETRY_PULLS = [{"onReason": "CannotPull*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]

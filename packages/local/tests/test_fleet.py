@@ -140,6 +140,36 @@ def test_a_reclaimed_instance_ends_its_attempt_by_its_own_name_and_is_gone(make_
     assert job.current.host is not host
 
 
+def test_idle_instances_stay_as_far_as_the_environment_wants_a_minimum(make_world: Any) -> None:
+    world = cold(make_world, min_vcpus=2)
+    jobs = [world.submit() for _ in range(4)]
+    world.after(100)
+    for job in jobs:
+        world.run(job)
+    world.after(10_000)
+    assert len(effects(world, StopInstance)) == len(effects(world, StartInstance)) - 1 >= 1
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_instances_come_and_go_after_the_same_time_though_the_clock_jumps(make_world: Any, jump: float) -> None:
+    world = cold(make_world)
+    job = world.submit()
+    world.after(60)
+    world.jump(jump)
+    assert world.engine.next_deadline == world.now + 40
+    world.after(39)
+    assert job.state is State.RUNNABLE
+    world.after(1)
+    assert job.state is State.STARTING
+    world.run(job)
+    world.jump(jump)
+    assert world.engine.next_deadline == world.now + 600
+    world.after(599)
+    assert effects(world, StopInstance) == []
+    world.after(1)
+    assert len(effects(world, StopInstance)) == 1
+
+
 def test_without_rules_for_instances_jobs_need_none(make_world: Any) -> None:
     world = make_world()
     world.types = (SMALL,)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.local.batch.parameters import substitute
+from scaler_batch.local.batch.specification import substitute
 
 NAMES = st.text("abAB09_-", min_size=1, max_size=4)
 

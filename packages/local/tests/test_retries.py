@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scaler_batch.local.batch import texts
-from scaler_batch.local.batch.retries import try_again
+from scaler_batch.local.batch.attempt_result import try_again
 from scaler_batch.local.batch.vocabulary import Ending, ExitAction, ExitRule, RetryStrategy
 
 RETRY, EXIT = ExitAction.RETRY, ExitAction.EXIT

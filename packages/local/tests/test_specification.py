@@ -63,6 +63,12 @@ def test_a_request_lays_over_its_definition() -> None:
     assert (spec.timeout, spec.retry) == (120, RetryStrategy(1))
 
 
+def test_who_submits_decides_whether_tags_are_propagated_and_else_the_definition() -> None:
+    assert settle(definition(propagate_tags=True)).propagate_tags is True
+    assert settle(definition(propagate_tags=True), propagateTags=False).propagate_tags is False
+    assert settle(definition(), propagateTags=True).propagate_tags is True
+
+
 def test_an_overriding_command_is_substituted_too() -> None:
     assert settle(definition(), containerOverrides={"command": ["echo", "Ref::what"]}).command == ("echo", "x")
 

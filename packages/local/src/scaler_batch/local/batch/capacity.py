@@ -22,12 +22,12 @@ class Capacity:
     Attributes:
         slots: Job processes that may exist at once.
         memory_mib: Memory that running jobs may have reserved together; None for no bound.
-        fleet: The instances that jobs run on; None when they need none.
+        fleet: The instances that jobs run on.
     """
 
     slots: int
+    fleet: Fleet
     memory_mib: int | None = None
-    fleet: Fleet | None = None
     _taken: dict[str, tuple[str, Resources]] = field(default_factory=dict)
     _vcpus: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     _memory: int = 0
@@ -65,18 +65,18 @@ class Capacity:
         self._taken[holder] = (environment.arn, wanted)
         self._vcpus[environment.arn] += wanted.vcpus
         self._memory += wanted.memory_mib
-        return self.fleet.take(holder, environment, wanted) if self.fleet and environment.types else None
+        return self.fleet.take(holder, environment, wanted)
 
-    def give_back(self, holder: str) -> None:
+    def give_back(self, holder: str, now: float) -> None:
         """Free what an attempt had."""
+        self.fleet.give_back(holder, now)
         environment, held = self._taken.pop(holder)
         self._vcpus[environment] -= held.vcpus
         self._memory -= held.memory_mib
 
     def _has_room(self, environment: Environment, wanted: Resources) -> bool:
-        if self._vcpus[environment.arn] + wanted.vcpus > environment.max_vcpus:
-            return False
-        return self.fleet is None or not environment.types or self.fleet.has_room(environment, wanted)
+        within = self._vcpus[environment.arn] + wanted.vcpus <= environment.max_vcpus
+        return within and self.fleet.has_room(environment, wanted)
 
     def _memory_fits(self, wanted: Resources) -> bool:
         return self.memory_mib is None or self._memory + wanted.memory_mib <= self.memory_mib

@@ -92,17 +92,7 @@ class Reconsider:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class LookAtFleet:
-    """An instance may be connected now, or have been idle for long enough."""
-
-    @property
-    def holds(self) -> bool:
-        """Always: looking again does no harm."""
-        return True
-
-
-Deadline = Release | Begin | TimeLimit | LastCall | Happening | Reconsider | LookAtFleet
+Deadline = Release | Begin | TimeLimit | LastCall | Happening | Reconsider
 
 _SMALL: Final = 1000
 

@@ -32,7 +32,7 @@ def detail(job: Job) -> dict[str, Any]:
         dependsOn=[_known(jobId=each.job_id, type=each.kind) for each in spec.depends_on],
         tags=dict(spec.tags),
         schedulingPriority=spec.scheduling_priority,
-        propagateTags=spec.definition.propagate_tags,
+        propagateTags=spec.propagate_tags,
         platformCapabilities=list(spec.definition.platform_capabilities) or None,
         isCancelled=job.cancelled,
         isTerminated=job.terminated,

@@ -22,19 +22,18 @@ from collections.abc import Callable
 
 from ..errors import IllegalMoveError
 from . import texts
-from .arrays import conclude, open_array
+from .attempt_result import seen_as, state_after
 from .capacity import Capacity
-from .deadlines import Begin, Deadlines, Happening, LastCall, LookAtFleet, Reconsider, Release, TimeLimit
+from .deadlines import Begin, Deadlines, Happening, LastCall, Reconsider, Release, TimeLimit
 from .dependencies import Dependencies
 from .effects import ConnectInstance, Effect, ForgetLogs, SignalProcess, StartInstance, StopInstance, StopProcess
-from .fleet import Fleet, Instance
-from .job import Attempt, Job
+from .fleet import Fleet
+from .job import Attempt, Job, conclude, open_array
 from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, start_process
-from .placing import take_next
 from .rules import Mishaps, NoMishaps, Rules, Topology
+from .scheduling import Scheduler
 from .strikes import Strike
 from .table import JobTable
-from .verdicts import seen_as, state_after
 from .vocabulary import BEFORE_STARTING, Ending, Environment, JobSpec, State
 from .waiting import WaitingLine
 
@@ -53,11 +52,11 @@ class Engine:
         self, rules: Rules, topology: Topology, new_id: Callable[[], str], mishaps: Mishaps | None = None
     ) -> None:
         self.table = JobTable(rules.keep_finished, rules.keep_seconds)
-        fleet = None if rules.fleet is None else Fleet(rules.fleet, topology)
-        self.capacity = Capacity(rules.slots, rules.memory_mib, fleet)
+        self.fleet = Fleet(rules.fleet, topology)
+        self.capacity = Capacity(rules.slots, self.fleet, rules.memory_mib)
         self.waiting = WaitingLine()
+        self._scheduler = Scheduler(self.waiting, self.capacity, topology)
         self._rules = rules
-        self._topology = topology
         self._new_id = new_id
         self._mishaps = mishaps or NoMishaps()
         self._held: dict[str, Job] = {}
@@ -115,6 +114,14 @@ class Engine:
             self._end_attempt(job, texts.host_gone(self._rules.instance), now)
         self._settle(now)
 
+    def queue_changed(self, now: float) -> None:
+        """A queue or a compute environment is another than it was: look again what can start."""
+        self._settle(now)
+
+    def environment_gone(self, environment: str) -> None:
+        """A compute environment was deleted, and its instances with it."""
+        self._effects += map(StopInstance, self.fleet.close(environment))
+
     def strike(self, when: float, strike: Strike) -> None:
         """Something will happen to what runs then."""
         self._deadlines.add(when, Happening(strike))
@@ -126,6 +133,7 @@ class Engine:
     def clock_jumped(self, seconds: float) -> None:
         """The clock shows another time than before. Nothing becomes due sooner or later for it."""
         self._deadlines.shift(seconds)
+        self.fleet.shift(seconds)
 
     def advance(self, now: float) -> None:
         """Time has passed."""
@@ -143,8 +151,8 @@ class Engine:
                     self._strike(strike, now)
                 case Reconsider():
                     self._reconsider()
-                case LookAtFleet():
-                    self._look_at_fleet(now)
+        connected, gone = self.fleet.advance(now)
+        self._effects += (*map(ConnectInstance, connected), *map(StopInstance, gone))
         self._forget(self.table.expire(now))
         self._settle(now)
 
@@ -153,16 +161,13 @@ class Engine:
     @property
     def next_deadline(self) -> float | None:
         """When :meth:`advance` has to be called at the latest; None when nothing is due by itself."""
-        return min((due for due in (self._deadlines.next, self.table.next_expiry) if due is not None), default=None)
+        moments = (self._deadlines.next, self.table.next_expiry, self.fleet.next_change)
+        return min((due for due in moments if due is not None), default=None)
 
     def take_effects(self) -> list[Effect]:
         """What has to be done now, in this order. Each effect is handed over once."""
         effects, self._effects = self._effects, []
         return effects
-
-    def queue_changed(self, now: float) -> None:
-        """A queue or a compute environment is another than it was: look again what can start."""
-        self._settle(now)
 
     @property
     def running(self) -> list[str]:
@@ -300,9 +305,8 @@ class Engine:
 
     def _fate_of_host(self, attempt: Attempt, otherwise: Ending) -> Ending:
         """How an attempt ends whose instance is taken back: by its name, where there are instances."""
-        if self.capacity.fleet is None or attempt.host is None:
-            return otherwise
-        return texts.host_gone(self.capacity.fleet.reclaim(attempt.id).id)
+        instance = self.fleet.reclaim(attempt.id)
+        return otherwise if instance is None else texts.host_gone(instance.id)
 
     def _end_attempt(self, job: Job, ending: Ending, now: float) -> None:
         """Note how an attempt ended, and decide what becomes of the job."""
@@ -323,8 +327,7 @@ class Engine:
             raise IllegalMoveError(f"job {job.id} has no attempt to end")
         job.current = None
         del self._attempts[attempt.id]
-        self.capacity.give_back(attempt.id)
-        self._leave_host(attempt, now)
+        self.capacity.give_back(attempt.id, now)
         return attempt
 
     def _finish(self, job: Job, state: State, reason: str | None, now: float) -> None:
@@ -339,7 +342,7 @@ class Engine:
             while self._ended:
                 self._after_end(self._ended.popleft(), now)
             if not self._start_next(now) and not self._ended:
-                self._grow(now)
+                self._effects += map(StartInstance, self._scheduler.grow(now))
                 return
 
     def _after_end(self, job: Job, now: float) -> None:
@@ -360,7 +363,7 @@ class Engine:
 
     def _start_next(self, now: float) -> bool:
         """Start the job that is next, if there is room for it. Returns whether one was started."""
-        found = take_next(self.waiting, self.capacity, self._topology)
+        found = self._scheduler.take_next()
         if found is not None:
             self._start(*found, now)
         return found is not None
@@ -372,42 +375,3 @@ class Engine:
         self._attempts[attempt_id] = job
         job.current.host = self.capacity.take(attempt_id, job.spec.resources, environment)
         self._enter(job, State.STARTING, now)
-
-    # Instances ----------------------------------------------------------------------------------------------------
-
-    def environment_gone(self, environment: str) -> None:
-        """A compute environment was deleted, and its instances with it."""
-        if self.capacity.fleet is not None:
-            self._effects += map(StopInstance, self.capacity.fleet.close(environment))
-
-    def _grow(self, now: float) -> None:
-        """Start instances for the jobs that still wait, and tell the heads of the queues what they wait for."""
-        fleet = self.capacity.fleet
-        for queue in self.waiting.queues() if fleet is not None and not self.capacity.full else ():
-            head, environments = self.waiting.head(queue), self._topology.environments(queue)
-            if fleet is None or head is None or not any(each.types for each in environments):
-                continue
-            wanted = head.spec.resources
-            if self.capacity.never_fits(wanted, environments) is None:
-                for instance in fleet.grow(wanted, self.waiting.count(queue), environments, now):
-                    self._effects.append(StartInstance(instance))
-                    self._deadlines.add(instance.boots_until, LookAtFleet())
-                head.status_reason = fleet.reason(wanted, environments)
-
-    def _look_at_fleet(self, now: float) -> None:
-        if self.capacity.fleet is None:
-            return
-        connected, gone = self.capacity.fleet.advance(now)
-        self._effects += map(ConnectInstance, connected)
-        self._effects += map(StopInstance, gone)
-        for instance in connected:
-            self._await_idleness(instance)
-
-    def _leave_host(self, attempt: Attempt, now: float) -> None:
-        if self.capacity.fleet is not None and attempt.host is not None:
-            self._await_idleness(self.capacity.fleet.give_back(attempt.id, now))
-
-    def _await_idleness(self, instance: Instance) -> None:
-        """Look at an instance again when it has been idle for long enough, or at once when it was taken back."""
-        if instance.idle_since is not None and instance.idle_until is not None:
-            self._deadlines.add(instance.idle_since if instance.reclaimed else instance.idle_until, LookAtFleet())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -103,17 +104,22 @@ class Fleet:
     """The sole owner of which instances there are, and of who is on them.
 
     Args:
-        rules: How they come and go.
+        rules: How they come and go; None when jobs need none.
         sites: Where they run.
         new_id: Makes their ids.
+
+    Attributes:
+        is_needed: Whether jobs need instances at all.
     """
 
-    def __init__(self, rules: FleetRules, sites: Sites, new_id: Callable[[], str] = new_instance_id) -> None:
-        self._rules = rules
+    def __init__(self, rules: FleetRules | None, sites: Sites, new_id: Callable[[], str] = new_instance_id) -> None:
+        self._rules = rules or FleetRules()
+        self.is_needed = rules is not None
         self._sites = sites
         self._new_id = new_id
         self._chance = random.Random(0)
         self._instances: list[Instance] = []
+        self._vcpus: Counter[str] = Counter()
         self._hosts: dict[str, Instance] = {}
         self._started = 0
 
@@ -123,30 +129,36 @@ class Fleet:
 
     # Jobs ---------------------------------------------------------------------------------------------------------
 
-    def has_room(self, environment: Environment, wanted: Resources) -> bool:
-        """Whether an instance of the environment can take a job."""
-        return any(each.has_room(wanted) for each in self.instances(environment.arn))
+    def serves(self, environment: Environment) -> bool:
+        """Whether jobs of an environment need an instance."""
+        return self.is_needed and bool(environment.types)
 
-    def take(self, holder: str, environment: Environment, wanted: Resources) -> Instance:
-        """Put an attempt on the first instance with room; there must be one."""
+    def has_room(self, environment: Environment, wanted: Resources) -> bool:
+        """Whether an instance of the environment can take a job, where it needs one."""
+        return not self.serves(environment) or any(each.has_room(wanted) for each in self.instances(environment.arn))
+
+    def take(self, holder: str, environment: Environment, wanted: Resources) -> Instance | None:
+        """Put an attempt on the first instance with room, where it needs one; then there must be one."""
+        if not self.serves(environment):
+            return None
         instance = next(each for each in self.instances(environment.arn) if each.has_room(wanted))
         instance.held[holder] = wanted
         instance.idle_since = None
         self._hosts[holder] = instance
         return instance
 
-    def give_back(self, holder: str, now: float) -> Instance:
-        """An attempt is over. Returns the instance that it was on."""
-        instance = self._hosts.pop(holder)
-        del instance.held[holder]
-        if not instance.held:
-            instance.idle_since = now
-        return instance
+    def give_back(self, holder: str, now: float) -> None:
+        """An attempt is over."""
+        instance = self._hosts.pop(holder, None)
+        if instance is not None:
+            del instance.held[holder]
+            instance.idle_since = None if instance.held else now
 
-    def reclaim(self, holder: str) -> Instance:
-        """The instance under an attempt is taken back. It takes no more jobs."""
-        instance = self._hosts[holder]
-        instance.reclaimed = True
+    def reclaim(self, holder: str) -> Instance | None:
+        """The instance under an attempt is taken back, if there is one. It takes no more jobs."""
+        instance = self._hosts.get(holder)
+        if instance is not None:
+            instance.reclaimed = True
         return instance
 
     # Instances ----------------------------------------------------------------------------------------------------
@@ -170,35 +182,47 @@ class Fleet:
             return texts.NO_CAPACITY
         return texts.TOO_MUCH_MEMORY
 
+    @property
+    def next_change(self) -> float | None:
+        """When an instance is connected, or goes, unless something happens before; None when none will."""
+        return min((due for each in self._instances if (due := self._changes(each)) is not None), default=None)
+
     def advance(self, now: float) -> tuple[list[Instance], list[Instance]]:
         """Time has passed. Returns the instances that are connected now, and those that are gone."""
-        connected = [each for each in self._instances if self._connects(each, now)]
+        connected = [each for each in self._instances if not each.connected and self._is_due(each, now)]
         for each in connected:
             each.connected, each.idle_since = True, now
-        gone = [each for each in self._instances if self._goes(each, now)]
-        self._instances = [each for each in self._instances if each not in gone]
+        # One by one: a first that goes may be the last that can be spared.
+        gone = [each for each in self.instances() if each.connected and self._is_due(each, now) and self._remove(each)]
         return connected, gone
 
     def close(self, environment: str) -> list[Instance]:
         """An environment is gone: so are its instances that have no jobs."""
-        gone = [each for each in self.instances(environment) if not each.held]
-        self._instances = [each for each in self._instances if each not in gone]
-        return gone
+        return [each for each in self.instances(environment) if not each.held and self._remove(each)]
 
-    def _connects(self, instance: Instance, now: float) -> bool:
-        return not instance.connected and instance.site.connects and instance.boots_until <= now
+    def shift(self, seconds: float) -> None:
+        """The clock has jumped by so many seconds: have everything happen after the same time as before."""
+        for each in self._instances:
+            each.boots_until += seconds
+            each.idle_since = None if each.idle_since is None else each.idle_since + seconds
 
-    def _goes(self, instance: Instance, now: float) -> bool:
-        if instance.reclaimed and not instance.held:
-            return True
-        due = instance.idle_until
-        if due is None or due > now:
-            return False
-        left = self._vcpus(instance.environment) - instance.type.vcpus
-        return left >= instance.environment.min_vcpus
+    def _changes(self, instance: Instance) -> float | None:
+        """When an instance is connected, or goes; None when it stays as it is."""
+        if not instance.connected:
+            return instance.boots_until if instance.site.connects else None
+        if instance.reclaimed:
+            return instance.idle_since
+        left = self._vcpus[instance.environment.arn] - instance.type.vcpus
+        return instance.idle_until if left >= instance.environment.min_vcpus else None
 
-    def _vcpus(self, environment: Environment) -> int:
-        return sum(each.type.vcpus for each in self.instances(environment.arn))
+    def _is_due(self, instance: Instance, now: float) -> bool:
+        due = self._changes(instance)
+        return due is not None and due <= now
+
+    def _remove(self, instance: Instance) -> bool:
+        self._instances.remove(instance)
+        self._vcpus[instance.environment.arn] -= instance.type.vcpus
+        return True
 
     def _starting(self, environment: Environment) -> bool:
         return any(not each.connected for each in self.instances(environment.arn))
@@ -215,7 +239,7 @@ class Fleet:
         return started
 
     def _start(self, environment: Environment, wanted: Resources, missing: int, now: float) -> Instance | None:
-        room = environment.max_vcpus - self._vcpus(environment)
+        room = environment.max_vcpus - self._vcpus[environment.arn]
         candidates = [each for each in self._fitting(environment, wanted) if each.vcpus <= room]
         for each in _by_preference(candidates, ceil(missing * wanted.vcpus)):
             site = self._sites.site(environment.arn, each.name, self._started)
@@ -230,6 +254,7 @@ class Fleet:
         instance = Instance(self._new_id(), environment, kind, site, now + boot, idle)
         self._started += 1
         self._instances.append(instance)
+        self._vcpus[environment.arn] += kind.vcpus
         return instance
 
 

@@ -6,16 +6,18 @@ container (:data:`~.launching.OVERRIDE_CHARACTERS`) is not looked at here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ApiError
 from . import limits
 from .dependencies import KINDS, SEQUENTIAL
-from .parameters import substitute
 from .vocabulary import Definition, Dependency, ExitAction, ExitRule, JobSpec, Queue, Resources, RetryStrategy, Scope
 
 Json = Mapping[str, Any]
+
+_REFERENCE = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 
 
 def specify(request: Json, definition: Definition, queue: Queue, scope: Scope, minimum_timeout: int) -> JobSpec:
@@ -50,6 +52,7 @@ def specify(request: Json, definition: Definition, queue: Queue, scope: Scope, m
         container={**container, "command": list(command)},
         parameters=parameters,
         tags={**definition.tags, **limits.check_tags(request.get("tags"))},
+        propagate_tags=request.get("propagateTags", definition.propagate_tags),
         share_identifier=share,
         share_weight=queue.weight(share or ""),
         scheduling_priority=priority,
@@ -154,3 +157,16 @@ def _deprecated_resources(overrides: Json) -> list[dict[str, str]]:
     """The older override fields; they lay over a definition that uses the older fields, and no other."""
     older = {"VCPU": overrides.get("vcpus"), "MEMORY": overrides.get("memory")}
     return [{"type": kind, "value": str(value)} for kind, value in older.items() if value]
+
+
+def substitute(command: Iterable[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """The command with its references replaced: ``Ref::name`` by the parameter of that name.
+
+    A reference is a whole word, so ``Ref::a`` leaves ``Ref::ab`` alone, and only the first one of an element is
+    replaced. One to a parameter that the job does not have stays as it is written.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        return parameters.get(match[1], match[0])
+
+    return tuple(_REFERENCE.sub(value_of, element, count=1) for element in command)

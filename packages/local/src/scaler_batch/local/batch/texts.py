@@ -42,6 +42,24 @@ STUCK: Final = {
 }
 """What RUNNABLE jobs show that block their queue, by code (Batch User Guide, "Jobs stuck in a RUNNABLE status")."""
 
+NOT_STARTED: Final = "Task failed to start"
+
+START_ERRORS: Final = {
+    "CannotPullContainerError": "Error response from daemon: Get https://registry.example/v2/: request timed out",
+    "CannotPullImageManifestError": "Error response from daemon: manifest for image:latest not found",
+    "CannotPullECRContainerError": "AccessDeniedException: the role may not call ecr:GetAuthorizationToken",
+    "CannotPullContainerAuthError": "the credentials of the private registry were refused",
+    "DockerTimeoutError": "Could not transition to created; timed out after waiting 4m0s",
+    "ContainerRuntimeTimeoutError": "Could not transition to running; timed out after waiting 1m",
+    "CannotCreateContainerError": "Error response from daemon: no space left on device",
+    "CannotStartContainerError": "Error response from daemon: failed to create task for container",
+    "CannotInspectContainerError": "Could not transition to inspecting; timed out after waiting 30s",
+    "ResourceInitializationError": "unable to pull secrets or registry auth: execution resource retrieval failed",
+}
+"""The names that the ECS agent gives to containers which could not be started or inspected, each with a text that
+usually follows it: what Docker or the registry said. CannotInspectContainerError comes after the command has run
+(github.com/aws/amazon-ecs-agent/issues/2312)."""
+
 
 def exited(code: int) -> Ending:
     """The command ended by itself, or by a signal."""
@@ -51,15 +69,30 @@ def exited(code: int) -> Ending:
 def not_started(why: str) -> Ending:
     """The command could not be run at all."""
     daemon = f"Error response from daemon: unable to start container process: {why}"
-    return Ending(None, f"CannotStartContainerError: {daemon}"[:REASON_CHARACTERS], "Task failed to start")
+    return Ending(None, f"CannotStartContainerError: {daemon}"[:REASON_CHARACTERS], NOT_STARTED)
 
 
 def without_secret(why: str) -> Ending:
     """A secret that belongs into the environment could not be had."""
     reason = f"ResourceInitializationError: unable to pull secrets or registry auth: {why}"
-    return Ending(None, reason[:REASON_CHARACTERS], "Task failed to start")
+    return Ending(None, reason[:REASON_CHARACTERS], NOT_STARTED)
 
 
 def host_gone(instance: str) -> Ending:
     """The machine under the job went away, as when a Spot instance is reclaimed."""
     return Ending(None, None, f"Host EC2 (instance {instance}) terminated.")
+
+
+def start_error(name: str, message: str | None = None, *, ran: bool = False, fargate: bool = False) -> Ending:
+    """How an attempt with such an error is shown.
+
+    Args:
+        name: One of :data:`START_ERRORS`.
+        message: The text after the name; None for the usual one.
+        ran: Whether the command had ended before.
+        fargate: Whether the error stands in the status reason.
+    """
+    reason = f"{name}: {START_ERRORS[name] if message is None else message}"[:REASON_CHARACTERS]
+    if fargate:
+        return Ending(None, None, reason)
+    return Ending(None, reason, CONTAINER_EXITED if ran else NOT_STARTED)

@@ -222,6 +222,7 @@ class JobSpec:
     container: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    propagate_tags: bool | None = None
     share_identifier: str | None = None
     share_weight: float = 1.0
     scheduling_priority: int | None = None

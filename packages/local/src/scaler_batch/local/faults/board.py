@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ..batch.job import Job
-from ..batch.start_errors import start_error
 from ..batch.strikes import Strike
-from ..batch.texts import STUCK, host_gone
+from ..batch.texts import STUCK, host_gone, start_error
 from ..batch.vocabulary import Ending
 from ..errors import FaultError
 from ..web.chain import Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from ..batch.start_errors import START_ERRORS
+from ..batch.texts import START_ERRORS
 from .base import Fault, require
 
 
