@@ -85,6 +85,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("--processes auto", "worker.match_vcpus", True),
     ("--inline-limit 0", "worker.tasks.inline_limit", 0),
     ("--transfers 3", "worker.tasks.transfers", 3),
+    ("--renew-after 3600", "worker.tasks.renew_after", 3600.0),
     ("--client-python 3.12", "worker.tasks.client.python", "3.12"),
     ("--client-python any", "worker.tasks.client", None),
     ("-q other", "worker.tasks.job_queue", "other"),

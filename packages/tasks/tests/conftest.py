@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +13,7 @@ import pytest
 
 from scaler_batch.aws import JobShape
 from scaler_batch.payload import Call, RunLocation
-from scaler_batch.payload.buffers import Buffer
+from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.retrying import Backoff
@@ -20,13 +21,38 @@ from scaler_batch.tasks.testing import FakeJobService, Fault, FaultyStore, Memor
 
 
 class Store(FaultyStore):
-    """Fails calls by a count as well."""
+    """Fails calls by a count as well, and has a lifecycle that spares nobody for a midnight.
+
+    Attributes:
+        broken: How many calls of each operation fail.
+        lifespan: Seconds after which what was stored is removed.
+        renewed: What was renewed, in order.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.broken: Counter[str] = Counter()
+        self.lifespan = math.inf
+        self.renewed: list[str] = []
+        self.stored: dict[str, float] = {}
+
+    async def put(self, key: str, data: Pieces) -> None:
+        await super().put(key, data)
+        self.stored[key] = asyncio.get_running_loop().time()
+
+    async def renew(self, key: str) -> None:
+        await super().renew(key)
+        self.stored[key] = asyncio.get_running_loop().time()
+        self.renewed.append(key)
+
+    def expire(self) -> None:
+        """Remove what is too old; happens before each call, too."""
+        oldest = asyncio.get_running_loop().time() - self.lifespan
+        for key in [key for key, stored in self.stored.items() if stored <= oldest]:
+            self.objects.pop(key, None)
 
     async def _strike(self, operation: str) -> None:
+        self.expire()
         await super()._strike(operation)
         if self.broken[operation] > 0:
             self.broken[operation] -= 1
@@ -81,6 +107,7 @@ class Bench:
             store=self.store,
             inputs=self.inputs,
             sink=self.sink,
+            now=asyncio.get_running_loop().time,
         )
 
     @property

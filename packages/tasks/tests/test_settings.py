@@ -23,6 +23,7 @@ def test_defaults_are_what_aws_runs():
         ({"max_concurrent_jobs": 0}, "at least 1 job"),
         ({"job_timeout": 59}, "60 s"),
         ({"transfers": 0}, "at least 1 object"),
+        ({"renew_after": 0.5}, "at least 1 s"),
         ({"inline_limit": -1}, "0 to 21504"),
         ({"inline_limit": 21505}, "0 to 21504"),
     ],

@@ -106,6 +106,7 @@ def _tasks(chosen: Chosen) -> TaskManagerSettings:
         job_timeout=chosen["job_timeout_minutes"] * 60,
         inline_limit=chosen["inline_limit"],
         transfers=chosen["transfers"],
+        renew_after=chosen["renew_after"],
         misconfiguration_patience=chosen["misconfiguration_patience"],
         credentials_patience=chosen["credentials_patience"],
         outage_patience=chosen["outage_patience"],

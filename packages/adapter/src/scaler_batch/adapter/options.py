@@ -16,6 +16,8 @@ from scaler_batch.aws.limits import MOST_ATTEMPTS
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks import LARGEST_BUNDLE, TasksError
 from scaler_batch.tasks.leases import NAMES, check_worker_name
+from scaler_batch.tasks.renewal import AFTER as RENEW_AFTER
+from scaler_batch.tasks.settings import SHORTEST_RENEWAL
 from scaler_batch.wire import AddressError, TransportKind, parse
 
 HERE: Final = "{}.{}".format(*sys.version_info)
@@ -148,6 +150,9 @@ OPTIONS: Final = (
            metavar="BYTES"),
     Option(DATA, ("--transfers",), whole(1, 1024),
            "objects that are fetched, and results that are stored, at the same time", 16, metavar="N"),
+    Option(DATA, ("--renew-after",), number(SHORTEST_RENEWAL),
+           "renew data of unfinished tasks in S3 when it is this old, before the bucket's lifecycle removes it; the "
+           "default suits every lifecycle, as the shortest is a day", RENEW_AFTER, metavar="S"),
     Option(DATA, ("--client-python",), text("a minor version such as 3.12, or any", r"3\.\d{1,2}|any"), "Python of the "
            "clients; a container with another one refuses their tasks; any: do not compare",
            otherwise="that of this worker", metavar="X.Y|any"),

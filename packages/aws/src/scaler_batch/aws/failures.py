@@ -251,7 +251,7 @@ FAILURES: Final = (
         FailureKind.INPUT_MISSING,
         ExitCode.NO_INPUT,
         "the task's data was not in S3 any more",
-        "Does the bucket's lifecycle remove objects sooner than the queue's backlog is worked off?",
+        "Could the worker not renew it (see its log), or does anybody else remove objects below its prefix?",
     ),
     _exited(
         FailureKind.STORAGE,

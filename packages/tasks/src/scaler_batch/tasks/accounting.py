@@ -40,6 +40,11 @@ class CountedStore:
         self.received += len(data)
         return data
 
+    async def renew(self, key: str) -> None:
+        """Have an object count as stored now."""
+        self.calls["CopyObject"] += 1
+        await self._store.renew(key)
+
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         keys = await self._store.list(prefix)

@@ -144,6 +144,10 @@ class PatientStore:
         """Return the whole object."""
         return await self._hold(lambda: self._store.get(key))
 
+    async def renew(self, key: str) -> None:
+        """Have an object count as stored now."""
+        await self._hold(lambda: self._store.renew(key))
+
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         return await self._hold(lambda: self._store.list(prefix))

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -31,6 +31,7 @@ from scaler_batch.tasks.events import CancelAsked, Event, StopAsked, TaskArrived
 from scaler_batch.tasks.io import clean, collect, fetch, reply, submit, terminate, watch
 from scaler_batch.tasks.models import Snapshot, TaskRequest, Verdict
 from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
+from scaler_batch.tasks.renewal import RenewingStore
 from scaler_batch.tasks.settings import TaskManagerSettings
 from scaler_batch.tasks.state import State
 
@@ -53,6 +54,7 @@ class AWSHPCTaskManager:
         store: The run's objects.
         inputs: Where inputs come from.
         sink: Who hears the results.
+        now: Seconds since the epoch.
         credentials: Knows whether AWS takes our credentials; several managers may share one.
     """
 
@@ -65,6 +67,7 @@ class AWSHPCTaskManager:
         store: Store,
         inputs: InputLoader,
         sink: ReplySink,
+        now: Callable[[], float] = time.time,
         credentials: Credentials | None = None,
     ) -> None:
         self._now = time.monotonic
@@ -73,7 +76,9 @@ class AWSHPCTaskManager:
         self._store = CountedStore(store)
         self._sink = sink
         self._state = State(settings, run)
-        self._shells = _shells(self._jobs, PatientStore(self._store, self._credentials), inputs, sink)
+        patient = PatientStore(self._store, self._credentials)
+        self._renewing = RenewingStore(patient, self._needed, settings.renew_after, now)
+        self._shells = _shells(self._jobs, self._renewing, inputs, sink)
         self._accepting = False
         self._waking_at = math.inf
         self._ticking = False
@@ -88,6 +93,7 @@ class AWSHPCTaskManager:
         await self._stack.enter_async_context(self._group)
         self._now = asyncio.get_running_loop().time
         self._start(self._keep_time())
+        self._start(self._renewing.run())
         self._accepting = True
         return self
 
@@ -161,6 +167,9 @@ class AWSHPCTaskManager:
             waiting=state.waiting,
             credentials_refused=self._credentials.refused_for(),
         )
+
+    def _needed(self) -> Iterator[str]:
+        return (key for key, _ in self._state.keys_in_use())
 
     def _feed(self, event: Event) -> None:
         """Handle an event, and start what is to be done about it."""

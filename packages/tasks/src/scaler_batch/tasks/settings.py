@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from scaler_batch.aws import JobShape
 from scaler_batch.aws.limits import MOST_ATTEMPTS, SHORTEST_TIMEOUT
 from scaler_batch.payload import Client
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
-from scaler_batch.tasks import credentials, waiting
+from scaler_batch.tasks import credentials, renewal, waiting
 from scaler_batch.tasks.errors import SettingsError
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.scheduling import LARGEST_BUNDLE
+
+SHORTEST_RENEWAL: Final = 1.0
+"""Seconds after which objects are renewed, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class TaskManagerSettings:
             them.
         misconfiguration_patience: Seconds for which a job may wait for a machine that is large enough before it is
             given up. AWS Batch says so too while an environment starts its first machine.
+        renew_after: Seconds after which data in S3 that unfinished tasks need is stored again, so that the bucket's
+            lifecycle does not remove it.
         share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
         tags: Tags of every job, each a name and a value.
         scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
@@ -107,6 +112,7 @@ class TaskManagerSettings:
     outage_patience: float = 900.0
     credentials_patience: float = credentials.PATIENCE
     misconfiguration_patience: float = waiting.PATIENCE
+    renew_after: float = renewal.AFTER
     share_identifier: str | None = None
     scheduling_priority: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
@@ -130,6 +136,8 @@ class TaskManagerSettings:
             raise SettingsError("processes and refill_wait cannot be negative")
         if min(self.outage_patience, self.credentials_patience, self.misconfiguration_patience) < 0:
             raise SettingsError("outage_, credentials_ and misconfiguration_patience cannot be negative")
+        if self.renew_after < SHORTEST_RENEWAL:
+            raise SettingsError(f"renew_after is {self.renew_after} s, but at least {SHORTEST_RENEWAL:g} s are needed")
         if self.transfers < 1:
             raise SettingsError(f"transfers is {self.transfers}, but at least 1 object has to move at a time")
         if self.object_threshold < 1:

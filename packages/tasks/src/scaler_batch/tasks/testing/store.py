@@ -17,7 +17,8 @@ class FaultyStore(MemoryStore):
     """A run's objects in memory, with faults on demand.
 
     Args:
-        faults: What goes wrong; may be added to at any time. Operations are ``put``, ``get``, ``list`` and ``delete``.
+        faults: What goes wrong; may be added to at any time. Operations are ``put``, ``get``, ``renew``,
+            ``list`` and ``delete``.
 
     Attributes:
         calls: How often each operation was called.
@@ -37,6 +38,11 @@ class FaultyStore(MemoryStore):
         """Return the whole object."""
         await self._strike("get")
         return await super().get(key)
+
+    async def renew(self, key: str) -> None:
+        """Have an object count as stored now."""
+        await self._strike("renew")
+        await super().renew(key)
 
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
