@@ -1,7 +1,7 @@
 """Many jobs on one local AWS: how long an array of trivial tasks takes, and how much memory the server has after each.
 
 ``python tests_integration/endurance.py 10 --size 10000`` runs 100,000 jobs and forgets them as they finish;
-``python tests_integration/endurance.py 2 --lines 100 --keep 20000 --bound 400`` remembers 20,000 jobs with 100 lines
+``python tests_integration/endurance.py 2 --lines 100 --keep 30000 --bound 400`` remembers 20,000 jobs with 100 lines
 of log each, and fails when the server has more than 400 MiB.
 """
 

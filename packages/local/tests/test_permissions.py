@@ -196,6 +196,16 @@ def test_an_absent_object_is_forbidden_to_who_may_not_list(guarded: Guarded) -> 
         both.get_object(Bucket="bucket", Key="runs/2")
 
 
+def test_renewing_an_object_needs_reading_and_writing_it_and_no_more(guarded: Guarded) -> None:
+    copy = {"Bucket": "bucket", "Key": "runs/1", "CopySource": "bucket/runs/1", "MetadataDirective": "REPLACE"}
+    for action, missing in (("s3:GetObject", "PutObject"), ("s3:PutObject", "GetObject")):
+        half = guarded.user(missing.lower(), allow(action, resource="arn:aws:s3:::bucket/runs/*"))("s3")
+        with pytest.raises(ClientError, match=f"s3:{missing} on resource: arn:aws:s3:::bucket/runs/1"):
+            half.copy_object(**copy)
+    both = allow("s3:GetObject", "s3:PutObject", resource="arn:aws:s3:::bucket/runs/*")
+    guarded.user("renewer", both)("s3").copy_object(**copy)
+
+
 def test_deleting_many_objects_needs_each_of_them(guarded: Guarded) -> None:
     s3 = guarded.user("deleter", allow("s3:DeleteObject", resource="arn:aws:s3:::bucket/runs/*"))("s3")
     s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "runs/1"}]})
