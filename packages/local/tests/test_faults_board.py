@@ -10,7 +10,7 @@ import pytest
 
 from scaler_batch.local.batch.describing import detail
 from scaler_batch.local.batch.effects import SignalProcess
-from scaler_batch.local.batch.strikes import Strike
+from scaler_batch.local.batch.rules import Strike
 from scaler_batch.local.batch.vocabulary import ExitAction, ExitRule, RetryStrategy, State
 from scaler_batch.local.errors import FaultError
 from scaler_batch.local.faults import (

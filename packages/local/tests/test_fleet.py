@@ -8,7 +8,7 @@ import pytest
 
 from scaler_batch.local.batch.effects import ConnectInstance, StartInstance, StopInstance
 from scaler_batch.local.batch.fleet import FleetRules, Site
-from scaler_batch.local.batch.strikes import Strike
+from scaler_batch.local.batch.rules import Strike
 from scaler_batch.local.batch.texts import NO_CAPACITY, TOO_MUCH_MEMORY, host_gone
 from scaler_batch.local.batch.vocabulary import InstanceType, Resources, RetryStrategy, State
 

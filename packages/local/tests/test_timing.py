@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from scaler_batch.local import LocalAWS, LocalSettings, cli
-from scaler_batch.local.batch.strikes import Strike
+from scaler_batch.local.batch.rules import Strike
 from scaler_batch.local.batch.texts import host_gone
 from scaler_batch.local.batch.vocabulary import RetryStrategy, State
 from scaler_batch.local.errors import SettingsError

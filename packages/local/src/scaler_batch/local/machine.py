@@ -28,8 +28,7 @@ from .batch.effects import (
 )
 from .batch.engine import Engine
 from .batch.fleet import Instance
-from .batch.rules import Mishaps, Topology
-from .batch.strikes import Strike
+from .batch.rules import Mishaps, Strike, Topology
 from .batch.vocabulary import Ending, Scope
 from .clock import Clock
 from .containers import endings

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Final
 
 from .job import Attempt, Job
-from .strikes import Strike
+from .rules import Strike
 from .vocabulary import State
 
 

@@ -30,12 +30,10 @@ from .effects import ConnectInstance, Effect, ForgetLogs, SignalProcess, StartIn
 from .fleet import Fleet
 from .job import Attempt, Job, conclude, open_array
 from .launching import OVERRIDE_CHARACTERS, log_stream, override_length, start_process
-from .rules import Mishaps, NoMishaps, Rules, Topology
-from .scheduling import Scheduler
-from .strikes import Strike
+from .rules import Mishaps, NoMishaps, Rules, Strike, Topology
+from .scheduling import Scheduler, WaitingLine
 from .table import JobTable
 from .vocabulary import BEFORE_STARTING, Ending, Environment, JobSpec, State
-from .waiting import WaitingLine
 
 
 class Engine:

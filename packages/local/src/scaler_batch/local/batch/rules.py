@@ -1,8 +1,9 @@
-"""What the engine has to be told about the machine that it runs, and about the queues that it serves."""
+"""What the engine has to be told: about the machine that it runs, the queues that it serves, and what goes wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +52,28 @@ class NoMishaps:
     def lost_exit(self, job: Job) -> Ending | None:
         """Every attempt is shown as it ended."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What happens to running attempts without Batch asking for it: a signal to the processes of some of them.
+
+    Attributes:
+        chosen: Asked once for each job that runs, in the order of submission.
+        signal: What is sent to its processes.
+        fate: How their attempts are seen to have ended; None for what the processes end with. An attempt that still
+            succeeds in time has succeeded.
+        grace: Seconds until they are killed, where there is a fate; None for the grace of other stops.
+    """
+
+    chosen: Callable[[Job], bool]
+    signal: int = int(signal.SIGTERM)
+    fate: Ending | None = None
+    grace: float | None = None
+
+    def notice(self, otherwise: float) -> float:
+        """Seconds from the signal to the end; ``otherwise`` is the grace of other stops."""
+        return otherwise if self.grace is None else self.grace
 
 
 @dataclass(frozen=True, slots=True)

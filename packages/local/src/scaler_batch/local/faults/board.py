@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ..batch.job import Job
-from ..batch.strikes import Strike
+from ..batch.rules import Strike
 from ..batch.texts import STUCK, host_gone, start_error
 from ..batch.vocabulary import Ending
 from ..errors import FaultError
