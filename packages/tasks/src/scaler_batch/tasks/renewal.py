@@ -89,7 +89,7 @@ class RenewingStore:
         except NotStoredError:
             # Its jobs may have read it; one that has not says so itself, and its tasks fail with a type of their own.
             if self._stored.pop(key, None) is not None:
-                text = "%s is gone from the bucket: jobs that have not read it will fail. Who removes what lies there?"
+                text = "%s is gone from the bucket: jobs that have not read it will fail. Check what else removes it"
                 logger.warning(text, key)
         except StoreError as error:
             if self._reminder.is_due(self._now()):
