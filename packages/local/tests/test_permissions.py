@@ -213,6 +213,78 @@ def test_deleting_many_objects_needs_each_of_them(guarded: Guarded) -> None:
         s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "runs/1"}, {"Key": "other"}]})
 
 
+def test_deleting_a_version_is_another_permission(guarded: Guarded) -> None:
+    s3 = guarded.user("v", allow("s3:DeleteObject", resource="arn:aws:s3:::bucket/*"))("s3")
+    with pytest.raises(ClientError, match="s3:DeleteObjectVersion on resource: arn:aws:s3:::bucket/runs/1"):
+        s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "runs/1", "VersionId": "null"}]})
+
+
+TRUST = policy(allow("sts:AssumeRole"))
+TAGS = [{"Key": "a", "Value": "b"}]
+TAGGED_FROM_THE_START = [
+    ("s3", "create_bucket", {"Bucket": "new", "CreateBucketConfiguration": {"Tags": TAGS}}, "s3:TagResource"),
+    ("iam", "create_role", {"RoleName": "r", "AssumeRolePolicyDocument": TRUST, "Tags": TAGS}, "iam:TagRole"),
+    ("iam", "create_instance_profile", {"InstanceProfileName": "p", "Tags": TAGS}, "iam:TagInstanceProfile"),
+    ("logs", "create_log_group", {"logGroupName": "g", "tags": {"a": "b"}}, "logs:TagResource"),
+    ("ecr", "create_repository", {"repositoryName": "rr", "tags": TAGS}, "ecr:TagResource"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "request_", "action"), TAGGED_FROM_THE_START)
+def test_who_makes_something_with_tags_needs_the_permission_to_tag_it(
+    guarded: Guarded, service: str, operation: str, request_: dict[str, Any], action: str
+) -> None:
+    words = "".join(part.title() for part in operation.split("_"))
+    with pytest.raises(ClientError, match=f"not authorized to perform: {action} on resource"):
+        getattr(guarded.user("one", allow(f"{service}:{words}"))(service), operation)(**request_)
+    getattr(guarded.user("both", allow(f"{service}:{words}", action))(service), operation)(**request_)
+
+
+TAGGING = [
+    ("logs", "list_tags_for_resource", {}, f"{LOGS}:log-group:g"),
+    ("logs", "tag_resource", {"tags": {"a": "b"}}, f"{LOGS}:log-group:g"),
+    ("ecr", "list_tags_for_resource", {}, f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/rr"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "request_", "arn"), TAGGING)
+def test_tags_are_asked_for_by_the_arn_of_what_has_them(
+    guarded: Guarded, service: str, operation: str, request_: dict[str, Any], arn: str
+) -> None:
+    words = "".join(part.title() for part in operation.split("_"))
+    client = guarded.user("other", allow(f"{service}:{words}", resource=f"{arn}-of-others"))(service)
+    with pytest.raises(ClientError, match=f"{service}:{words} on resource: {arn}"):
+        getattr(client, operation)(resourceArn=arn, **request_)
+
+
+def test_what_ec2_is_to_change_is_known_by_its_tags(guarded: Guarded) -> None:
+    ec2 = guarded.aws.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    ours, theirs = (
+        ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"] for name in ("ours", "theirs")
+    )
+    ec2.create_tags(Resources=[ours], Tags=[{"Key": "prefix", "Value": "mine"}])
+    groups = f"arn:aws:ec2:us-east-1:{ACCOUNT}:security-group/*"
+    only_ours = {"StringEquals": {"aws:ResourceTag/prefix": "mine"}}
+    statement = allow("ec2:DeleteSecurityGroup", "ec2:CreateTags", resource=groups, **only_ours)
+    user = guarded.user("owner", statement)("ec2")
+    with pytest.raises(ClientError, match=f"ec2:DeleteSecurityGroup on resource: .*:security-group/{theirs}"):
+        user.delete_security_group(GroupId=theirs)
+    with pytest.raises(ClientError, match=f"ec2:CreateTags on resource: .*:security-group/{theirs}"):
+        user.create_tags(Resources=[ours, theirs], Tags=[{"Key": "prefix", "Value": "mine"}])
+    user.create_tags(Resources=[ours], Tags=[{"Key": "more", "Value": "x"}])
+    user.delete_security_group(GroupId=ours)
+    ec2.close()
+
+
+def test_the_first_compute_environment_makes_the_role_of_aws_batch(guarded: Guarded) -> None:
+    for role in guarded.iam.list_roles(PathPrefix="/aws-service-role/")["Roles"]:
+        guarded.iam.delete_role(RoleName=role["RoleName"])
+    user = guarded.user("first", allow("batch:CreateComputeEnvironment"))("batch")
+    with pytest.raises(ClientError, match=r"iam:CreateServiceLinkedRole on resource: .*/AWSServiceRoleForBatch"):
+        user.create_compute_environment(computeEnvironmentName="first", type="UNMANAGED")
+
+
 def test_roles_are_passed_with_permission_and_to_the_service_that_is_meant(guarded: Guarded) -> None:
     role = guarded.role("job", allow("*"))
     request = {

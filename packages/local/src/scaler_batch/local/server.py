@@ -133,12 +133,13 @@ class LocalServer:
         return self._principals.key_of_role(arn) if self._settings.enforce_iam else JOB_KEY
 
     def _front(self) -> Front:
-        from .services import buckets, networks
+        from .services import buckets, ec2, networks
         from .services.application import moto_application
         from .services.lifecycle import DAY, LifecycleLayer
 
         buckets.keep_time(self._clock.now)
         networks.install(self._settings.account)
+        ec2.install()
         administration = Administration(self._counting, self._faults, self._machine.jump_clock, self.reset)
         layers: list[Layer] = [
             ControlLayer(administration.actions()),

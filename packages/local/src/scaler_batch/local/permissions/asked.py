@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 from ..batch.vocabulary import Scope
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 ACCOUNT = "123456789012"
+_READ_OF_S3: Final = frozenset({"CreateBucket", "DeleteObjects"})
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def asked(call: Call) -> Asked:
     """Understand a request. A body that is read stays readable for whoever comes next."""
     environ = call.environ
     query = {name: values[0] for name, values in parse_qs(str(environ.get("QUERY_STRING", "")), True).items()}
-    body = b"" if call.service == "s3" and call.operation != "DeleteObjects" else _body(environ)
+    body = b"" if call.service == "s3" and call.operation not in _READ_OF_S3 else _body(environ)
     parameters = {} if call.service == "s3" else _parameters(environ, body) or query
     return Asked(call, Scope(ACCOUNT, region_of(environ) or "us-east-1"), parameters, query, body)
 

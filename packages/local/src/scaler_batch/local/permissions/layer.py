@@ -28,7 +28,7 @@ class Directory(Protocol):
     def besides(self, asked: Asked) -> list[Requirement]:
         """More permissions that a request needs, which depend on what there is."""
 
-    def context(self, asked: Asked) -> Context:
+    def context(self, asked: Asked, needed: Requirement) -> Context:
         """Values of condition keys that depend on what there is."""
 
 
@@ -55,9 +55,10 @@ class PermissionLayer:
         return self._judge(asked(call), principal, proceed)
 
     def _judge(self, request: Asked, principal: Principal, proceed: Proceed) -> Answer:
-        context = (*request_context(request, principal), *self._directory.context(request))
+        context = request_context(request, principal)
         for needed in (*requirements(request), *self._directory.besides(request)):
-            requirement = replace(needed, context=(*context, *needed.context))
+            known = self._directory.context(request, needed)
+            requirement = replace(needed, context=(*context, *known, *needed.context))
             if (answer := _refused(request, principal, requirement)) is not None:
                 request.call.environ["wsgi.input"].read()  # the next request follows on the connection
                 return answer

@@ -31,7 +31,6 @@ _S3_ACTIONS: Final = {
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
-    "DeleteObjects": "DeleteObject",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
@@ -47,6 +46,7 @@ _S3_ACTIONS: Final = {
 """Operations of S3 whose action has another name."""
 
 _S3_CONTEXT: Final = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
+_OBJECT: Final = re.compile(rb"<Object>(.*?)</Object>", re.DOTALL)
 _KEY: Final = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
 
@@ -87,16 +87,25 @@ def _s3(asked: Asked) -> Iterator[Requirement]:
     if not bucket:
         yield Requirement(action)
     elif asked.operation == "DeleteObjects":
-        for each in _KEY.findall(asked.body):
-            yield Requirement(action, (f"{within}/{_unescaped(each)}",))
+        for each in _OBJECT.findall(asked.body):
+            yield _deletion(each, within)
     else:
         context = tuple((name, asked.query[given]) for given, name in _S3_CONTEXT.items() if given in asked.query)
         yield Requirement(action, (f"{within}/{key}" if key else within,), context)
         yield from _s3_besides(asked, f"{within}/{key}")
 
 
+def _deletion(listed: bytes, within: str) -> Requirement:
+    """The permission to delete one object of several, or one version of it."""
+    (key,) = _KEY.findall(listed) or [b""]
+    action = "s3:DeleteObjectVersion" if b"<VersionId>" in listed else "s3:DeleteObject"
+    return Requirement(action, (f"{within}/{_unescaped(key)}",))
+
+
 def _s3_besides(asked: Asked, resource: str) -> Iterator[Requirement]:
     environ = asked.call.environ
+    if asked.operation == "CreateBucket" and b"<Tags>" in asked.body:
+        yield Requirement("s3:TagResource", (resource.removesuffix("/"),))
     if "HTTP_X_AMZ_TAGGING" in environ:
         yield Requirement("s3:PutObjectTagging", (resource,))
     if asked.operation == "CopyObject":
@@ -155,6 +164,8 @@ def _batch_resource(asked: Asked) -> Iterator[Requirement]:
         environment = str(each.get("computeEnvironment", ""))
         named = environment if environment.startswith("arn:") else f"compute-environment/{environment}"
         yield Requirement(f"batch:{asked.operation}", (asked.arn("batch", named),))
+    if asked.text("schedulingPolicyArn"):
+        yield Requirement(f"batch:{asked.operation}", (asked.text("schedulingPolicyArn"),))
     if asked.parameters.get("tags"):
         yield Requirement("batch:TagResource", (resource,))
     yield from _passed_to_batch(asked)
@@ -197,12 +208,23 @@ _IAM_CONTEXT: Final = {
     "PermissionsBoundary": "iam:permissionsboundary",
     "AWSServiceName": "iam:awsservicename",
 }
+_IAM_TAGGED: Final = {
+    "CreateInstanceProfile": "TagInstanceProfile",
+    "CreatePolicy": "TagPolicy",
+    "CreateRole": "TagRole",
+    "CreateUser": "TagUser",
+}
+"""What else somebody needs who makes something that has tags from the start."""
+
 _ON_EVERYTHING: Final = frozenset({"ListRoles", "ListPolicies", "ListUsers", "ListInstanceProfiles"})
 
 
 def _iam(asked: Asked) -> Iterator[Requirement]:
     context = tuple((key, asked.text(name)) for name, key in _IAM_CONTEXT.items() if asked.text(name))
-    yield Requirement(f"iam:{asked.operation}", (_iam_resource(asked),), context)
+    resource = _iam_resource(asked)
+    yield Requirement(f"iam:{asked.operation}", (resource,), context)
+    if asked.operation in _IAM_TAGGED and asked.text("Tags.member.1.Key"):
+        yield Requirement(f"iam:{_IAM_TAGGED[asked.operation]}", (resource,))
     if asked.operation == "AddRoleToInstanceProfile":
         role = asked.arn("iam", f"role/{asked.text('RoleName')}", regional=False)
         yield pass_role(role, "ec2.amazonaws.com")
@@ -222,14 +244,16 @@ def _iam_resource(asked: Asked) -> str:
     return asked.text("PolicyArn") or "*"
 
 
-_EC2_RESOURCES: Final = {
-    "GroupId": "security-group",
-    "InstanceId.1": "instance",
-    "LaunchTemplateId": "launch-template",
-    "SubnetId": "subnet",
-    "VpcId": "vpc",
-    "ResourceId.1": "*",
+_EC2_NAMES: Final = ("GroupId", "InstanceId.1", "LaunchTemplateId", "SubnetId", "VpcId")
+_EC2_KINDS: Final = {
+    "i": "instance",
+    "lt": "launch-template",
+    "sg": "security-group",
+    "subnet": "subnet",
+    "vpc": "vpc",
 }
+"""What ids are of, by how they begin."""
+
 _EC2_CREATED: Final = {"CreateSecurityGroup": "security-group/*", "CreateLaunchTemplate": "launch-template/*"}
 
 
@@ -238,7 +262,7 @@ def _ec2(asked: Asked) -> Iterator[Requirement]:
     if asked.operation.startswith(("Describe", "Get")):
         yield Requirement(action)
         return
-    found = [f"{kind}/{asked.text(name)}" for name, kind in _EC2_RESOURCES.items() if asked.text(name)]
+    found = [f"{_EC2_KINDS.get(each.partition('-')[0], '*')}/{each}" for each in _ec2_ids(asked)]
     created = _EC2_CREATED.get(asked.operation)
     for resource in (*([created] if created else ()), *found) or ("*",):
         yield Requirement(action, (asked.arn("ec2", resource) if resource != "*" else resource,))
@@ -246,11 +270,29 @@ def _ec2(asked: Asked) -> Iterator[Requirement]:
         yield Requirement("ec2:CreateTags", (asked.arn("ec2", created),), (("ec2:createaction", asked.operation),))
 
 
+def _ec2_ids(asked: Asked) -> list[str]:
+    named = [asked.text(name) for name in _EC2_NAMES if asked.text(name)]
+    return [*named, *(str(value) for name, value in asked.parameters.items() if name.startswith("ResourceId."))]
+
+
 def _logs(asked: Asked) -> Iterator[Requirement]:
     group, stream = asked.text("logGroupName"), asked.text("logStreamName")
-    base = asked.arn("logs", f"log-group:{group or '*'}")
+    base = asked.text("resourceArn") or asked.arn("logs", f"log-group:{group or '*'}")
     resources = (f"{base}:log-stream:{stream}",) if stream else (f"{base}:*", base, f"{base}:log-stream:")
     yield Requirement(f"logs:{asked.operation}", resources)
+    if asked.operation == "CreateLogGroup" and asked.parameters.get("tags"):
+        yield Requirement("logs:TagResource", resources)
+
+
+def _ecr(asked: Asked) -> Iterator[Requirement]:
+    name = asked.text("resourceArn") or asked.text("repositoryName")
+    if asked.operation == "DescribeRepositories":
+        yield from _named("ecr", "repositoryName", "repository/")(asked)
+        return
+    resource = asked.arn("ecr", name if name.startswith("arn:") else f"repository/{name}") if name else "*"
+    yield Requirement(f"ecr:{asked.operation}", (resource,))
+    if asked.operation == "CreateRepository" and asked.parameters.get("tags"):
+        yield Requirement("ecr:TagResource", (resource,))
 
 
 def _named(action: str, parameter: str, prefix: str) -> Source:
@@ -277,7 +319,7 @@ _SOURCES: Final[Mapping[str, Source]] = {
     "ec2": _ec2,
     "logs": _logs,
     "sts": _sts,
-    "ecr": _named("ecr", "repositoryName", "repository/"),
+    "ecr": _ecr,
     "ecs": _named("ecs", "cluster", "cluster/"),
     "ssm": _named("ssm", "Name", "parameter/"),
     "secretsmanager": _named("secretsmanager", "SecretId", "secret:"),

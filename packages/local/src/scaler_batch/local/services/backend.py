@@ -27,8 +27,9 @@ from ..machine import Machine
 from .instance_types import FAMILIES, types_of
 from .instances import site
 
+BATCH = "batch.amazonaws.com"
 SERVICE_ROLE = "AWSServiceRoleForBatch"
-_SERVICE = "batch.amazonaws.com"
+"""The role that AWS Batch makes for itself in every account, by permission of whoever first makes it necessary."""
 
 
 @dataclass
@@ -272,13 +273,13 @@ class LocalBatchBackend(BatchBackend):
             role = self.iam_backend.create_role(
                 SERVICE_ROLE,
                 '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-                f'"Principal":{{"Service":"{_SERVICE}"}}}}]}}',
-                f"/aws-service-role/{_SERVICE}/",
+                f'"Principal":{{"Service":"{BATCH}"}}}}]}}',
+                f"/aws-service-role/{BATCH}/",
                 permissions_boundary=None,
                 description="",
                 tags=[],
                 max_session_duration="3600",
-                linked_service=_SERVICE,
+                linked_service=BATCH,
             )
             return role.arn
 

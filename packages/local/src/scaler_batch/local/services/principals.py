@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from moto.ec2.models import EC2Backend, ec2_backends
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend, iam_backends
 from moto.sts.models import sts_backends
@@ -13,6 +14,7 @@ from ..permissions.asked import ACCOUNT, Asked
 from ..permissions.policies import Context, Principal, Requirement
 from ..permissions.requirements import pass_role
 from ..web.callers import JOB_KEY, JOB_KEYS
+from .backend import BATCH, SERVICE_ROLE
 
 _ROLE_LESS: Final = "ecs-task-without-role"
 
@@ -48,28 +50,48 @@ class Principals:
         return self._user(key)
 
     def besides(self, asked: Asked) -> list[Requirement]:
-        """To pass the role of a compute environment's instances, who makes one needs permission."""
-        resources = asked.parameters.get("computeResources") or {}
-        if asked.call.name != "batch.CreateComputeEnvironment" or not resources.get("instanceRole"):
-            return []
-        named = str(resources["instanceRole"]).rpartition("/")[2]
-        try:
-            roles = self._iam.get_instance_profile(named).roles
-        except NotFoundException:
-            return []
-        return [pass_role(role.arn, "ec2.amazonaws.com") for role in roles]
+        """What else somebody needs who makes a compute environment.
 
-    def context(self, asked: Asked) -> Context:
-        """The boundary of the role that a request is about; that of a role to be made is in the request."""
+        The role of its instances is passed to EC2, and the role of AWS Batch itself is made where it is not there.
+        """
+        if asked.call.name != "batch.CreateComputeEnvironment":
+            return []
+        resources = asked.parameters.get("computeResources") or {}
+        return [*self._passing(str(resources.get("instanceRole") or "")), *self._service_linked(asked)]
+
+    def context(self, asked: Asked, needed: Requirement) -> Context:
+        """The boundary of the role that a request is about, and the tags of what EC2 is to change.
+
+        The boundary of a role that is to be made is in the request.
+        """
+        if asked.call.service == "ec2":
+            tags = self._ec2(asked).tags.get(needed.resources[0].rpartition("/")[2], {})
+            return tuple((f"aws:resourcetag/{key}".lower(), value) for key, value in tags.items())
         if asked.call.service != "iam" or not asked.text("RoleName"):
             return ()
         role = next((each for each in self._iam.roles.values() if each.name == asked.text("RoleName")), None)
         boundary = role.permissions_boundary_arn if role is not None else None
         return (("iam:permissionsboundary", boundary),) if boundary else ()
 
+    def _passing(self, profile: str) -> list[Requirement]:
+        try:
+            roles = self._iam.get_instance_profile(profile.rpartition("/")[2]).roles if profile else []
+        except NotFoundException:
+            return []
+        return [pass_role(role.arn, "ec2.amazonaws.com") for role in roles]
+
+    def _service_linked(self, asked: Asked) -> list[Requirement]:
+        if asked.text("serviceRole") or any(role.name == SERVICE_ROLE for role in self._iam.roles.values()):
+            return []
+        arn = asked.arn("iam", f"role/aws-service-role/{BATCH}/{SERVICE_ROLE}", regional=False)
+        return [Requirement("iam:CreateServiceLinkedRole", (arn,), (("iam:awsservicename", BATCH),))]
+
     @property
     def _iam(self) -> IAMBackend:
         return iam_backends[ACCOUNT][self._partition]
+
+    def _ec2(self, asked: Asked) -> EC2Backend:
+        return ec2_backends[ACCOUNT][asked.scope.region]
 
     def _role(self, arn: str, session: str) -> Principal | None:
         try:
