@@ -154,6 +154,16 @@ def interop(session: nox.Session, release: str) -> None:
     )  # fmt: skip
 
 
+@nox.session(requires=["build"])
+def account(session: nox.Session) -> None:
+    """Live through everything on a real account, and leave nothing: `-- --region eu-central-1 --prefix try-1`."""
+    install(session, *everything(), *group("scaler"))
+    program = ("python", "tests_integration/account.py", *session.posargs)
+    if reason := str(session.run(*program, "--may-run", silent=True)).strip():
+        session.skip(reason)
+    session.run(*program)
+
+
 @nox.session(requires=["build", "job"])
 def soak(session: nox.Session) -> None:
     """Live through days on which many things go wrong at once: `-- --rounds 100 --seed 7`."""

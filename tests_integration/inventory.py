@@ -1,9 +1,14 @@
-"""What there is in an account: every resource of every service in use."""
+"""What there is in an account: all of it, or all that bears the names of one prefix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scaler_batch.provision.naming import Names
+from scaler_batch.provision.vocabulary import Kind
 
 Client = Callable[[str], Any]
 
@@ -30,3 +35,65 @@ def everything(client: Client) -> dict[str, list[str]]:
         "instances": (ec2.describe_instances()["Reservations"], "ReservationId"),
     }
     return {kind: sorted(one[key] for one in found) for kind, (found, key) in lists.items()}
+
+
+def of_prefix(client: Client, names: Names) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Whatever bears a name that begins with the prefix, by kind; and what could not be looked at, and why.
+
+    AWS's own lists are asked, page by page, and not the code that is to be judged by them.
+    """
+    found: dict[str, list[str]] = {}
+    unseen: dict[str, str] = {}
+    for kind, look in _looks(client, names).items():
+        try:
+            found[kind] = sorted(look())
+        except (ClientError, BotoCoreError) as error:
+            found[kind], unseen[kind] = [], str(error)
+    return found, unseen
+
+
+def _looks(client: Client, names: Names) -> Mapping[str, Callable[[], list[str]]]:
+    batch, iam, ec2, s3 = client("batch"), client("iam"), client("ec2"), client("s3")
+    prefix = f"{names.target.prefix}-"
+    regional = f"{prefix}{names.target.region}-"
+
+    def listed(
+        service: Any, operation: str, key: str, name: str, begins: str = prefix, **arguments: Any
+    ) -> Callable[[], list[str]]:
+        def look() -> list[str]:
+            pages = service.get_paginator(operation).paginate(**arguments)
+            return [one[name] for page in pages for one in page[key] if one[name].startswith(begins)]
+
+        return look
+
+    tagged = [{"Name": "tag:aws:batch:compute-environment", "Values": [f"{prefix}*"]}]
+    return {
+        "job queues": listed(batch, "describe_job_queues", "jobQueues", "jobQueueName"),
+        "compute environments": listed(
+            batch, "describe_compute_environments", "computeEnvironments", "computeEnvironmentName"
+        ),
+        "job definitions": listed(
+            batch, "describe_job_definitions", "jobDefinitions", "jobDefinitionName", status="ACTIVE"
+        ),
+        "scheduling policies": listed(
+            batch, "list_scheduling_policies", "schedulingPolicies", "arn", names.arn(Kind.SCHEDULING_POLICY)
+        ),
+        "buckets, with leases and data of tasks": lambda: [
+            one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"] == names.of(Kind.BUCKET)
+        ],
+        "roles": listed(iam, "list_roles", "Roles", "RoleName", regional),
+        "instance profiles": listed(iam, "list_instance_profiles", "InstanceProfiles", "InstanceProfileName", regional),
+        "log groups": listed(
+            client("logs"), "describe_log_groups", "logGroups", "logGroupName", names.of(Kind.LOG_GROUP)
+        ),
+        "repositories": listed(client("ecr"), "describe_repositories", "repositories", "repositoryName"),
+        "launch templates": listed(ec2, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"),
+        "security groups": listed(ec2, "describe_security_groups", "SecurityGroups", "GroupName"),
+        "instances": lambda: [
+            one["InstanceId"]
+            for page in ec2.get_paginator("describe_instances").paginate(Filters=tagged)
+            for reservation in page["Reservations"]
+            for one in reservation["Instances"]
+            if one["State"]["Name"] not in ("shutting-down", "terminated")
+        ],
+    }

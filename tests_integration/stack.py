@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -273,11 +273,17 @@ class Stack:
         self._parts.remove(part)
         return part.stop(number)
 
-    def run(self, name: str, *command: str) -> str:
-        """Run a Python program to its end and return what it printed; raise with its last lines when it fails."""
+    def run(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run a Python program to its end and return what it printed; raise with its last lines when it fails.
+
+        Args:
+            name: What it is called where it fails.
+            command: Arguments of the interpreter.
+            environment: Further variables of its environment.
+        """
         done = subprocess.run(
             [sys.executable, *command],
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from account import Client, everything
+from inventory import Client, everything
 from scaler_batch.local import LocalAWS
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.provision import Files, Kind, Settings, Target, cleanup, provision

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from account import everything
+from inventory import everything
 from scaler_batch.local import LocalAWS
 from scaler_batch.provision import Kind, Settings, Target, cleanup, provision
 from scaler_batch.provision.image.source import BuiltImage

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from account import Client, everything
+from inventory import Client, everything
 from stack import Stack
 
 OUTPUTS = {

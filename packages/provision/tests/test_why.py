@@ -199,7 +199,9 @@ def test_the_queue_is_looked_at_with_the_place_in_it(ask: Any) -> None:
     )
     assert "jobs before it in the queue: 1" in said(ask(batch, "j"))
     batch.answers["get_job_queue_snapshot"] = REFUSED
-    assert look_around(batch, JOB).place is None  # type: ignore[arg-type]
+    around = look_around(batch, JOB)  # type: ignore[arg-type]
+    assert around.place is None
+    assert "AccessDenied" in around.unseen[0], "a permission that is missing is named"
     batch.answers["describe_job_queues"] = REFUSED
     assert "could not look at its queue" in said(ask(batch, "j"))
 

@@ -61,6 +61,7 @@ class Around:
         place: How many RUNNABLE jobs are before it; ``None`` where it is not among the first hundred.
         joined: How many instances have joined the cluster of this ARN, where that is known.
         waited: Seconds for which the job has waited.
+        unseen: What could not be looked at for want of a permission, a sentence each.
     """
 
     queue: Mapping[str, Any] | None = None
@@ -68,6 +69,7 @@ class Around:
     place: int | None = None
     joined: Mapping[str, int] = field(default_factory=dict)
     waited: float = 0.0
+    unseen: tuple[str, ...] = ()
 
 
 def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -> Explanation:
@@ -81,8 +83,7 @@ def explain_waiting(job: Mapping[str, Any], around: Around, missing: str = "") -
     story.append(meaning.message)
     if around.place is not None:
         story.append(f"jobs before it in the queue: {around.place}" if around.place else "it is the first in the queue")
-    if missing:
-        story.append(missing)
+    story += [*around.unseen, *([missing] if missing else [])]
     return Explanation(job["jobId"], job["status"], tuple(story), meaning.fix, ())
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from scaler_batch.aws import read_report, read_tail
+from scaler_batch.aws import DENIED, read_report, read_tail
 from scaler_batch.provision.bounded import OverdueError, call_within
 from scaler_batch.provision.doctor import admit, names_in_file
 from scaler_batch.provision.errors import AwsError, NoJobError, ProvisionError, UnreachableError
@@ -24,7 +24,7 @@ from scaler_batch.provision.resources.clients import open_session, translated
 from scaler_batch.provision.settings import DEFAULT_REGION, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from scaler_batch.provision.doctor import Patient, Session
     from scaler_batch.provision.resources.clients import Clients
@@ -100,32 +100,35 @@ def look_around(clients: Clients, job: Mapping[str, Any]) -> Around:
     environments: list[Any] = (
         list(batch.describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]) if arns else []
     )
+    place, no_place = _unless_refused("the front of the queue", lambda: _place(clients, queue, job["jobArn"]))
+    joined, no_clusters = _unless_refused(
+        "the clusters of the compute environments", lambda: count_joined(clients.ecs, environments)
+    )
     return Around(
         queue=queues[0] if queues else None,
         environments=tuple(environments),
-        place=_place(clients, queue, job["jobArn"]),
-        joined=_joined(clients, environments),
+        place=place,
+        joined=joined or {},
         waited=seconds_since(job.get("createdAt")),
+        unseen=tuple(filter(None, (no_place, no_clusters))),
     )
 
 
-def _joined(clients: Clients, environments: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
-    """How many instances have joined each cluster; nothing where ECS does not tell us."""
-    try:
-        with translated("look at the clusters of the compute environments"):
-            return count_joined(clients.ecs, environments)
-    except AwsError:
-        return {}
-
-
 def _place(clients: Clients, queue: str, arn: str) -> int | None:
-    """Its place, where this AWS tells; older ones do not."""
-    try:
-        with translated("look at the front of the queue"):
-            front = clients.batch.get_job_queue_snapshot(jobQueue=queue)["frontOfQueue"].get("jobs", [])
-    except AwsError:
-        return None
+    front = clients.batch.get_job_queue_snapshot(jobQueue=queue)["frontOfQueue"].get("jobs", [])
     return next((at for at, one in enumerate(front) if one.get("jobArn") == arn), None)
+
+
+def _unless_refused(what: str, look: Callable[[], T]) -> tuple[T | None, str]:
+    """Look at what is worth having and no more: where a permission is missing, return a sentence that names it.
+
+    Other failures are passed over: some partitions do not know every call.
+    """
+    try:
+        with translated(f"look at {what}"):
+            return look(), ""
+    except AwsError as error:
+        return None, str(error) if error.code in DENIED else ""
 
 
 def tail(clients: Clients, job: Mapping[str, Any]) -> tuple[str, ...]:
