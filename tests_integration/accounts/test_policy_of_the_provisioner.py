@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
+from identities import EMPTY, REFUSED, Identity, actions_of, named, only
 from inventory import everything
 from scaler_batch.local import LocalAWS, LocalSettings
 from scaler_batch.provision import Files, Patience, ProvisionError, Settings, Target, cleanup, provision
@@ -32,7 +32,6 @@ BOUNDARY = f"arn:aws:iam::{ACCOUNT.number}:policy/boundary"
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 SETTINGS = Settings(fair_share=True, spot_then_ec2=True, permissions_boundary=BOUNDARY)
 PATIENCE = Patience(ready=30, gone=30, propagation=0, related=0)
-REFUSED = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
 MANIFEST = {
     "schemaVersion": 2,
     "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -52,20 +51,6 @@ OF_THE_ENGINE = {
     "ecr:UploadLayerPart",
 }
 """What a Docker engine asks the registry for, which the local AWS has none of."""
-
-
-class Identity:
-    """A user of an account in which permissions count, with a policy that can be exchanged."""
-
-    def __init__(self, aws: LocalAWS, name: str) -> None:
-        self.name = name
-        self._iam = aws.client("iam")
-        self._iam.create_user(UserName=name)
-        key = self._iam.create_access_key(UserName=name)["AccessKey"]
-        self.session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"])
-
-    def may(self, document: dict[str, Any]) -> None:
-        self._iam.put_user_policy(UserName=self.name, PolicyName="all", PolicyDocument=json.dumps(document))
 
 
 @dataclass
@@ -200,23 +185,8 @@ def spoil(aws: LocalAWS) -> None:
     batch.update_scheduling_policy(arn=shares, fairsharePolicy={"shareDecaySeconds": 7})
 
 
-def only(actions: set[str]) -> dict[str, Any]:
-    """The policy, with these of its actions."""
-    document = provisioner_policy(NAMES, boundary=BOUNDARY)
-    kept = [
-        {**statement, "Action": [one for one in statement["Action"] if one in actions]}
-        for statement in document["Statement"]
-    ]
-    return {**document, "Statement": [statement for statement in kept if statement["Action"]]}
-
-
-ACTIONS = {action for one in provisioner_policy(NAMES, boundary=BOUNDARY)["Statement"] for action in one["Action"]}
-
-
-def named(message: str, missing: set[str]) -> set[str]:
-    """The missing actions that a message names: the one that AWS refused, or else all that it speaks of."""
-    refused = set(REFUSED.findall(message))
-    return refused or {action for action in missing if re.search(rf"\b{action}\b", message)}
+POLICY = provisioner_policy(NAMES, boundary=BOUNDARY)
+ACTIONS = actions_of(POLICY)
 
 
 @pytest.fixture
@@ -232,10 +202,10 @@ def files(tmp_path: Path) -> Files:
 
 
 def test_the_policy_is_enough_from_nothing_to_everything_and_back(aws: LocalAWS, files: Files) -> None:
-    identity = Identity(aws, "whole")
-    identity.may(only(ACTIONS))
+    identity = Identity(aws.client, "whole")
+    identity.may(POLICY)
     before = everything(aws.client)
-    life = Life(aws, identity.session, files)
+    life = Life(aws, boto3.Session(identity.key, identity.secret), files)
     assert life.run(), life.messages
     assert everything(aws.client) == before
 
@@ -243,19 +213,15 @@ def test_the_policy_is_enough_from_nothing_to_everything_and_back(aws: LocalAWS,
 @pytest.mark.timeout(900)
 def test_whoever_lacks_an_action_is_told_which_until_he_has_the_policy_and_no_more(aws: LocalAWS, files: Files) -> None:
     """From no permission on, each message is obeyed; so every action but the granted ones has been missed once."""
-    identity, granted = Identity(aws, "growing"), set[str]()
+    identity, granted = Identity(aws.client, "growing"), set[str]()
     before = everything(aws.client)
-    life = Life(aws, identity.session, files)
+    life = Life(aws, boto3.Session(identity.key, identity.secret), files)
     identity.may(EMPTY)
     while not life.run():
         missing = ACTIONS - granted
         found = {action for message in life.messages for action in named(message, missing)}
         assert found & missing, f"names no action that is missing: {life.messages}"
         granted |= found
-        identity.may(only(granted))
+        identity.may(only(POLICY, granted))
     assert granted == ACTIONS - OF_THE_ENGINE
     assert everything(aws.client) == before
-
-
-EMPTY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "none:None", "Resource": "*"}]}
-"""IAM takes no policy without a statement."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.aws import (
+    DENIED,
     IMPATIENT,
     PREFIX_TAG,
     CredentialsError,
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from scaler_batch.payload.s3 import S3RunStore
 
 T = TypeVar("T")
+
+POLICY_COMMAND: Final = "`scaler-batch-provision policy worker`"
+"""Prints all that a worker must be allowed."""
 
 STORAGE_PATIENCE: Final = 10.0
 """Seconds for which the storage may fail before the worker does not start."""
@@ -142,10 +146,10 @@ class _Checks:
         except ServiceError as error:
             if error.retryable or error.awaits_credentials or not error.code:
                 raise  # it says nothing about the bucket
-            raise ResourceError(
-                f"bucket {name!r} cannot be used ({error.code}): "
-                "check --s3-bucket, and that these credentials may list, read and write it"
-            ) from error
+            fix = "check --s3-bucket, and that these credentials may list, read and write it"
+            if error.code in DENIED:  # S3 says no more than that
+                fix += f" (s3:ListBucket below {self._settings.s3_prefix}/ for a start; see {POLICY_COMMAND})"
+            raise ResourceError(f"bucket {name!r} cannot be used ({error.code}): {fix}") from error
         if region not in (None, self._region):
             raise ResourceError(
                 f"bucket {name!r} lies in {region}, and queue and job definition in {self._region}: its data would not "
