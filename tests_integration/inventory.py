@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.provision.naming import Names
 from scaler_batch.provision.vocabulary import Kind
 
@@ -66,7 +67,7 @@ def _looks(client: Client, names: Names) -> Mapping[str, Callable[[], list[str]]
 
         return look
 
-    tagged = [{"Name": "tag:aws:batch:compute-environment", "Values": [f"{prefix}*"]}]
+    tagged = [{"Name": f"tag:{PREFIX_TAG}", "Values": [names.target.prefix]}]
     return {
         "job queues": listed(batch, "describe_job_queues", "jobQueues", "jobQueueName"),
         "compute environments": listed(
@@ -89,6 +90,7 @@ def _looks(client: Client, names: Names) -> Mapping[str, Callable[[], list[str]]
         "repositories": listed(client("ecr"), "describe_repositories", "repositories", "repositoryName"),
         "launch templates": listed(ec2, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"),
         "security groups": listed(ec2, "describe_security_groups", "SecurityGroups", "GroupName"),
+        "clusters": lambda: _clusters(client("ecs"), prefix),
         "instances": lambda: [
             one["InstanceId"]
             for page in ec2.get_paginator("describe_instances").paginate(Filters=tagged)
@@ -97,3 +99,11 @@ def _looks(client: Client, names: Names) -> Mapping[str, Callable[[], list[str]]
             if one["State"]["Name"] not in ("shutting-down", "terminated")
         ],
     }
+
+
+def _clusters(ecs: Any, prefix: str) -> list[str]:
+    """Names of the clusters that AWS Batch makes for compute environments, whose names they contain."""
+    arns = [arn for page in ecs.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
+    ours = [arn for arn in arns if any(f"{prefix}{kind}" in arn for kind in ("compute", "spot"))]
+    found = ecs.describe_clusters(clusters=ours)["clusters"] if ours else []
+    return [one["clusterName"] for one in found if one["status"] == "ACTIVE"]

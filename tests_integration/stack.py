@@ -209,9 +209,10 @@ class Stack:
         self.environment |= {name: value for name, value in exported.items() if name.startswith("AWS_")}
         return part
 
-    def provision(self) -> dict[str, str]:
-        """Make bucket, queue and definition, and return their names."""
-        self.run("provisioner", "-m", "scaler_batch.provision", "provision", "--image", self.options.image, "--yes")
+    def provision(self, *options: str) -> dict[str, str]:
+        """Make bucket, queue and definition, with these options of the provisioner, and return their names."""
+        words = ("provision", "--image", self.options.image, "--yes", *options)
+        self.run("provisioner", "-m", "scaler_batch.provision", *words)
         self.provisioned = read_exports(self.directory / ".scaler_aws_hpc.env")
         return self.provisioned
 

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.member import Cloud, leases_of
-from scaler_batch.adapter.preflight import check_resources, check_storage
+from scaler_batch.adapter.preflight import check_resources, check_storage, ranked
 from scaler_batch.adapter.routes import Routes
 from scaler_batch.adapter.settings import WorkerSettings
 from scaler_batch.aws import open_session
@@ -107,6 +107,27 @@ async def test_the_prefix_of_a_provisioned_definition_is_learned(
 
 async def test_a_queue_is_accepted_by_its_arn(resources: dict[str, str]) -> None:
     assert await check_resources(settings(queue=resources["queue"]), open_session(region=REGION))
+
+
+@pytest.mark.parametrize(
+    ("share", "priority", "unranked", "expected"),
+    [
+        ("blue", None, {"d"}, 0),
+        ("blue", 7, {"d"}, 7),
+        ("blue", None, set(), None),
+        (None, None, {"d"}, None),
+    ],
+    ids=["would have none", "has its own", "has the definition's", "has no share"],
+)
+def test_a_job_with_a_share_has_a_priority(
+    share: str | None, priority: int | None, unranked: set[str], expected: int | None
+) -> None:
+    told = settings()
+    tasks = replace(told.tasks, job_definition="d", share_identifier=share, scheduling_priority=priority)
+    routes = Routes({"gpu": replace(tasks.shape, queue="gpu")})
+    found = ranked(replace(told, tasks=tasks, routes=routes), unranked)
+    assert found.tasks.scheduling_priority == expected
+    assert found.routes.shapes["gpu"].scheduling_priority == expected
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ OPTIONS: Final = (
            "whose share of a fair-share queue the jobs count against; such a queue demands it, others refuse it",
            metavar="NAME"),
     Option(BATCH, ("--scheduling-priority",), PRIORITY, "order of the jobs within their share, higher first",
-           otherwise="the job definition's", metavar="N"),
+           otherwise="the job definition's, else 0", metavar="N"),
     Option(BATCH, ("--misconfiguration-patience",), number(),
            "fail a task when AWS Batch has said for this long that no machine of the queue is large enough for its job",
            600.0, metavar="S"),

@@ -6,8 +6,8 @@ A wrong name found here is a sentence on the terminal; found later it is a failu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from scaler_batch.aws import (
     IMPATIENT,
     PREFIX_TAG,
     CredentialsError,
+    JobShape,
     ServiceError,
     bucket_region,
     find_definition,
@@ -40,6 +41,8 @@ T = TypeVar("T")
 POLICY_COMMAND: Final = "`scaler-batch-provision policy worker`"
 """Prints all that a worker must be allowed."""
 
+LEAST_PRIORITY: Final = 0
+
 STORAGE_PATIENCE: Final = 10.0
 """Seconds for which the storage may fail before the worker does not start."""
 
@@ -51,10 +54,31 @@ class Found:
     Attributes:
         vcpus: vCPUs of a job of the definition, rounded down, at least 1.
         prefix: Prefix that the provisioner made the definition for; empty where it did not.
+        unranked: Definitions, as they were named, that give their jobs no scheduling priority.
     """
 
     vcpus: int
     prefix: str = ""
+    unranked: frozenset[str] = frozenset()
+
+
+def ranked(settings: WorkerSettings, unranked: Collection[str]) -> WorkerSettings:
+    """Give the least scheduling priority to jobs that count against a share and would have none: AWS Batch demands one.
+
+    Args:
+        settings: What the worker is told.
+        unranked: Definitions that give their jobs none.
+    """
+
+    def priority(shape: JobShape) -> int | None:
+        needed = shape.share is not None and shape.definition in unranked
+        return LEAST_PRIORITY if needed and shape.scheduling_priority is None else shape.scheduling_priority
+
+    shapes = {
+        name: replace(shape, scheduling_priority=priority(shape)) for name, shape in settings.routes.shapes.items()
+    }
+    tasks = replace(settings.tasks, scheduling_priority=priority(settings.tasks.shape))
+    return replace(settings, tasks=tasks, routes=replace(settings.routes, shapes=shapes))
 
 
 async def check_resources(settings: WorkerSettings, session: boto3.Session) -> Found:
@@ -113,7 +137,8 @@ class _Checks:
         definitions = {name: self._definition(name) for name in {shape.definition for shape in shapes}}
         self._check_bucket(self._settings.s3_bucket)
         definition = definitions[self._settings.tasks.job_definition]
-        return Found(vcpus_of(definition), definition.get("tags", {}).get(PREFIX_TAG, ""))
+        unranked = frozenset(name for name, each in definitions.items() if each.get("schedulingPriority") is None)
+        return Found(vcpus_of(definition), definition.get("tags", {}).get(PREFIX_TAG, ""), unranked)
 
     def _ask(self, look: Callable[[], T]) -> T:
         with service_errors(self._renewal):

@@ -16,7 +16,7 @@ from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.fleet import Fleet, manager_link
 from scaler_batch.adapter.member import Cloud, Member, leases_of
 from scaler_batch.adapter.metrics import serving
-from scaler_batch.adapter.preflight import check_resources, check_storage
+from scaler_batch.adapter.preflight import check_resources, check_storage, ranked
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
 from scaler_batch.tasks import Credentials
@@ -57,7 +57,7 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
     worker = settings.worker
     session = _session(worker.aws_region)
     found = await check_resources(worker, session)
-    worker = replace(worker, provisioned_prefix=found.prefix)
+    worker = replace(ranked(worker, found.unranked), provisioned_prefix=found.prefix)
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:

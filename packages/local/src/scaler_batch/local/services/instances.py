@@ -46,7 +46,8 @@ class MotoInstances:
             is_instance_type_default=False,
         ).instances[0]
         made.id = instance.id
-        made.add_tags({"aws:batch:compute-environment": environment.name, "Name": environment.name})
+        given = environment.compute_resources.get("tags") or {}
+        made.add_tags({"aws:batch:compute-environment": environment.name, "Name": environment.name, **given})
 
     def connect(self, instance: Instance) -> None:
         """The instance's agent has registered it with the environment's cluster."""
