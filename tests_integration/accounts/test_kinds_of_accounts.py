@@ -48,13 +48,12 @@ class Kind:
     provision: tuple[str, ...] = ()
     share: tuple[str, ...] = ()
     region: str = "us-east-1"
-    hardened: bool = False
     shown: Look = bool
 
 
 HARDENED = ("--account", "hardened")
 KINDS = {
-    "hardened account": Kind(HARDENED, hardened=True, shown=instance_types),
+    "hardened account": Kind(HARDENED, shown=instance_types),
     "region in China": Kind(
         ("--region", "cn-northwest-1"),
         region="cn-northwest-1",
@@ -72,13 +71,11 @@ KINDS = {
     "ARM": Kind(
         HARDENED,
         ("--platform", "linux/arm64"),
-        hardened=True,
         shown=lambda client: instance_types(client) & {"m6g", "c6g", "r6g", "c7g"},
     ),
     "GPU": Kind(
         HARDENED,
         ("--gpus", "1"),
-        hardened=True,
         shown=lambda client: instance_types(client) & {"g4dn", "g5"},
     ),
 }
@@ -89,7 +86,7 @@ def test_what_is_provisioned_there_is_healthy_works_and_goes(kind: Kind) -> None
     with Stack(Options(local=kind.local, worker=kind.share)) as stack:
         stack.start_aws()
         before = everything(stack.aws)
-        network = private_subnets(stack.aws) if kind.hardened else ()
+        network = private_subnets(stack.aws) if kind.local == HARDENED else ()
         where = ("--region", kind.region)
         stack.provision(*where, *kind.provision, *network)
         found = json.loads(stack.run("doctor", "-m", "scaler_batch.provision", "doctor", *kind.share, "--json"))

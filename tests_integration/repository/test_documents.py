@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conftest import Package
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+OURS = "scaler-batch-"
 BLOCK = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -64,6 +65,26 @@ def test_every_script_answers_a_cry_for_help(package: Package) -> None:
         assert "usage" in help_text((script,)).lower(), script
 
 
+def test_what_is_installed_from_a_clone_brings_all_siblings_that_it_needs(
+    texts: dict[str, str], packages: list[Package]
+) -> None:
+    """No index has them: pip would look there for one that is not named."""
+    needs = {
+        package.name: {re.split(r"[\[>=<]", one)[0] for one in package.project["dependencies"] if one.startswith(OURS)}
+        for package in packages
+    }
+    shown = [command for name, text in texts.items() if name.endswith(".md") for command in commands(name, text)]
+    lacking = {
+        (command.document, missing)
+        for command in shown
+        if "install" in command.words
+        for name in local_packages(command)
+        for missing in needs[name] - {OURS + other for other in local_packages(command)}
+    }
+    assert any(local_packages(command) for command in shown)
+    assert lacking == set()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -74,6 +95,11 @@ def test_every_script_answers_a_cry_for_help(package: Package) -> None:
 )
 def test_the_finder_of_commands_finds_them(text: str, expected: list[tuple[str, ...]]) -> None:
     assert [command.words for command in commands("page.md", text)] == expected
+
+
+def local_packages(command: Command) -> set[str]:
+    """The folders of packages that a command names."""
+    return set(re.findall(r"packages/([a-z]+)", " ".join(command.words)))
 
 
 def commands(document: str, text: str) -> list[Command]:
