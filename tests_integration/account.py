@@ -63,8 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["AWS_PROFILE"] = options.profile
     session = boto3.Session(region_name=options.region)
     caller = who(session)
-    if isinstance(caller, str) or options.may_run:
-        print("" if not isinstance(caller, str) else caller, end="")
+    if isinstance(caller, str):
+        print(f"skipped: {caller}")
+        return PASSED
+    if options.may_run:
         return PASSED
     try:
         target = Target(prefix=options.prefix, region=options.region)
@@ -100,7 +102,7 @@ def who(session: boto3.Session) -> dict[str, Any] | str:
         with contextlib.closing(session.client("sts")) as sts:
             return dict(sts.get_caller_identity())
     except (BotoCoreError, ClientError) as error:
-        return f"skipped: no AWS credentials can be used ({error}); see docs/guide/account.md\n"
+        return f"no AWS credentials can be used ({error}); see docs/guide/account.md"
 
 
 def with_defaults(for_provision: Sequence[str]) -> list[str]:
@@ -179,12 +181,13 @@ class AccountRun:
             stack.start_scheduler()
             self._start_worker(stack)
         self._first_job = time.monotonic()
-        with self._step("harness") as note:
-            said = stack.run("harness", "-m", "scaler_batch.adapter.harness", *self._harness_options(stack))
-            note(said.strip().splitlines()[-1])
         try:
+            with self._step("harness") as note:
+                said = stack.run("harness", "-m", "scaler_batch.adapter.harness", *self._harness_options(stack))
+                note(said.strip().splitlines()[-1])
             self._disturb(stack)
         finally:
+            self._explain(stack)
             self._leave(stack)
 
     def _examine(self, stack: Stack) -> None:
@@ -209,19 +212,22 @@ class AccountRun:
                 self._fault(name, lambda fault=fault: fault(scene))  # type: ignore[misc]
             self._fault("a task that takes too long", lambda: late.end(scene))
             self._fault("a worker that is stopped in the middle", lambda: faults.loses_its_worker(scene))
-            self._jobs |= set(scene.jobs(*faults.ACTIVE, *faults.OVER))
-            self._explain(stack, scene.jobs("FAILED"))
 
     def _fault(self, name: str, happen: Callable[[], str]) -> None:
         with self._step(name, go_on=True) as note:
             note(happen())
 
-    def _explain(self, stack: Stack, failed: Sequence[str]) -> None:
-        with self._step("why, of the jobs that failed", go_on=True) as note:
-            for job in failed[:MOST_EXPLAINED]:
+    def _explain(self, stack: Stack) -> None:
+        """Ask why jobs wait or have failed."""
+        with self._step("why, of jobs that wait or have failed", go_on=True) as note:
+            with self._client("batch") as batch:
+                queue = stack.provisioned["SCALER_JOB_QUEUE"]
+                self._jobs |= set(faults.jobs_of(batch, queue, *faults.ACTIVE, *faults.OVER))
+                found = faults.jobs_of(batch, queue, "RUNNABLE", "STARTING", "FAILED")
+            for job in found[:MOST_EXPLAINED]:
                 told = self._provisioner(stack, "why", job, prefix=False)
                 self.report.explained.append(Explained(job, told["status"], told["story"], told["fix"]))
-            note(f"{len(failed)} jobs")
+            note(f"{len(found)} jobs")
 
     def _leave(self, stack: Stack) -> None:
         """Stop the worker, and see what it has left in queue and bucket."""
@@ -231,13 +237,9 @@ class AccountRun:
                 bucket, queue = stack.provisioned["SCALER_S3_BUCKET"], stack.provisioned["SCALER_JOB_QUEUE"]
                 pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
                 keys = [one["Key"] for listed in pages for one in listed.get("Contents", ())]
-                alive = [
-                    job["jobId"]
-                    for status in faults.ACTIVE
-                    for job in batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]
-                ]
-            if keys or alive:
-                raise faults.UnexpectedError(f"left: {len(keys)} objects {keys[:5]}, {len(alive)} jobs {alive[:5]}")
+                jobs = faults.jobs_of(batch, queue, *faults.ACTIVE)
+            if keys or jobs:
+                raise faults.UnexpectedError(f"left: {len(keys)} objects {keys[:5]}, {len(jobs)} jobs {jobs[:5]}")
             note("leases, packs and outcomes are gone")
 
     def _remove(self, stack: Stack) -> None:
@@ -338,14 +340,12 @@ def alive(batch: Any, jobs: Sequence[str]) -> list[str]:
 
 
 def requests_of(worker: Part) -> Counter[str]:
-    """Requests that a worker has made so far, to S3 as well, by operation."""
-    said = worker.log.read_text(errors="replace")
-    url = said.partition("metrics at ")[2].split()[0].replace("/metrics", "/status")
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        status = json.load(answer)
+    """Requests that a worker has made so far, to S3 as well, by operation; nothing where it does not answer."""
     found: Counter[str] = Counter()
-    for each in status["workers"]:
-        found.update(each["calls"])
+    url = worker.log.read_text(errors="replace").partition("metrics at ")[2].partition("/metrics")[0]
+    with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(f"{url}/status", timeout=10) as answer:
+        for each in json.load(answer)["workers"]:
+            found.update(each["calls"])
     return found
 
 

@@ -47,6 +47,17 @@ def use_memory(megabytes: int) -> int:
     return len(held)
 
 
+def jobs_of(batch: Any, queue: str, *statuses: str) -> list[str]:
+    """Ids of a queue's jobs in these states."""
+    pages = batch.get_paginator("list_jobs")
+    return [
+        job["jobId"]
+        for status in statuses
+        for page in pages.paginate(jobQueue=queue, jobStatus=status)
+        for job in page["jobSummaryList"]
+    ]
+
+
 @dataclass
 class Scene:
     """A running system on an account.
@@ -68,20 +79,10 @@ class Scene:
     within: float
     _known: set[str] = field(default_factory=set)
 
-    def jobs(self, *statuses: str) -> list[str]:
-        """Ids of the queue's jobs in these states."""
-        pages = self.batch.get_paginator("list_jobs")
-        return [
-            job["jobId"]
-            for status in statuses
-            for page in pages.paginate(jobQueue=self.queue, jobStatus=status)
-            for job in page["jobSummaryList"]
-        ]
-
     def next_running(self) -> str:
         """Wait until a job runs that did not yet, and return its id."""
         for _ in self._until("no job has started"):
-            if new := set(self.jobs("RUNNING")) - self._known:
+            if new := set(jobs_of(self.batch, self.queue, "RUNNING")) - self._known:
                 self._known |= new
                 return min(new)
         raise AssertionError

@@ -147,7 +147,7 @@ def _failed_jobs(report: Report) -> list[str]:
         "\n".join([f"- `{one.job}` {one.status}", *(f"  - {line}" for line in (*one.story, one.fix) if line)])
         for one in report.explained
     ]
-    return ["## Jobs that failed, and what `why` says of them", "\n".join(jobs)]
+    return ["## Jobs that wait or have failed, and what `why` says of them", "\n".join(jobs)]
 
 
 def _left(report: Report) -> str:
