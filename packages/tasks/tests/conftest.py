@@ -15,7 +15,7 @@ from scaler_batch.aws import JobShape
 from scaler_batch.payload import Call, RunLocation
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest
+from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest, renewal
 from scaler_batch.tasks.retrying import Backoff
 from scaler_batch.tasks.testing import FakeJobService, Fault, FaultyStore, MemoryInputs, RecordingSink, Stall
 
@@ -107,7 +107,6 @@ class Bench:
             store=self.store,
             inputs=self.inputs,
             sink=self.sink,
-            now=asyncio.get_running_loop().time,
         )
 
     @property
@@ -158,6 +157,12 @@ class Bench:
 
 
 Benches = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture(autouse=True)
+def day_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of day goes on as the event loop's does."""
+    monkeypatch.setattr(renewal, "time_of_day", lambda: asyncio.get_running_loop().time())
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scaler_batch.payload.errors import NotStoredError
 from scaler_batch.payload.testing import MemoryStore
-from scaler_batch.tasks import Polling
+from scaler_batch.tasks import Polling, renewal
 from scaler_batch.tasks.errors import JobInputMissingError
 from scaler_batch.tasks.renewal import AFTER, RenewingStore, due
 from scaler_batch.tasks.testing import Stall, StoreDenied, StoreUnavailable
@@ -181,11 +181,12 @@ class SlowCopies(MemoryStore):
         self.objects[key] = data
 
 
-async def test_an_object_that_is_removed_while_it_is_renewed_stays_removed():
-    store, clock = SlowCopies(), itertools.count(0, 100)
-    renewed = RenewingStore(store, lambda: ["packs/1"], 10, lambda: float(next(clock)))
+async def test_an_object_that_is_removed_while_it_is_renewed_stays_removed(monkeypatch):
+    store, clock = SlowCopies(), itertools.count(0.0, 100.0)
+    monkeypatch.setattr(renewal, "time_of_day", lambda: next(clock))
+    renewed = RenewingStore(store, 10)
     await renewed.put("packs/1", [b"pack"])
-    run = asyncio.create_task(renewed.run())
+    run = asyncio.create_task(renewed.run(lambda: ["packs/1"]))
     await store.copying.wait()
     await renewed.delete(["packs/1"])
     store.go.set()
@@ -196,4 +197,4 @@ async def test_an_object_that_is_removed_while_it_is_renewed_stays_removed():
 
 async def test_what_is_not_there_cannot_be_renewed():
     with pytest.raises(NotStoredError):
-        await RenewingStore(MemoryStore(), list).renew("packs/1")
+        await RenewingStore(MemoryStore()).renew("packs/1")

@@ -46,10 +46,12 @@ async def test_no_answer_reaches_the_wrong_caller_while_connections_come_and_go(
         return await client.get(object_id, SOON) == contents[object_id]
 
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(ask(object_id)) for object_id in contents]
-        for n in range(1, 10):
-            await until_asked(storage, n * 20)
-            storage.drop_connections()
+        asked = []
+        for n, object_id in enumerate(contents, 1):
+            asked.append(group.create_task(ask(object_id)))
+            if n % 20 == 0:
+                await until_asked(storage, n)
+                storage.drop_connections()
     assert all(task.result() for task in asked)
     assert client.connections > 1
 

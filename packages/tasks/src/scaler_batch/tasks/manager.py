@@ -54,7 +54,6 @@ class AWSHPCTaskManager:
         store: The run's objects.
         inputs: Where inputs come from.
         sink: Who hears the results.
-        now: Seconds since the epoch.
         credentials: Knows whether AWS takes our credentials; several managers may share one.
     """
 
@@ -67,7 +66,6 @@ class AWSHPCTaskManager:
         store: Store,
         inputs: InputLoader,
         sink: ReplySink,
-        now: Callable[[], float] = time.time,
         credentials: Credentials | None = None,
     ) -> None:
         self._now = time.monotonic
@@ -77,7 +75,7 @@ class AWSHPCTaskManager:
         self._sink = sink
         self._state = State(settings, run)
         patient = PatientStore(self._store, self._credentials)
-        self._renewing = RenewingStore(patient, self._needed, settings.renew_after, now)
+        self._renewing = RenewingStore(patient, settings.renew_after)
         self._shells = _shells(self._jobs, self._renewing, inputs, sink)
         self._accepting = False
         self._waking_at = math.inf
@@ -93,7 +91,7 @@ class AWSHPCTaskManager:
         await self._stack.enter_async_context(self._group)
         self._now = asyncio.get_running_loop().time
         self._start(self._keep_time())
-        self._start(self._renewing.run())
+        self._start(self._renewing.run(self._needed))
         self._accepting = True
         return self
 

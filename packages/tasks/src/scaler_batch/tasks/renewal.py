@@ -37,6 +37,11 @@ _LOOKS: Final = 10
 """Looks within the time after which an object is renewed at least."""
 
 
+def time_of_day() -> float:
+    """Seconds since the epoch."""
+    return time.time()
+
+
 def due(stored: Mapping[str, float], needed: Iterable[str], now: float, after: float) -> list[str]:
     """Return the objects to renew now, the oldest first.
 
@@ -55,30 +60,24 @@ class RenewingStore:
 
     Args:
         store: Which.
-        needed: Tells the keys that jobs may still read.
         after: Seconds after which an object is renewed.
-        now: Seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        needed: Callable[[], Iterable[str]],
-        after: float = AFTER,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, store: Store, after: float = AFTER) -> None:
         self._store = store
-        self._needed = needed
         self._after = after
-        self._now = now
         self._stored: dict[str, float] = {}
         self._reminder = Reminder()
 
-    async def run(self) -> None:
-        """Renew what is due, for as long as the manager lives."""
+    async def run(self, needed: Callable[[], Iterable[str]]) -> None:
+        """Renew what is due, for as long as the manager lives.
+
+        Args:
+            needed: Tells the keys that jobs may still read.
+        """
         while True:
             await asyncio.sleep(min(_LOOK_EVERY, self._after / _LOOKS))
-            kept = [await self._keep(key) for key in due(self._stored, self._needed(), self._now(), self._after)]
+            kept = [await self._keep(key) for key in due(self._stored, needed(), time_of_day(), self._after)]
             if all(kept):
                 self._reminder = Reminder()
 
@@ -92,14 +91,14 @@ class RenewingStore:
                 text = "%s is gone from the bucket: jobs that have not read it will fail. Check what else removes it"
                 logger.warning(text, key)
         except StoreError as error:
-            if self._reminder.is_due(self._now()):
+            if self._reminder.is_due(time_of_day()):
                 logger.warning("data that waiting jobs need could not be renewed in S3, trying again: %s", error)
             return False
         return True
 
     async def put(self, key: str, data: Pieces) -> None:
         """Store an object, given in pieces, replacing what lay there."""
-        began = self._now()
+        began = time_of_day()
         await self._store.put(key, data)
         self._stored[key] = began
 
@@ -109,7 +108,7 @@ class RenewingStore:
 
     async def renew(self, key: str) -> None:
         """Have an object count as stored now."""
-        began = self._now()
+        began = time_of_day()
         await self._store.renew(key)
         if key in self._stored:
             self._stored[key] = began
