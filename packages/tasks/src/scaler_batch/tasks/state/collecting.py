@@ -34,12 +34,20 @@ class Read(NamedTuple):
     Attributes:
         job: Whose outcomes they are.
         key: Where they lie.
-        outage: Whether it can be fetched.
-        waits: Seconds to wait before each further try.
     """
 
     job: Job
     key: str
+
+
+class Trouble(NamedTuple):
+    """What is known of an object that could not be fetched.
+
+    Attributes:
+        outage: Since when, and whether there is hope.
+        waits: Seconds to wait before each further try.
+    """
+
     outage: Outage
     waits: Iterator[float]
 
@@ -72,9 +80,7 @@ def read_next(core: Core, now: float) -> None:
             _finish(core, job, key, now)
             continue
         number = core.number()
-        reading.reads[number] = Read(
-            job, key, Outage(core.settings.outage_patience), _FETCHING.waits(core.random.uniform)
-        )
+        reading.reads[number] = Read(job, key)
         core.emit(FetchOutcome(number, key, job.size))
 
 
@@ -115,8 +121,8 @@ def on_fetch_failed(core: Core, event: FetchFailed, now: float) -> None:
     read = core.reading.reads.get(event.read)
     if read is None or event.read == core.reading.opening:
         return
-    if _may_wait(core, read, event.error, now):
-        core.timers.set(Timer("fetch", event.read), now + next(read.waits))
+    if (wait := _wait(core, event.read, read, event.error, now)) is not None:
+        core.timers.set(Timer("fetch", event.read), now + wait)
         return
     _done(core, event.read)
     core.reading.unread.add(read.key)
@@ -172,21 +178,26 @@ def _give_up(core: Core, job: Job, task: Task, failure: TaskFailedError, now: fl
         queue(core, task, now)
 
 
-def _may_wait(core: Core, read: Read, error: StoreError, now: float) -> bool:
-    """Decide whether to fetch an object again: there is hope for it, and for the storage as a whole."""
+def _wait(core: Core, number: int, read: Read, error: StoreError, now: float) -> float | None:
+    """Seconds until to fetch an object again, where there is hope for it and for the storage as a whole."""
     if isinstance(error, NotStoredError):
-        return False
-    outage = core.reading.outage
-    read.outage.failed(error, now)
-    if outage.failed(error, now):
-        logger.warning("outcomes cannot be fetched for %.0f s, trying again: %s", outage.seconds(now), error)
-    return not (read.outage.is_hopeless or outage.is_hopeless) and bool(read.job.unanswered)
+        return None
+    reading = core.reading
+    if (trouble := reading.troubles.get(number)) is None:
+        trouble = Trouble(Outage(core.settings.outage_patience), _FETCHING.waits(core.random.uniform))
+        reading.troubles[number] = trouble
+    trouble.outage.failed(error, now)
+    if reading.outage.failed(error, now):
+        logger.warning("outcomes cannot be fetched for %.0f s, trying again: %s", reading.outage.seconds(now), error)
+    is_hopeless = trouble.outage.is_hopeless or reading.outage.is_hopeless or not read.job.unanswered
+    return None if is_hopeless else next(trouble.waits)
 
 
 def _done(core: Core, number: int) -> Read | None:
     """A read that has come to its end; ``None`` where that was known."""
     reading = core.reading
     read = reading.reads.pop(number, None)
+    reading.troubles.pop(number, None)
     if reading.opening == number:
         reading.opening = None
         _open_next(core)

@@ -2,7 +2,7 @@
 
 The modules beside this one change it, one concern each; they call each other downwards only::
 
-    machine ─► stopping ─► submitting ─► loading, watching ─► collecting ─► replying
+    machine ─► stopping ─► submission ─► loading, watching ─► collecting ─► replying
           └──► checkups ─► watching                               └──► ending ─► cleaning
 
 Nothing outside this package changes any of it, and nothing in it waits, calls AWS or looks at a clock.
@@ -31,7 +31,7 @@ from scaler_batch.tasks.state.timers import Timer, Timers
 if TYPE_CHECKING:
     from scaler_batch.tasks.state.attempt import Attempt
     from scaler_batch.tasks.state.checkups import Checkup
-    from scaler_batch.tasks.state.collecting import Read
+    from scaler_batch.tasks.state.collecting import Read, Trouble
     from scaler_batch.tasks.state.ending import Group
     from scaler_batch.tasks.state.loading import Late, Load, Storing
     from scaler_batch.tasks.state.stopping import Stop
@@ -92,6 +92,7 @@ class Reading:
         pending: Keys of those that were seen and are not read yet.
         waiting: Those of them that are not being read.
         reads: Those that are, by number.
+        troubles: What is known of those that could not be fetched.
         to_open: Reads whose large object waits to be opened.
         opening: The read whose large object is being opened.
         unread: Keys of objects that were given up, and so must not be removed.
@@ -102,6 +103,7 @@ class Reading:
         self.pending: set[str] = set()
         self.waiting: deque[tuple[Job, str]] = deque()
         self.reads: dict[int, Read] = {}
+        self.troubles: dict[int, Trouble] = {}
         self.to_open: deque[tuple[int, Buffer]] = deque()
         self.opening: int | None = None
         self.unread: set[str] = set()

@@ -24,7 +24,7 @@ from scaler_batch.tasks.state import (
     loading,
     replying,
     stopping,
-    submitting,
+    submission,
     watching,
 )
 from scaler_batch.tasks.state.core import SCHEDULE, Core
@@ -129,9 +129,9 @@ class State:
         core, attempt = self._core, self._core.submitting.attempt
         if attempt is not None and attempt.stored_at is not None:
             yield pack_key(attempt.sequence), attempt.stored_at
-        for submission in core.jobs:
-            if submission.stored_at is not None:
-                yield pack_key(submission.sequence), submission.stored_at
+        for made in core.jobs:
+            if made.stored_at is not None:
+                yield pack_key(made.sequence), made.stored_at
         for stored in core.objects.in_use():
             yield stored.reference.key, stored.since
 
@@ -177,7 +177,7 @@ def _loaded(on: Callable[[Core, Any, float], bool]) -> Callable[[Core, Any, floa
 def _go_on_loading(core: Core, now: float) -> None:
     attempt = core.submitting.attempt
     if attempt is not None and loading.on_grace_over(core, attempt, now):
-        submitting.on_loaded(core, attempt, now)
+        submission.on_loaded(core, attempt, now)
 
 
 def _grace_over(core: Core, timer: Timer, now: float) -> None:
@@ -197,7 +197,7 @@ def _more_keys(core: Core, timer: Timer, now: float) -> None:
 def _listing_over(core: Core, listing: int | None, now: float, *, worked: bool = True) -> None:
     if listing is not None:
         checkups.on_listing_over(core, listing, worked, now)
-        submitting.on_listing_over(core, listing, worked, now)
+        submission.on_listing_over(core, listing, worked, now)
 
 
 def _listing_failed(core: Core, event: events.ListingFailed, now: float) -> None:
@@ -219,12 +219,12 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Core, Any, float], None]]] = {
     events.InputFailed: _loaded(loading.on_failed),
     events.ObjectStored: _loaded(loading.on_stored),
     events.ObjectFailed: _loaded(loading.on_not_stored),
-    events.PackWritten: submitting.on_packed,
-    events.PackFailed: submitting.on_not_packed,
-    events.Submitted: submitting.on_submitted,
-    events.SubmitFailed: submitting.on_submit_failed,
-    events.JobFound: submitting.on_found,
-    events.FindFailed: submitting.on_find_failed,
+    events.PackWritten: submission.on_packed,
+    events.PackFailed: submission.on_not_packed,
+    events.Submitted: submission.on_submitted,
+    events.SubmitFailed: submission.on_submit_failed,
+    events.JobFound: submission.on_found,
+    events.FindFailed: submission.on_find_failed,
     events.OutcomesListed: _listed,
     events.ListingFailed: _listing_failed,
     events.OutcomeFetched: lambda core, event, now: collecting.on_fetched(core, event),
@@ -246,12 +246,12 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Core, Any, float], None]]] = {
 }
 
 _TIMERS: Final[Mapping[str, Callable[[Core, Timer, float], None]]] = {
-    SCHEDULE.name: lambda core, timer, now: submitting.schedule(core, now),
+    SCHEDULE.name: lambda core, timer, now: submission.schedule(core, now),
     watching.LOOK.name: lambda core, timer, now: watching.on_look_due(core, now),
     watching.KEYS.name: _more_keys,
     watching.CHECKUP.name: lambda core, timer, now: checkups.on_due(core, now),
     "grace": _grace_over,
-    "submit": lambda core, timer, now: submitting.on_due(core, timer.number, now),
+    "submit": lambda core, timer, now: submission.on_due(core, timer.number, now),
     "fetch": lambda core, timer, now: collecting.on_fetch_due(core, timer.number),
     "end": lambda core, timer, now: ending.start_groups(core),
     "end again": lambda core, timer, now: ending.on_retry(core, timer.number),

@@ -21,13 +21,13 @@ from scaler_batch.tasks.commands import DescribeEnded, ListNamedJobs, PurgeRun
 from scaler_batch.tasks.events import EndReported, JobsNamed, StopAsked
 from scaler_batch.tasks.models import Stage, job_names
 from scaler_batch.tasks.retrying import Backoff
-from scaler_batch.tasks.state import ending, submitting
+from scaler_batch.tasks.state import ending, submission
 from scaler_batch.tasks.state.core import Core
 from scaler_batch.tasks.state.timers import Timer
 
 logger = logging.getLogger(__name__)
 
-LOOKS: Final = (0.0, *submitting.LOOKS)
+LOOKS: Final = (0.0, *submission.LOOKS)
 """Seconds between looks for jobs of which nobody knows: 20 s in all, as after a submission."""
 
 _SETTLING: Final = 0.5
@@ -180,10 +180,10 @@ def _next_step(core: Core, stop: Stop, now: float) -> bool:
     """Take the next step; ``False`` where it has to be waited for."""
     match stop.step:
         case Step.ENDING:
-            submitting.leave(core, now)
+            submission.leave(core, now)
             return _check(core, stop)
         case Step.SETTLING:
-            if submitting.is_submitting(core) and core.timers.moment(SETTLED) > now:
+            if submission.is_submitting(core) and core.timers.moment(SETTLED) > now:
                 return False
             core.timers.clear(SETTLED)
             stop.step = Step.ENDING_REST
@@ -195,7 +195,7 @@ def _next_step(core: Core, stop: Stop, now: float) -> bool:
             return True
         case Step.SWEEPING:
             return _sweep(core, stop, now)
-        case Step.PURGING if not submitting.is_writing(core):
+        case Step.PURGING if not submission.is_writing(core):
             stop.asking = core.number()
             core.cleaning.keys = {}
             core.emit(PurgeRun())
@@ -255,12 +255,12 @@ def _forget(core: Core, but: Stage | None = None) -> None:
 
 def _end_all(core: Core, stop: Stop) -> None:
     """End all jobs that are known: a submission by its parent's id, one call for fifty arrays of ten thousand."""
-    submissions = list(core.jobs)
-    for submission in submissions:
-        for job in list(submission.jobs.values()):
+    parents = list(core.jobs)
+    for parent in parents:
+        for job in list(parent.jobs.values()):
             ending.close(core, job)
     stop.left |= set(core.ending.recent) - stop.ended
-    _end(core, stop, [submission.job_id for submission in submissions])
+    _end(core, stop, [parent.job_id for parent in parents])
 
 
 def _end(core: Core, stop: Stop, job_ids: list[str]) -> None:
@@ -279,7 +279,7 @@ def _over(core: Core, stop: Stop) -> None:
 
 def _unconfirmed(core: Core, stop: Stop) -> str:
     """Say which jobs may still be running."""
-    job_ids = sorted(stop.left | {submission.job_id for submission in core.jobs})
+    job_ids = sorted(stop.left | {parent.job_id for parent in core.jobs})
     said = [f"these may still be running: {', '.join(job_ids)}"] if job_ids else []
     if core.submitting.in_doubt:
         names = ", ".join(f"{name} in queue {queue}" for name, queue in core.submitting.in_doubt.items())
