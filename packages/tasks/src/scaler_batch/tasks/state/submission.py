@@ -87,7 +87,6 @@ def on_packed(core: Core, event: PackWritten, now: float) -> None:
     if (attempt := _at(core, event.sequence, Step.PACKING)) is None:
         return
     attempt.stored_at = now if event.stored else None
-    attempt.calls = {}
     if all(task.ended for task in attempt.tasks):
         _finish(core, attempt, now)
         return
@@ -250,6 +249,8 @@ def _see_later(core: Core, now: float) -> None:
 def _pack(core: Core, attempt: Attempt) -> None:
     attempt.step = Step.PACKING
     calls = [[attempt.calls[task] for task in bundle] for bundle in attempt.bundles]
+    # They may be large, and whoever makes the pack has them.
+    attempt.calls, attempt.values = {}, {}
     settings = core.settings
     processes = settings.processes if max(map(len, calls)) > 1 else 0
     core.emit(WritePack(attempt.sequence, calls, settings.client, processes, settings.inline_limit))
