@@ -23,6 +23,13 @@ def test_an_object_expires_at_a_midnight_after_the_days_of_its_rule(stored: floa
     assert 0 <= at - stored - days * DAY < DAY
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAWS]:
+    """One that may be emptied: nobody else's resources are in it."""
+    with LocalAWS() as running:
+        yield running
+
+
 @pytest.fixture
 def s3(aws: LocalAWS) -> Iterator[Any]:
     aws.reset()
