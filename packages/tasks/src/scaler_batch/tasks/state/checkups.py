@@ -229,7 +229,7 @@ def _note_strange(core: Core, report: JobReport) -> None:
 def _bury(core: Core, checkup: Checkup, failures: Mapping[str, JobFailedError], now: float) -> None:
     for job, found in checkup.dead.items():
         failure = found if isinstance(found, JobFailedError) else failures.get(job.job_id) or job_failed(found)
-        if not job.fetching:
+        if job.unanswered and not job.fetching:
             logger.warning("job %s is over, %d task(s) unanswered: %s", job.job_id, len(job.unanswered), failure.reason)
         job.failure = having_waited(failure, job)
         settle(core, job, now)
