@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -73,43 +73,30 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[int, deque[tuple[int, Task]]] = {}
-        self._priorities: list[int] = []
-        self._size = 0
+        self._heap: list[tuple[int, int, Task]] = []
 
     def put(self, task: Task, arrival: int) -> None:
-        """Let a task wait for its turn, behind all that have come before it with its priority."""
-        priority = task.request.priority
-        if (line := self._lines.get(priority)) is None:
-            line = self._lines[priority] = deque()
-            heapq.heappush(self._priorities, -priority)
-        line.append((arrival, task))
-        self._size += 1
+        """Let a task wait for its turn."""
+        heapq.heappush(self._heap, (-task.request.priority, arrival, task))
 
     def peek(self) -> Task | None:
         """The next task; ``None`` when none waits."""
-        while self._priorities:
-            line = self._lines[-self._priorities[0]]
-            while line and line[0][1].ended:
-                line.popleft()
-                self._size -= 1
-            if line:
-                return line[0][1]
-            del self._lines[-heapq.heappop(self._priorities)]
-        return None
+        heap = self._heap
+        while heap and heap[0][2].ended:
+            heapq.heappop(heap)
+        return heap[0][2] if heap else None
 
     def pop(self) -> Task:
-        """Remove and return the next task; :meth:`peek` has shown it."""
-        self._size -= 1
-        return self._lines[-self._priorities[0]].popleft()[1]
+        """Remove and return the next task."""
+        return heapq.heappop(self._heap)[2]
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Where the next task stands among all; :meth:`peek` has shown it."""
-        return self._priorities[0], self._lines[-self._priorities[0]][0][0]
+        """Where the next task stands among all."""
+        return self._heap[0][:2]
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._heap)
 
 
 class Backlog:
@@ -140,7 +127,7 @@ class Backlog:
 
     def queue(self, shape: JobShape) -> Queue:
         """The tasks of a shape."""
-        return self._queues.setdefault(shape, Queue())
+        return self._queues.get(shape) or Queue()
 
 
 class DurationEstimate:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import gc
 import heapq
-import math
 import random
 from array import array
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final, Protocol
@@ -135,9 +134,7 @@ class Simulator:
         self._fleet = Fleet(cloud, self._random)
         self._heap: list[Due] = []
         self._order = count()
-        self._lanes: defaultdict[float, deque[tuple[float, events.Event]]] = defaultdict(deque, {0.0: deque()})
         self._ready: deque[events.Event] = deque()
-        self._asked_for = 0
         self._now = 0.0
         self._next_submit = 0.0
         self._packs: dict[int, list[list[int]]] = {}
@@ -168,6 +165,8 @@ class Simulator:
 
     def run(self) -> Report:
         """Let everything happen until the last task is answered."""
+        for number in range(0, len(self._work.seconds), self._work.chains):
+            self._at(self._work.arrivals[number], self._arrive, number)
         # What is over is in no circle, so there is nothing to be collected.
         gc.disable()
         try:
@@ -182,25 +181,16 @@ class Simulator:
         return reported(self._work, self._cloud, self._now, self._latencies, self._calls, self._fleet, self._worked)
 
     def _step(self) -> None:
-        """Let the next thing happen: somebody asks, something is due, or the policy hears of the time."""
-        wake_at = max(self._policy.wake_at, self._now)
-        arrival = self._work.arrivals[self._asked_for] if self._asked_for < len(self._work.arrivals) else math.inf
-        lane = min(self._lanes.values(), key=_first)
-        answer, due = _first(lane), self._heap[0][0] if self._heap else math.inf
-        moment = min(arrival, answer, due, wake_at)
-        if moment == math.inf:
-            raise RuntimeError(f"{self._left} task(s) wait for nothing")
-        self._now = max(self._now, moment)
-        if arrival <= moment:
-            number = self._asked_for
-            self._asked_for += self._work.chains
-            self._arrive(number)
-        elif answer <= moment:
-            self._tell(lane.popleft()[1])
-        elif due <= moment:
-            _, _, act, about = heapq.heappop(self._heap)
+        """Let the next thing happen that is due, or that the policy waits for."""
+        wake_at = self._policy.wake_at
+        if self._heap and self._heap[0][0] <= max(wake_at, self._now):
+            moment, _, act, about = heapq.heappop(self._heap)
+            self._now = max(self._now, moment)
             act(about)
         else:
+            if wake_at == float("inf"):
+                raise RuntimeError(f"{self._left} task(s) wait for nothing")
+            self._now = max(self._now, wake_at)
             self._tell(events.Tick())
 
     def _tell(self, event: events.Event) -> None:
@@ -211,8 +201,7 @@ class Simulator:
         heapq.heappush(self._heap, (moment, next(self._order), act, about))
 
     def _later(self, seconds: float, event: events.Event) -> None:
-        """Have the policy hear of something; what takes equally long comes in order, so that no heap is needed."""
-        self._lanes[seconds].append((self._now + seconds, event))
+        heapq.heappush(self._heap, (self._now + seconds, next(self._order), self._ready.append, event))
 
     # The asker.
 
@@ -388,10 +377,6 @@ class Simulator:
         for key in command.keys:
             self._objects.pop(key, None)
         self._later(self._cloud.s3_seconds, events.ObjectsRemoved())
-
-
-def _first(lane: deque[tuple[float, events.Event]]) -> float:
-    return lane[0][0] if lane else math.inf
 
 
 def simulate(workload: Workload, settings: TaskManagerSettings, cloud: Cloud, seed: int = 1) -> Report:
