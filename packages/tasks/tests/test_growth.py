@@ -23,6 +23,7 @@ def alive(*kinds: type) -> int:
     return sum(isinstance(thing, kinds) for thing in gc.get_objects())
 
 
+@pytest.mark.long
 async def test_nothing_accumulates_over_many_tasks(benches: Benches):
     async with benches(run=lambda call: b"x", seconds=1.0, max_concurrent_jobs=500) as bench:
         for wave in range(2):
@@ -50,6 +51,7 @@ async def test_tasks_cancelled_in_a_queue_that_moves_are_forgotten(benches: Benc
         assert alive(Task, Submission) == 0
 
 
+@pytest.mark.long
 async def test_ten_thousand_tasks_in_one_array_take_little_memory(benches: Benches):
     async with benches(max_concurrent_jobs=10_000) as bench:
         idle = resident()

@@ -62,6 +62,7 @@ def test_nothing_grows_a_day_old_though_the_machine_sleeps_and_the_clock_is_set_
 # --- what is renewed ---
 
 
+@pytest.mark.long
 async def test_inputs_of_jobs_that_wait_for_a_week_are_there_when_they_start(benches: Benches):
     async with benches(polling=RARELY, inline_limit=0, object_threshold=100) as bench:
         bench.store.lifespan = DAY

@@ -127,6 +127,7 @@ def test_auto_comes_near_the_ideal_schedule_for_long_tasks_after_short_ones(
     assert report.seconds - 600.0 <= 1.3 * ideal(array("d", seconds), slots, start)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slots", [20, 100])
 def test_auto_is_never_far_worse_than_one_job_a_task(slots: int):
     cloud = Cloud(slots=slots, warm=slots)

@@ -276,6 +276,7 @@ async def test_the_latest_objects_stay_for_the_next_submission_and_older_ones_ar
         assert bench.store.calls["put"] == 3 * UNUSED
 
 
+@pytest.mark.long
 async def test_an_object_is_stored_anew_before_the_buckets_lifecycle_removes_it(benches: Benches):
     async with benches(object_threshold=5000) as bench:
         for number in (1, 2):
