@@ -144,7 +144,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axes.set_yscale("log")
         axes.set_ylabel(f"seconds, {tasks:,} tasks on {slots:,} slots")
         axes.legend()
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(path, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
 
 
 if __name__ == "__main__":
