@@ -31,7 +31,7 @@ LOOK: Final = Timer("look")
 CHECKUP: Final = Timer("checkup")
 KEYS: Final = Timer("keys")
 
-AT_ONCE: Final = 1000
+AT_ONCE: Final = 250
 """Keys of a listing that are looked at before others have their turn: whoever can write to the bucket can have it list
 as many as they like."""
 
