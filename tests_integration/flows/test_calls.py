@@ -52,7 +52,8 @@ class AtMost:
         pytest.param(("--max-concurrent-jobs", "1000"), AtMost(6, 0.3), AtMost(2060, 2), marks=pytest.mark.long),
         pytest.param((), AtMost(50, 0.5), None, marks=pytest.mark.long),
         (("--tasks-per-job", "50"), AtMost(14, 8), AtMost(82, 24)),
-        (("--tasks-per-job", "auto"), AtMost(14, 8), AtMost(82, 24)),
+        # A job gets a second of work, and the busier the machine is, the longer a task takes.
+        (("--tasks-per-job", "auto"), AtMost(14, 8), AtMost(82, 60)),
     ],
     ids=["a thousand slots", "a hundred slots", "fifty tasks a job", "as many as are worth it"],
 )
