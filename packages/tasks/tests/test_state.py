@@ -1,8 +1,8 @@
 """The real state under everything that the outside can do: late, twice, never, and against what it said before.
 
-The outside is a model of AWS Batch, S3 and whoever asks for tasks. It answers each command when and as it likes,
-tells old news again, and lets time pass. Whatever it does, each task that was taken on ends exactly once, no job is
-left running that nobody waits for, and no object that nobody needs.
+The outside is a model of AWS Batch, S3 and whoever asks for tasks. It may answer any command late, twice, with an
+error or with stale data, and it lets time pass. Whatever it does, each task that was taken on ends exactly once, no
+job is left running that nobody waits for, and no object that nobody needs.
 """
 
 from __future__ import annotations

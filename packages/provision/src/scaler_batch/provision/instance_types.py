@@ -76,7 +76,7 @@ def architecture_of(type_: str) -> Architecture:
 def has_gpus(type_: str) -> bool:
     """Whether instances of a type or family have graphics processors that containers can be given.
 
-    Those of Graviton have some too, but there is no image with drivers for them.
+    Graviton instances with GPUs are left out: there is no image with drivers for them.
     """
     family = type_.partition(".")[0]
     found = _FAMILY.fullmatch(family)

@@ -61,7 +61,7 @@ class ListOutcomes(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """Fetch an object of outcomes of a job with so many calls, and open it if it is small."""
+    """Fetch an outcome object of a job with ``positions`` calls, and decode it at once if it is small."""
 
     read: int
     key: str

@@ -31,7 +31,7 @@ class CancelAsked(NamedTuple):
 
 
 class StopAsked(NamedTuple):
-    """The owner wants everything ended, within so many seconds."""
+    """The owner asks for everything to end; ``within`` is the time limit in seconds."""
 
     within: float
 

@@ -34,8 +34,8 @@ class Polling:
         batch_check_ratio: Looks at AWS Batch come this many times less often than looks at the store, since they only
             find jobs that died without an outcome.
         batch_check_shortest: Seconds between two looks at AWS Batch at least.
-        tasks_per_doubling: Running tasks that double the shortest time between two looks; each further so many add as
-            much.
+        tasks_per_doubling: The shortest time between two looks grows by its own length for each this many running
+            tasks.
         longest_scaled: Seconds that the shortest time grows to at most.
         patience: Seconds for which AWS Batch may not know a job before the job counts as lost. Longer than it takes a
             new job to become visible everywhere.

@@ -201,7 +201,7 @@ class Fleet:
         return [each for each in self.instances(environment) if not each.held and self._remove(each)]
 
     def shift(self, seconds: float) -> None:
-        """The clock has jumped by so many seconds: have everything happen after the same time as before."""
+        """Shift all moments by the seconds that the clock has jumped, so that what remains to wait stays the same."""
         for each in self._instances:
             each.boots_until += seconds
             each.idle_since = None if each.idle_since is None else each.idle_since + seconds

@@ -53,7 +53,7 @@ async def list_failed_children(jobs: JobService, command: ListFailedChildren) ->
 
 
 async def diagnose_jobs(jobs: JobService, command: DiagnoseJobs) -> JobsDiagnosed:
-    """Find out why jobs died, as far as AWS lets us: a failure to see more is no failure."""
+    """Find out why jobs died. What AWS does not let us see is left out, without an error."""
     near, far = await _detailed(jobs, command.reports[:DIAGNOSED]), command.reports[DIAGNOSED:]
     tails = await asyncio.gather(*(_tail(jobs, report) for report in near))
     told = [replace(report, log_tail=tail) for report, tail in zip(near, tails, strict=True)]

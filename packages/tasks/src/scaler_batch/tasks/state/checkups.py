@@ -65,7 +65,7 @@ class Checkup:
         reports: What AWS Batch says of jobs, by their ids.
         unlisted: Arrays whose failed children are not listed yet, by the numbers of their submissions.
         named: How many failed children were listed, by the numbers of their submissions.
-        dead: Jobs that are over, with what Batch says of them or what there is to say.
+        dead: Jobs that are over, each with AWS Batch's report or, without one, our own failure.
         listing: The look for what the dead have published.
     """
 

@@ -1,6 +1,6 @@
 """The last stage: each result is prepared, and its task answered, exactly once.
 
-Results hold data, so only so many are prepared at a time, and no more outcomes are fetched while as many wait
+Results hold data, so at most ``transfers`` are prepared at a time. While as many wait, no more outcomes are fetched
 (:mod:`~scaler_batch.tasks.state.collecting`).
 """
 
