@@ -81,7 +81,7 @@ def tests(session: nox.Session) -> None:
     session.log(f"Tested with Python {HERE}. Not with {others}: `nox -s unit` tests with each that is installed.")
 
 
-# The parts of `tests`
+# What tests
 
 
 @nox.session(tags=["artefacts"])
@@ -127,7 +127,7 @@ def job(session: nox.Session) -> None:
 @nox.session(requires=["build", "job"], tags=["test"])
 def steady(session: nox.Session) -> None:
     """Repeat contracts, flows and faults while every processor and the disk are kept busy: `-- --rounds 5`."""
-    install(session, *everything(), *group("test"), *group("scaler"))
+    install_for_tests(session)
     session.run("python", "tests_integration/steady.py", *session.posargs, env=job_python(session))
 
 
@@ -135,7 +135,7 @@ def steady(session: nox.Session) -> None:
 def integration_docker(session: nox.Session) -> None:
     """Test all packages together, with jobs as containers of the image that `image` builds."""
     needs_engine(session)
-    install(session, *everything(), *group("test"), *group("scaler"))
+    install_for_tests(session)
     run_pytest(session, "tests_integration/image", name="integration_docker", env={"SCALER_BATCH_IMAGE": IMAGE})
 
 

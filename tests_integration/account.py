@@ -156,9 +156,8 @@ class AccountRun:
         self.report.facts = self._facts()
         self.report.vcpus = int(value_of("--max-vcpus", self.for_provision, "0"))
         self.report.gpus = value_of("--gpus", self.for_provision, "0") != "0"
-        worker = ("--job-timeout-minutes", "1", "--name", "account-test", "--metrics-port", "0")
-        share = ("--share-identifier", self.options.share_identifier) if self.options.share_identifier else ()
-        with Stack(Options(worker=(*worker, *share))) as stack, contextlib.suppress(StepFailedError, KeyboardInterrupt):
+        worker = ("--job-timeout-minutes", "1", "--name", "account-test", "--metrics-port", "0", *self._share)
+        with Stack(Options(worker=worker)) as stack, contextlib.suppress(StepFailedError, KeyboardInterrupt):
             with self._step("nothing of this prefix is there yet"):
                 self._see_that_prefix_is_free()
             with RequestCounter() as requests:
@@ -169,6 +168,12 @@ class AccountRun:
                 finally:
                     self._remove(stack)
         return self.report
+
+    @property
+    def _share(self) -> tuple[str, ...]:
+        """Whose share worker and doctor name, as their option."""
+        share = self.options.share_identifier
+        return ("--share-identifier", share) if share else ()
 
     def _use(self, stack: Stack) -> None:
         with self._step("provision") as note:
@@ -191,9 +196,8 @@ class AccountRun:
             self._leave(stack)
 
     def _examine(self, stack: Stack) -> None:
-        share = ("--share-identifier", self.options.share_identifier) if self.options.share_identifier else ()
         with self._step("doctor", go_on=True) as note:
-            found = self._provisioner(stack, "doctor", *share, prefix=False)
+            found = self._provisioner(stack, "doctor", *self._share, prefix=False)
             counted = Counter(one["verdict"] for one in found["findings"])
             note(", ".join(f"{count} {verdict}" for verdict, count in counted.items()))
             told = [f"{one['verdict']} {one['subject']}: {one['message']}" for one in found["findings"]]
@@ -235,8 +239,7 @@ class AccountRun:
             self._stop_worker(stack)
             with self._client("s3") as s3, self._client("batch") as batch:
                 bucket, queue = stack.provisioned["SCALER_S3_BUCKET"], stack.provisioned["SCALER_JOB_QUEUE"]
-                pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-                keys = [one["Key"] for listed in pages for one in listed.get("Contents", ())]
+                keys = inventory.keys(s3, bucket)
                 jobs = faults.jobs_of(batch, queue, *faults.ACTIVE)
             if keys or jobs:
                 raise faults.UnexpectedError(f"left: {len(keys)} objects {keys[:5]}, {len(jobs)} jobs {jobs[:5]}")

@@ -38,6 +38,12 @@ def everything(client: Client) -> dict[str, list[str]]:
     return {kind: sorted(one[key] for one in found) for kind, (found, key) in lists.items()}
 
 
+def keys(s3: Any, bucket: str) -> list[str]:
+    """The keys of all objects in a bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+
 def of_prefix(client: Client, names: Names) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Whatever bears a name that begins with the prefix, by kind; and what could not be looked at, and why.
 

@@ -27,6 +27,7 @@ from typing import Any
 import cloudpickle
 from scaler import Client
 
+from inventory import keys
 from scaler_batch.local import control
 from scaler_batch.local.faults import (
     Drop,
@@ -298,10 +299,10 @@ def ended(stack: Stack, day: Day) -> Iterator[str]:
     if left:
         yield f"{len(left)} jobs are left, such as {left[0]}"
     s3, bucket = stack.aws("s3"), stack.provisioned["SCALER_S3_BUCKET"]
-    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
-    if keys and not day.littering:
-        yield f"{len(keys)} objects are left, such as {keys[0]}"
-    for key in keys:
+    objects = keys(s3, bucket)
+    if objects and not day.littering:
+        yield f"{len(objects)} objects are left, such as {objects[0]}"
+    for key in objects:
         s3.delete_object(Bucket=bucket, Key=key)
 
 

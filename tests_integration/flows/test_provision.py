@@ -18,6 +18,7 @@ import pytest
 
 from inventory import Client, everything
 from scaler_batch.local import LocalAWS
+from scaler_batch.local.permissions.requirements import S3_ACTIONS
 from scaler_batch.payload.contract import ExitCode
 from scaler_batch.provision import Files, Kind, Settings, Target, cleanup, provision
 from scaler_batch.provision.access import provisioner_policy
@@ -26,21 +27,6 @@ from scaler_batch.provision.doctor import Patient, examine
 from scaler_batch.provision.finding import healthy
 from scaler_batch.provision.naming import Names
 from scaler_batch.provision.why import explain
-
-S3_ACTIONS = {
-    "DeleteObjects": "DeleteObject",
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "HeadBucket": "ListBucket",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
-    "ListObjectVersions": "ListBucketVersions",
-    "ListObjectsV2": "ListBucket",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-}
-"""IAM's names for operations of S3 that it calls otherwise."""
 
 SETTINGS = Settings(image="local/scaler-batch")
 

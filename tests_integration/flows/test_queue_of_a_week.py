@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from scaler import Client
 
+from inventory import keys
 from scaler_batch.local import control
 from scaler_batch.local.faults import HoldRunnable
 from scaler_batch.local.faults.reading import Plan
@@ -49,10 +50,8 @@ def careless(weeks: Stack) -> Iterator[Stack]:
 
 def inputs(stack: Stack) -> list[str]:
     """The keys of all packs and objects in the bucket."""
-    listed = stack.aws("s3").list_objects_v2(Bucket=stack.provisioned["SCALER_S3_BUCKET"])
-    return [
-        each["Key"] for each in listed.get("Contents", ()) if "/packs/" in each["Key"] or "/objects/" in each["Key"]
-    ]
+    found = keys(stack.aws("s3"), stack.provisioned["SCALER_S3_BUCKET"])
+    return [key for key in found if "/packs/" in key or "/objects/" in key]
 
 
 def submitted(client: Client) -> list[Any]:

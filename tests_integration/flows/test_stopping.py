@@ -12,6 +12,7 @@ import pytest
 from scaler import Client
 
 import counting
+from inventory import keys
 from stack import Options, Stack, answers
 from watching import unfinished
 
@@ -49,18 +50,18 @@ def test_a_stopped_adapter_leaves_no_job_and_its_tasks_run_elsewhere(
 def test_a_stopped_adapter_leaves_nothing_in_the_bucket(cloud: Stack, connect: Callable[[Stack], Client]) -> None:
     with Stack() as stack:
         stack.join(cloud)
-        before = keys(stack)
+        before = written(stack)
         adapter = stack.start_adapter()
         client = connect(stack)
         assert client.map(len, [bytes(20_000), bytes(10)]) == [20_000, 10]
         client.disconnect()
         assert stack.stop(adapter) == 0
-        assert keys(stack) <= before  # other tests on this cloud kill what would have tidied up
+        assert written(stack) <= before  # other tests on this cloud kill what would have tidied up
 
 
-def keys(stack: Stack) -> set[str]:
-    pages = stack.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=stack.provisioned["SCALER_S3_BUCKET"])
-    return {item["Key"] for page in pages for item in page.get("Contents", [])}
+def written(stack: Stack) -> set[str]:
+    """What lies in the bucket."""
+    return set(keys(stack.aws("s3"), stack.provisioned["SCALER_S3_BUCKET"]))
 
 
 def test_a_stopped_stack_leaves_no_process_and_no_file() -> None:

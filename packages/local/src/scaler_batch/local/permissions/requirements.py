@@ -18,7 +18,7 @@ Source = Callable[[Asked], Iterator[Requirement]]
 
 ALWAYS_ALLOWED: Final = frozenset({"sts:GetCallerIdentity", "sso:GetRoleCredentials"})
 
-_S3_ACTIONS: Final = {
+S3_ACTIONS: Final = {
     "HeadObject": "GetObject",
     "HeadBucket": "ListBucket",
     "ListObjects": "ListBucket",
@@ -31,6 +31,7 @@ _S3_ACTIONS: Final = {
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
+    "DeleteObjects": "DeleteObject",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
@@ -82,7 +83,7 @@ def _by_name(asked: Asked) -> Iterator[Requirement]:
 
 def _s3(asked: Asked) -> Iterator[Requirement]:
     bucket, key = asked.bucket_and_key
-    action = f"s3:{_S3_ACTIONS.get(asked.operation, asked.operation)}"
+    action = f"s3:{S3_ACTIONS.get(asked.operation, asked.operation)}"
     within = f"arn:{asked.partition}:s3:::{bucket}"
     if not bucket:
         yield Requirement(action)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 SCHEDULE = Timer("schedule")
 """When to see what can be submitted."""
 
+REMEMBERED = 1000
+"""Ended jobs remembered for the manager's stop; those before them ended longer ago than a container's grace."""
+
 
 class Cleaning:
     """Keys that nothing needs any more.
@@ -63,10 +66,10 @@ class Ending:
         answered: The latest that have answered all their tasks, and so are about to end by themselves.
     """
 
-    def __init__(self, remembered: int) -> None:
+    def __init__(self) -> None:
         self.waiting: deque[tuple[str, str]] = deque()
         self.groups: dict[int, Group] = {}
-        self.recent: deque[str] = deque(maxlen=remembered)
+        self.recent: deque[str] = deque(maxlen=REMEMBERED)
         self.answered: deque[str] = deque(maxlen=DESCRIBE_JOBS)
 
 
@@ -194,8 +197,8 @@ class Core:
     cleaning: Cleaning = field(default_factory=Cleaning)
     replying: Replying = field(default_factory=Replying)
     submitting: Submitting = field(default_factory=Submitting)
+    ending: Ending = field(default_factory=Ending)
     backlog: Backlog = field(init=False)
-    ending: Ending = field(init=False)
     reading: Reading = field(init=False)
     watching: Watching = field(init=False)
     stop: Stop | None = None
@@ -206,7 +209,6 @@ class Core:
         """Set up what depends on the settings."""
         patience = self.settings.outage_patience
         self.backlog = Backlog(self.settings.shape)
-        self.ending = Ending(REMEMBERED)
         self.reading = Reading(patience)
         self.watching = Watching(self.settings.polling.batch_check_shortest, patience)
 
@@ -222,7 +224,3 @@ class Core:
     def reschedule(self, now: float) -> None:
         """See what can be submitted, once everything that happens at this moment is known."""
         self.timers.advance(SCHEDULE, now)
-
-
-REMEMBERED = 1000
-"""Ended jobs remembered for the manager's stop; those before them ended longer ago than a container's grace."""
