@@ -172,6 +172,13 @@ def soak(session: nox.Session) -> None:
     session.run("python", "tests_integration/soak.py", *session.posargs, env=job_python(session))
 
 
+@nox.session(requires=["build", "job"])
+def mutants(session: nox.Session) -> None:
+    """Turn off one check after the other, and see that an attack succeeds again: `-- lease hash` for some of them."""
+    install_for_tests(session)
+    session.run("python", "tests_integration/attacks/mutate.py", *session.posargs, env=job_python(session))
+
+
 # Checks that run nothing of ours
 
 

@@ -41,6 +41,12 @@ MAX_ENTRIES: Final = 224 * 1024
 _SIZE_ENTRY: Final = 21
 """Bytes of an index that say how large a value is, at most."""
 
+_CONTAINERS: Final = 5
+"""Lists and objects of an index without outcomes: itself, outcomes, sizes, origin, packages."""
+
+_CONTAINERS_OF_ENTRY: Final = 2
+"""The entry itself, and its failure."""
+
 MAX_SECONDS: Final = 1e10
 """Most seconds that a call can have taken: three centuries, which all protocols can express."""
 
@@ -185,7 +191,9 @@ def decode_outcomes(
         OversizedError: Larger than accepted.
         VersionError: Written by a version this reader does not know.
     """
-    index, values = sections.split(unseal(Kind.OUTCOMES, sealed, max_body=max_body), max_index=MAX_INDEX)
+    body = unseal(Kind.OUTCOMES, sealed, max_body=max_body)
+    containers = _CONTAINERS + positions * _CONTAINERS_OF_ENTRY
+    index, values = sections.split(body, max_index=MAX_INDEX, max_containers=containers)
     try:
         entries = items(index["outcomes"])
         if len(entries) > positions:

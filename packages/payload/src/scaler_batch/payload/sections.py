@@ -12,6 +12,7 @@ are both written this way::
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
@@ -29,6 +30,8 @@ the JSON they are read from, and the interpreter runs nothing else while it read
 MAX_NUMBER: Final = 2**63 - 1
 """Largest whole number in an index: what a signed integer of 64 bits holds, so that any protocol can pass it on."""
 
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
 _LONGEST_REASON: Final = 200
 """Characters of a reason that are passed on."""
 
@@ -45,16 +48,20 @@ def to_json(entry: Any) -> str:
     return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
 
 
-def split(body: Buffer, *, max_index: int = MAX_INDEX) -> tuple[dict[str, Any], list[memoryview]]:
+def split(
+    body: Buffer, *, max_index: int = MAX_INDEX, max_containers: int = MAX_NUMBER
+) -> tuple[dict[str, Any], list[memoryview]]:
     """Read what :func:`join` wrote; the values are views into ``body``.
 
     Args:
         body: The whole body.
         max_index: Largest index to accept, in bytes.
+        max_containers: Most lists and objects in the index. Each is one more that the garbage collector has to visit,
+            in whatever thread it happens to run; so an index with more is refused before any of them is made.
 
     Raises:
         MalformedError: It is not such a body.
-        OversizedError: The index is larger than ``max_index``.
+        OversizedError: The index is larger than ``max_index``, or has more than ``max_containers``.
     """
     view = memoryview(body)
     if len(view) < _SIZE.size:
@@ -63,16 +70,24 @@ def split(body: Buffer, *, max_index: int = MAX_INDEX) -> tuple[dict[str, Any], 
     if size > max_index:
         raise OversizedError(f"an index of {size} bytes, where at most {max_index} are accepted")
     start = _SIZE.size + size
-    index = _index(view[_SIZE.size : start])
+    head = bytes(view[_SIZE.size : start])
+    # Brackets in strings are no containers, but they are seldom so many that it matters.
+    if _brackets(head) > max_containers and _brackets(_STRING.sub(b"", head)) > max_containers:
+        raise OversizedError(f"an index of more than {max_containers} lists and objects")
+    index = _index(head)
     ends = list(accumulate(index["sizes"], initial=start))
     if ends[-1] != len(view):
         raise MalformedError(f"the index describes {ends[-1]} bytes, the body has {len(view)}")
     return index, [view[left:right] for left, right in pairwise(ends)]
 
 
-def _index(head: memoryview) -> dict[str, Any]:
+def _brackets(head: bytes) -> int:
+    return head.count(b"[") + head.count(b"{")
+
+
+def _index(head: bytes) -> dict[str, Any]:
     try:
-        index = json.loads(str(head, "utf-8"))
+        index = json.loads(head.decode())
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"the index is not JSON: {in_short(error)}") from error
     if not isinstance(index, dict) or not _are_sizes(index.get("sizes")):
