@@ -75,7 +75,7 @@ def changed(mutant: Mutant) -> Iterator[None]:
     """Have the mutant in place of what is installed."""
     files = files_of(mutant.module)
     before = {file: file.read_text() for file in files}
-    if any((text.count(mutant.old)) != 1 for text in before.values()):
+    if any(text.count(mutant.old) != 1 for text in before.values()):
         raise SystemExit(f"{mutant.module} does not hold exactly once: {mutant.old}")
     if any(
         ROOT in file.resolve().parents and "packages" in file.resolve().relative_to(ROOT).parts[:1] for file in files
