@@ -283,6 +283,21 @@ def test_the_largest_index_that_is_read_takes_little_memory_and_time(name: str) 
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", sorted(SPARSE.keys() - {"numbers"}))
+def test_lists_and_objects_that_no_call_accounts_for_are_not_even_made(name: str) -> None:
+    index = b'{"outcomes":' + SPARSE[name](MAX_INDEX - 100) + b',"sizes":[]}'
+    data = bomb(index, 4 + len(index))
+    with pytest.raises(MalformedError, match="more than 205 lists and objects"):
+        decode_outcomes(data, positions=100)
+
+
+@pytest.mark.parametrize("text", ["[{" * 9000, chr(34) + "[{" * 5000, chr(92) + chr(34) + "[{" * 3000, chr(92)])
+def test_brackets_in_what_an_exception_says_are_no_lists(text: str) -> None:
+    failure = Failure("E", text, text)
+    said = [Outcome(position, Status.RAISED, b"", failure=failure) for position in range(2)]
+    assert decode_outcomes(written(*said), positions=2)[0] == said
+
+
 def test_a_body_tells_its_size_before_it_is_expanded() -> None:
     data = written(Outcome(0, Status.SUCCESS, bytes(10_000_000)))
     assert len(data) < 100_000

@@ -60,8 +60,8 @@ def split(
             in whatever thread it happens to run; so an index with more is refused before any of them is made.
 
     Raises:
-        MalformedError: It is not such a body.
-        OversizedError: The index is larger than ``max_index``, or has more than ``max_containers``.
+        MalformedError: It is not such a body, or its index has more than ``max_containers``.
+        OversizedError: The index is larger than ``max_index``.
     """
     view = memoryview(body)
     if len(view) < _SIZE.size:
@@ -73,7 +73,7 @@ def split(
     head = bytes(view[_SIZE.size : start])
     # Brackets in strings are no containers, but they are seldom so many that it matters.
     if _brackets(head) > max_containers and _brackets(_STRING.sub(b"", head)) > max_containers:
-        raise OversizedError(f"an index of more than {max_containers} lists and objects")
+        raise MalformedError(f"an index with more than {max_containers} lists and objects")
     index = _index(head)
     ends = list(accumulate(index["sizes"], initial=start))
     if ends[-1] != len(view):
