@@ -35,6 +35,8 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # nox says which one it skips
 nox.options.reuse_venv = "never"  # an installed wheel of the same version would hide a change
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each of thousands of processes compiles all that it imports
+
 ROOT = Path(__file__).parent
 WHEELS = ROOT / "wheelhouse"
 CONSTRAINTS = WHEELS / "constraints.txt"

@@ -72,6 +72,7 @@ def test_a_call_is_never_answered(aws: LocalAWS, s3: Any, done: bool) -> None:
     assert stored(s3, key) == (b"body" if done else None)
 
 
+@pytest.mark.long
 def test_many_calls_that_hang_do_not_hold_up_others(aws: LocalAWS) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -287,7 +287,7 @@ def test_the_largest_index_that_is_read_takes_little_memory_and_time(name: str) 
 def test_lists_and_objects_that_no_call_accounts_for_are_not_even_made(name: str) -> None:
     index = b'{"outcomes":' + SPARSE[name](MAX_INDEX - 100) + b',"sizes":[]}'
     data = bomb(index, 4 + len(index))
-    with pytest.raises(MalformedError, match="more than 205 lists and objects"):
+    with pytest.raises(MalformedError, match="more than 1200 lists and objects"):
         decode_outcomes(data, positions=100)
 
 

@@ -117,6 +117,7 @@ async def test_credentials_that_have_expired_are_asked_for_anew(code: str) -> No
         assert server.requests == 2
 
 
+@pytest.mark.long
 async def test_credentials_that_stay_expired_are_an_error_that_says_so() -> None:
     with stumbling(status=400, code="ExpiredToken") as server:
         store = S3RunStore(RUN, environment=server.environment, retries=1)

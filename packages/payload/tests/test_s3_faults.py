@@ -56,7 +56,7 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_what_is_put_once_is_put_though_a_fault_comes_first(fault: Fault, times: int) -> None:
     with FaultyS3([fault] * times) as s3:
         BlockingS3RunStore(RUN, environment=s3.environment).put_once("outcomes/0/0", [b"res", b"ult"])
@@ -112,6 +112,7 @@ def test_the_same_bytes_of_somebody_else_are_not_taken_for_ours() -> None:
             store.put_once("outcomes/0/0", [b"result"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("always", [Reset(), CONFLICT])
 def test_what_does_not_pass_ends_in_an_error_that_may(always: Fault) -> None:
     with FaultyS3(always=always) as s3:
@@ -288,6 +289,7 @@ def test_variables_that_obstore_cannot_read_are_refused_with_the_fix(
 # --- how long a call takes ---
 
 
+@pytest.mark.long
 async def test_a_call_ends_when_its_patience_is_over_whatever_the_network_does() -> None:
     with FaultyS3(always=Hang()) as s3:
         store = S3RunStore(RUN, environment=s3.environment).with_patience(0.5)
@@ -299,7 +301,7 @@ async def test_a_call_ends_when_its_patience_is_over_whatever_the_network_does()
             assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("patience", [2.0, 4.0])
+@pytest.mark.parametrize("patience", [2.0, pytest.param(4.0, marks=pytest.mark.long)])
 async def test_a_call_whose_patience_is_over_says_what_went_wrong(patience: float) -> None:
     with FaultyS3(always=Answer(503, "SlowDown")) as s3:
         store = S3RunStore(RUN, environment=s3.environment).with_patience(patience)
@@ -348,6 +350,7 @@ def test_a_blocking_call_to_nobody_ends_in_time(address: str) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.long
 def test_a_blocking_put_that_gets_no_answer_is_tried_again() -> None:
     with FaultyS3([Hang()]) as s3:
         BlockingS3RunStore(RUN, environment=s3.environment, patience=6).put_once("outcomes/0/0", [b"x"])
@@ -456,6 +459,7 @@ class Hidden(FaultyS3):
         return super().take_fault(request) or (Hang() if len(self.requests) > 1 else None)
 
 
+@pytest.mark.long
 async def test_a_listing_by_other_means_is_cancelled_at_once() -> None:
     with Hidden() as s3:
         s3.objects |= {"prefix/run/outcomes//x": b""}

@@ -324,6 +324,7 @@ def test_the_workers_names_are_those_of_the_env_file(
 # The boundary
 
 
+@pytest.mark.long
 def test_every_role_is_made_within_the_boundary(aws: boto3.Session, settings: Settings) -> None:
     iam = aws.client("iam", region_name="us-east-1")
     iam.create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)

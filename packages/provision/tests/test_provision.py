@@ -209,6 +209,7 @@ def test_a_changed_size_makes_a_new_revision(aws: boto3.Session, settings: Setti
     assert made.resources[Kind.JOB_DEFINITION].arn.endswith("job-definition/scaler-batch-job:2")
 
 
+@pytest.mark.long
 def test_two_revisions_are_kept(aws: boto3.Session, settings: Settings, everything: Everything) -> None:
     for vcpus in (1, 2, 3, 4):
         provision(replace(settings, vcpus=vcpus), aws)
@@ -223,6 +224,7 @@ def test_a_changed_maximum_updates_the_compute_environment(aws: boto3.Session, s
     assert provision(replace(settings, max_vcpus=512), aws).changed == ()
 
 
+@pytest.mark.long
 def test_spot_and_back_changes_the_compute_environment_in_place(
     aws: boto3.Session, settings: Settings, calls: Any
 ) -> None:
@@ -254,6 +256,7 @@ def test_the_queue_cancels_jobs_that_cannot_start(aws: boto3.Session, settings: 
     assert provision(settings, aws).changed == (Kind.JOB_QUEUE,)
 
 
+@pytest.mark.long
 def test_further_tags_are_on_everything_also_when_they_come_later(aws: boto3.Session, settings: Settings) -> None:
     provision(settings, aws)
     tagged = replace(settings, tags={"team": "blue"})
@@ -388,6 +391,7 @@ def test_without_agreement_nothing_is_changed(aws: boto3.Session, settings: Sett
     assert not files.config.exists()
 
 
+@pytest.mark.long
 def test_two_prefixes_and_two_regions_live_side_by_side(aws: boto3.Session, settings: Settings) -> None:
     first = provision(settings, aws)
     other = provision(replace(settings, prefix="other"), aws)

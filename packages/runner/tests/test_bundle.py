@@ -219,7 +219,9 @@ def killed_at(job: Job, seconds: float) -> None:
     job.finish()
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4, 0.8, 1.4])
+@pytest.mark.parametrize(
+    "seconds", [0.05, 0.2, 0.8, *(pytest.param(moment, marks=pytest.mark.long) for moment in (0.4, 1.4))]
+)
 def test_a_first_attempt_killed_at_any_moment_leaves_one_answer_a_call(run: Run, seconds: float) -> None:
     def slow(number: int) -> int:
         time.sleep(0.05)

@@ -41,8 +41,9 @@ MAX_ENTRIES: Final = 224 * 1024
 _SIZE_ENTRY: Final = 21
 """Bytes of an index that say how large a value is, at most."""
 
-_CONTAINERS: Final = 5
-"""Lists and objects of an index without outcomes: itself, outcomes, sizes, origin, packages."""
+_CONTAINERS: Final = 1_000
+"""Lists and objects of an index without outcomes: five, and as many as cost nothing, so that most of what is wrong is
+told for what it is."""
 
 _CONTAINERS_OF_ENTRY: Final = 2
 """The entry itself, and its failure."""
