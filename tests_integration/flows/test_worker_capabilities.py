@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from scaler import Client
 
 from stack import Options, Stack, read_exports
+from watching import wait_for, worker_status
 
 CONFIG = """
 [aws_hpc_worker_adapter]
@@ -116,13 +116,14 @@ def test_tasks_of_a_bundle_run_side_by_side(
                 "--from-provisioned",
                 str(cloud.directory / "second.env"),
             ),
-            *("--tasks-per-job", "2", "--max-concurrent-jobs", "1", "--job-timeout", "5"),
+            *("--tasks-per-job", "2", "--max-concurrent-jobs", "1", "--job-timeout", "5", "--metrics-port", "0"),
         )
         client = connect(stack)
+        # The gate has the only slot while the two arrive, and nobody in its job, where one of them would wait in vain.
         gate = client.submit(meet, str(tmp_path), "gate", "open")
+        wait_for((tmp_path / "gate").exists)
         futures = [client.submit(meet, str(tmp_path), *names) for names in (("a", "b"), ("b", "a"))]
-        while not (tmp_path / "gate").exists():
-            time.sleep(0.02)
+        wait_for(lambda: worker_status(stack)["stages"]["queued"] == 2)
         (tmp_path / "open").touch()
         gate.result()
         first, other = (future.result() for future in futures)

@@ -17,6 +17,7 @@ import pytest
 from scaler import Client
 
 from stack import Options, Stack
+from watching import metrics_port, worker_status
 
 STREAMED = """
 import sys, time
@@ -87,19 +88,12 @@ def test_where_tasks_share_jobs_each_line_is_still_its_tasks_own(cloud: Stack, t
     assert int(silent[1]) < 12
 
 
-def port(stack: Stack) -> int:
-    found = re.search(r"metrics at http://127\.0\.0\.1:(\d+)", stack.part("adapter").log.read_text())
-    assert found is not None
-    return int(found[1])
-
-
 def test_the_figures_agree_with_what_was_done(stack: Stack, client: Client) -> None:
     assert client.map(abs, range(-7, 0)) == [7, 6, 5, 4, 3, 2, 1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port(stack)}/status") as answer:
-        (worker,) = json.load(answer)["workers"]
+    worker = worker_status(stack)
     assert worker["answers"]["success"] >= 7
     assert worker["stages"] == dict.fromkeys(("queued", "submitting", "running", "collecting", "replying"), 0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port(stack)}/metrics") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port(stack)}/metrics") as answer:
         text = answer.read().decode()
     successes = re.search(r'scaler_batch_answers_total\{run="[^"]+",status="success"\} (\d+)', text)
     assert successes is not None
@@ -108,7 +102,7 @@ def test_the_figures_agree_with_what_was_done(stack: Stack, client: Client) -> N
 
 def test_the_status_command_shows_a_running_worker(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(port(stack)), "--once"],
+        [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(metrics_port(stack)), "--once"],
         capture_output=True,
         text=True,
         check=True,
@@ -129,7 +123,7 @@ def test_the_status_lives_in_a_terminal_until_it_is_interrupted(stack: Stack, cl
     assert client.submit(abs, -1).result() == 1
     ours, terminal = os.openpty()
     termios.tcsetwinsize(terminal, (40, 120))
-    command = [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(port(stack))]
+    command = [sys.executable, "-m", "scaler_batch.adapter", "status", "--metrics-port", str(metrics_port(stack))]
     with subprocess.Popen([*command, "--interval", "0.2"], stdin=terminal, stdout=terminal, stderr=terminal) as showing:
         os.close(terminal)
         before = int(read_until(ours, r"success (\d+)\D")[1])  # not a part of the number
