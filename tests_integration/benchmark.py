@@ -20,8 +20,6 @@ from rich.table import Table
 
 import lithops_peer
 from bench import sides, tables, works
-from bench.approaches import approaches, forecasts
-from bench.aws_model import Assumptions
 from bench.goals import AUTO, LITHOPS, LITHOPS_BUNDLED, OURS, SPAWNED_SIDE, THEIRS, goals
 from bench.limits import rates
 from bench.measuring import Plan, Sample, connected, rounds
@@ -139,7 +137,7 @@ def measured(quick: bool, count: int, largest: int, most: int) -> Results:
 
 def show(results: Results, console: Console) -> None:
     """Print the tables."""
-    found, given = summaries(results.samples), Assumptions()
+    found = summaries(results.samples)
     console.print(", ".join(f"{name} {fact}" for name, fact in results.machine.items()))
     for grid in (
         tables.aims(goals(found)),
@@ -150,7 +148,6 @@ def show(results: Results, console: Console) -> None:
         tables.memories(results.memory),
         *tables.pieces(results),
         tables.limits(results.rates),
-        tables.forecasts(forecasts(approaches(found, given), given)),
     ):
         if grid.rows:
             table = Table(*grid.head, title=grid.title, title_justify="left")

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import plots, tables
-from bench.approaches import approaches, forecasts
-from bench.aws_model import Assumptions, Forecast
 from bench.goals import goals
 from bench.plots import largest_common
 from bench.results import Results
@@ -68,12 +66,11 @@ over the same numbers. What sets its rows apart:
 Tools that put a workflow around each call, such as redun, Metaflow and Nextflow, were not run.
 """
 
-PAPER = """\
-## At AWS, on paper
+AT_AWS = """\
+## At AWS
 
-Nobody has run this on an account. The table is arithmetic on published limits and on the calls and the processor time
-that were counted above: each resource at its limit, all at the same time, so the slowest says how long it takes at
-least. How fast AWS Batch moves jobs through its states is not published, and is left out for everyone.
+[At AWS, simulated](simulation.md) shows what the same task manager does there, against a model of AWS's starts, rates
+and prices, and upstream's rules beside it.
 """
 
 
@@ -81,10 +78,8 @@ def publish(results: Results, folder: Path) -> None:
     """Write the page, its pictures and the figures behind it."""
     folder.mkdir(parents=True, exist_ok=True)
     results.write(folder / RESULTS)
-    found, given = summaries(results.samples), Assumptions()
-    known = approaches(found, given)
-    papers = forecasts(known, given)
-    drawn = plots.draw(found, papers, folder)
+    found = summaries(results.samples)
+    plots.draw(found, folder)
     common = largest_common([row for row in found if row.work == f"map of {row.tasks:,}"])
     machine = Grid("Machine", ("fact", ""), sorted(results.machine.items()))
     parts = [
@@ -99,27 +94,17 @@ def publish(results: Results, folder: Path) -> None:
         *(table(each) for each in (tables.recoveries(results.recovery), tables.memories(results.memory)) if each.rows),
         *map(table, tables.pieces(results)),
         table(tables.limits(results.rates)),
-        *(_paper(papers, given) if "paper" in drawn else ()),
+        AT_AWS,
         NOTES,
         table(machine),
     ]
     (folder / "index.md").write_text("\n".join(parts))
 
 
-def _paper(papers: Sequence[Forecast], given: Assumptions) -> list[str]:
-    return [
-        PAPER,
-        table(tables.forecasts(papers), level=None),
-        image("paper", "Hours by number of tasks, on paper"),
-        table(tables.assumptions(given), level=3),
-    ]
-
-
-def table(grid: Grid, level: int | None = 2) -> str:
+def table(grid: Grid) -> str:
     """A grid as Markdown."""
-    heading = [f"{'#' * level} {grid.title}", ""] if level else []
-    rule = ["|".join(["", *("---" for _ in grid.head), ""])]
-    return "\n".join([*heading, line(grid.head), *rule, *map(line, grid.rows), ""])
+    rule = "|".join(["", *("---" for _ in grid.head), ""])
+    return "\n".join([f"## {grid.title}", "", line(grid.head), rule, *map(line, grid.rows), ""])
 
 
 def line(cells: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from bench.aws_model import Forecast
 from bench.goals import ALONE, AUTO, OURS, THEIRS
 from bench.summary import Summary
 
@@ -34,16 +32,13 @@ SETTINGS = {
 }
 
 
-def draw(found: Sequence[Summary], papers: Sequence[Forecast], folder: Path) -> list[str]:
-    """Draw what there is to draw into a folder, and return the names of the pictures."""
+def draw(found: Sequence[Summary], folder: Path) -> None:
+    """Draw what there is to draw into a folder."""
     maps = [row for row in found if row.runs and row.side in COLOURS and row.work == f"map of {row.tasks:,}"]
     one = [row for row in maps if row.tasks == largest_common(maps)]
-    drawn = {"maps": partial(_maps, maps), "processors": partial(_processors, one), "calls": partial(_calls, one)}
-    if papers:
-        drawn["paper"] = partial(_paper, papers)
-    for name, drawing in drawn.items():
-        drawing(folder / f"{name}.svg")
-    return list(drawn)
+    _maps(maps, folder / "maps.svg")
+    _processors(one, folder / "processors.svg")
+    _calls(one, folder / "calls.svg")
 
 
 def largest_common(maps: Sequence[Summary]) -> int:
@@ -104,17 +99,3 @@ def _calls(rows: Sequence[Summary], path: Path) -> None:
         axes.set(xlabel=f"calls to AWS, {rows[0].work}")
         axes.invert_yaxis()
         axes.legend(fontsize=7)
-
-
-def _paper(papers: Sequence[Forecast], path: Path) -> None:
-    with picture(path) as axes:
-        for side in dict.fromkeys(each.name for each in papers):
-            mine = [each for each in papers if each.name == side]
-            axes.plot([each.tasks for each in mine], [each.seconds / 3600 for each in mine], label=side,
-                      color=COLOURS[side], marker="o")  # fmt: skip
-        for name, style in (("jobs", "--"), ("submissions", ":")):
-            mine = [each for each in papers if each.name == OURS]
-            axes.plot([each.tasks for each in mine], [each.demands[name] / 3600 for each in mine], linestyle=style,
-                      color="#777777", label=f"{name} alone, one task a job")  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlabel="tasks of a second each", ylabel="hours, at least")
-        axes.legend()

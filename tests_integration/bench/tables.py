@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from bench.aws_model import Assumptions, Forecast
 from bench.goals import SPAWNED_SIDE, THEIRS, Goal, Table
 from bench.limits import PUBLISHED, Rate
 from bench.recovery import PATIENCE_OF_SCHEDULER, Recovery
@@ -157,37 +156,6 @@ def limits(found: Sequence[Rate]) -> Grid:
     here = [(f"{each.request}, local AWS, a second", f"{each.a_second:,.0f}", "measured here") for each in found]
     published = [(name, f"{figure:,.0f}", "published by AWS") for name, figure in PUBLISHED.items()]
     return Grid("Limits", ("what", "figure", "source"), [*here, *published])
-
-
-def forecasts(found: Sequence[Forecast]) -> Grid:
-    """AWS on paper."""
-    rows = [
-        (
-            f"{each.tasks:,}",
-            each.name,
-            duration(each.seconds),
-            each.bound_by,
-            f"{each.requests:,.2f}",
-            f"{each.compute:,.2f}",
-            f"{each.dollars:,.2f}",
-        )
-        for each in found
-    ]
-    return Grid("AWS on paper", ("tasks", "side", "time", "bound by", "S3 $", "vCPU $", "all $"), rows)
-
-
-def assumptions(given: Assumptions) -> Grid:
-    """What the paper takes for granted."""
-    rows = [(each.name.replace("_", " "), f"{getattr(given, each.name):g}") for each in fields(given)]
-    return Grid("Taken for granted", ("what", "figure"), rows)
-
-
-def duration(seconds: float) -> str:
-    """As people say it."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _seconds(value: float | None) -> str:

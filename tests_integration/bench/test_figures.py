@@ -1,14 +1,12 @@
-"""The arithmetic of the benchmark: medians, prices, growth, goals, and AWS on paper."""
+"""The arithmetic of the benchmark: medians, prices, growth and goals."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.approaches import approaches, forecasts
-from bench.aws_model import Approach, Assumptions, forecast
 from bench.goals import ALONE, AUTO, OURS, THEIRS, goals
 from bench.measuring import Sample
 from bench.meters import Reading, by_role
@@ -17,8 +15,6 @@ from bench.results import Results, machine, read
 from bench.summary import growth, summaries, summary
 from payload_costs import PayloadCost
 from startup_costs import StartupCost
-
-PLAIN = Approach("plain", 1000, 1.0, 1.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def sample(side: str, seconds: float | None = 1.0, tasks: int = 1000, cpu: float = 1.0, calls: int = 100) -> Sample:
@@ -82,62 +78,6 @@ def test_a_reading_is_what_was_used_since_the_one_before() -> None:
     before, after = Reading({"a": 1.0}, {"jobs": {"x": 1}}), Reading({"a": 3.0, "b": 1.0}, {"jobs": {"x": 4, "y": 1}})
 
     assert after.since(before) == Reading({"a": 2.0, "b": 1.0}, {"jobs": {"x": 3, "y": 1}})
-
-
-def test_the_slowest_resource_says_how_long_it_takes() -> None:
-    paper = forecast(PLAIN, 10**6, Assumptions())
-
-    assert paper.bound_by == "submissions"
-    assert paper.seconds == max(paper.demands.values()) == 10**6 / 50
-
-
-@pytest.mark.parametrize(
-    ("approach", "bound_by"),
-    [
-        (replace(PLAIN, jobs_per_submission=1000.0), "jobs"),
-        (replace(PLAIN, jobs_per_submission=1000.0, adapter_cpu=0.07), "adapter's processor"),
-        (replace(PLAIN, jobs_per_submission=1000.0, in_a_row=4.0), "requests one after another"),
-        (replace(PLAIN, jobs_per_submission=1000.0, puts=30.0), "writes to S3"),
-        (replace(PLAIN, jobs_per_submission=1000.0, gets=60.0), "reads from S3"),
-    ],
-)
-def test_every_resource_can_be_the_slowest(approach: Approach, bound_by: str) -> None:
-    assert forecast(approach, 10**6, Assumptions()).bound_by == bound_by
-
-
-def test_tasks_that_share_a_job_share_its_start() -> None:
-    given = Assumptions(task_seconds=1.0, job_start=5.0, slots=100)
-    alone, shared = (forecast(replace(PLAIN, tasks_per_job=number), 10_000, given) for number in (1.0, 100.0))
-
-    assert alone.demands["jobs"] == pytest.approx(600)
-    assert shared.demands["jobs"] == pytest.approx(105)
-    assert shared.compute < alone.compute
-
-
-def test_no_task_is_answered_before_its_job_has_started() -> None:
-    assert forecast(PLAIN, 1, Assumptions()).seconds == 6.0
-
-
-@pytest.mark.parametrize("name", [each.name for each in fields(Assumptions)])
-def test_every_assumption_matters_to_somebody(name: str) -> None:
-    given = Assumptions()
-    other = replace(given, **{name: getattr(given, name) * 2})
-    busy = replace(PLAIN, slots=10**6, adapter_cpu=0.01, in_a_row=1.0)
-
-    assert forecast(busy, 10**6, other) != forecast(busy, 10**6, given)
-
-
-def test_the_paper_has_every_side_that_was_counted_at_every_size() -> None:
-    known = approaches(summaries([sample(THEIRS), sample(OURS), sample(AUTO)]), Assumptions())
-    found = forecasts(known, Assumptions())
-
-    assert [(each.tasks, each.name) for each in found[:4]] == [
-        (10**4, THEIRS),
-        (10**4, OURS),
-        (10**4, AUTO),
-        (10**6, THEIRS),
-    ]
-    assert all(each.seconds > 0 and each.dollars > 0 for each in found)
 
 
 def test_results_come_out_of_a_file_as_they_went_in(tmp_path: Path) -> None:
