@@ -109,11 +109,11 @@ def test_other_sizes_change_what_they_are_about_and_are_kept(
     aws: LocalAWS, session: boto3.Session, before: dict[str, list[str]]
 ) -> None:
     larger = replace(SETTINGS, vcpus=2, memory_mb=4000, max_vcpus=512)
-    provision(SETTINGS, session, endpoint_url=aws.endpoint_url)
-    changed = provision(larger, session, endpoint_url=aws.endpoint_url).changed
+    nonce = provision(SETTINGS, session, endpoint_url=aws.endpoint_url).nonce
+    changed = provision(larger, session, endpoint_url=aws.endpoint_url, nonce=nonce).changed
     assert changed == (Kind.JOB_DEFINITION, Kind.COMPUTE_ENVIRONMENT)
-    assert provision(larger, session, endpoint_url=aws.endpoint_url).changed == ()
-    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+    assert provision(larger, session, endpoint_url=aws.endpoint_url, nonce=nonce).changed == ()
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=nonce).complete
 
 
 @pytest.mark.parametrize("steps", range(1, len(KINDS) + 1))
@@ -141,10 +141,10 @@ def test_stopped_after_any_step_a_cleanup_leaves_nothing(
 def test_a_cleanup_stopped_after_any_step_is_completed_by_the_next(
     steps: int, aws: LocalAWS, session: boto3.Session, before: dict[str, list[str]]
 ) -> None:
-    provision(SETTINGS, session, endpoint_url=aws.endpoint_url)
+    nonce = provision(SETTINGS, session, endpoint_url=aws.endpoint_url).nonce
     with pytest.raises(Interruption):
-        cleanup(Target(), session, endpoint_url=aws.endpoint_url, audience=CutsOff(steps))
-    report = cleanup(Target(), session, endpoint_url=aws.endpoint_url)
+        cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=nonce, audience=CutsOff(steps))
+    report = cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=nonce)
     assert [kind for kind, _ in report.removed] == list(reversed(KINDS))[steps:]
 
 
@@ -172,7 +172,7 @@ def test_the_definition_starts_the_runner_and_the_bucket_takes_its_objects(
     job = finished(batch, submitted["jobId"])
     assert job["status"] == "FAILED"
     assert job["container"]["exitCode"] == ExitCode.USAGE, "the runner ran, and was given no run"
-    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=made.nonce).complete
 
 
 def test_the_permissions_in_the_policy_are_all_that_is_needed(aws: LocalAWS, tmp_path: Path) -> None:
@@ -183,15 +183,14 @@ def test_the_permissions_in_the_policy_are_all_that_is_needed(aws: LocalAWS, tmp
     called: set[str] = set()
     session.events.register("before-call", lambda model, **_: called.add(action_of(model)))
     made = provision(SETTINGS, session, endpoint_url=aws.endpoint_url)
-    provision(replace(SETTINGS, max_vcpus=8, vcpus=2, tags={"team": "t"}), session, endpoint_url=aws.endpoint_url)
-    for vcpus in (3, 4):
-        provision(replace(SETTINGS, vcpus=vcpus), session, endpoint_url=aws.endpoint_url)
+    for changes in ({"max_vcpus": 8, "vcpus": 2, "tags": {"team": "t"}}, {"vcpus": 3}, {"vcpus": 4}):
+        provision(replace(SETTINGS, **changes), session, endpoint_url=aws.endpoint_url, nonce=made.nonce)
     patient = Patient(env=tmp_path / "env", endpoint_url=aws.endpoint_url)
     assert healthy(examine(patient, lambda: session))
     submitted = aws.client("batch").submit_job(jobName="x", jobQueue=made.job_queue, jobDefinition=made.job_definition)
     finished(aws.client("batch"), submitted["jobId"])
     explain(submitted["jobId"], patient, lambda: session)
-    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=made.nonce).complete
 
     names = Names(Target(), made.account)
     listed = {action for statement in provisioner_policy(names)["Statement"] for action in statement["Action"]}
@@ -218,7 +217,7 @@ def test_why_says_what_a_job_died_of_and_shows_its_log(
     assert said["status"] == "FAILED"
     assert f"exit code {int(ExitCode.USAGE)}" in said["story"][0]
     assert any("runner_failed" in line for line in said["log"])
-    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+    assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=made.nonce).complete
 
 
 def command(aws: LocalAWS, directory: Path, *arguments: str) -> str:

@@ -97,12 +97,13 @@ def test_an_image_is_built_by_a_real_engine_and_pushed_to_a_registry(registry: s
             (definition,) = aws.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"]
             assert definition["containerProperties"]["image"].endswith(f"/scaler-batch-runner:{image.tag}")
             steps.clear()
-            assert provision(Settings(), session, image=image, endpoint_url=aws.endpoint_url).changed == ()
+            again = provision(Settings(), session, image=image, endpoint_url=aws.endpoint_url, nonce=made.nonce)
+            assert again.changed == ()
             assert steps == [], "what is there is not built again"
             assert "--sequence" in fetched_and_run(f"{registry}/scaler-batch-runner:{image.tag}")
         finally:
             remove_image(f"{registry}/scaler-batch-runner:{image.tag}")
-        assert cleanup(Target(), session, endpoint_url=aws.endpoint_url).complete
+        assert cleanup(Target(), session, endpoint_url=aws.endpoint_url, nonce=made.nonce).complete
         assert everything(aws.client) == before
 
 

@@ -33,6 +33,8 @@ LOADER = create_loader()
 CLASSES: dict[str, Any] = {}
 NO_PATIENCE = Patience(ready=0, gone=0, propagation=0, related=0)
 """Everything in this AWS happens at once, so whoever waits has a fault."""
+NONCE = "0123456789abcdef0123456789abcdef"
+"""In place of a random one, so that runs without a file know what runs before them made."""
 SERVICE_LINKED_ROLE = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 
 
@@ -58,6 +60,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     monkeypatch.setattr(IAMBackend, "_init_aws_policies", _with_the_policy_for_agents)
     monkeypatch.setattr(FakeBucket, "get_permission", _over_tls)
     monkeypatch.setattr("scaler_batch.provision.site.Patience", lambda: NO_PATIENCE)
+    monkeypatch.setattr("scaler_batch.provision.state.new_nonce", lambda: NONCE)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")

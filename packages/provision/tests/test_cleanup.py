@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
+NONCE = "0123456789abcdef0123456789abcdef"
 ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
 KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 
@@ -87,11 +88,26 @@ def test_everything_goes_in_order_and_nothing_is_left(
     assert not files.env.exists()
 
 
-def test_the_prefix_alone_is_enough(aws: boto3.Session, settings: Settings, everything: Everything) -> None:
+def test_prefix_and_nonce_are_enough(
+    aws: boto3.Session, settings: Settings, everything: Everything, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = everything()
-    provision(settings, aws)
-    assert cleanup(Target(), aws).complete
+    nonce = provision(settings, aws).nonce
+    monkeypatch.setattr("scaler_batch.provision.state.new_nonce", lambda: "f" * 32)
+    assert cleanup(Target(), aws, nonce=nonce).complete
     assert everything() == before
+
+
+def test_without_the_nonce_nothing_is_removed_and_the_report_says_what_may_be_ours(
+    aws: boto3.Session, settings: Settings, everything: Everything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provision(settings, aws)
+    there = everything()
+    monkeypatch.setattr("scaler_batch.provision.state.new_nonce", lambda: "f" * 32)
+    report = cleanup(Target(), aws)
+    assert (report.complete, report.removed) == (False, ())
+    assert [kind for kind, _ in report.unproven] == list(reversed(KINDS))
+    assert everything() == there
 
 
 def test_a_second_cleanup_finds_nothing(aws: boto3.Session, settings: Settings, calls: Any) -> None:
@@ -153,9 +169,10 @@ def test_all_revisions_are_deregistered_but_those_of_others(
     }
     definition = {"jobDefinitionName": "scaler-batch-job", "type": "container", "containerProperties": container}
     batch.register_job_definition(**definition)
-    with pytest.raises(ConflictError, match="not made by this tool"):
+    with pytest.raises(ConflictError, match="not known to be made by this tool"):
         provision(settings, aws)
-    batch.register_job_definition(**definition, tags={"scaler-batch:prefix": "scaler-batch"})
+    ours = {"scaler-batch:prefix": "scaler-batch", "scaler-batch:nonce": NONCE}
+    batch.register_job_definition(**definition, tags=ours)
     report = cleanup(Target(), aws)
     assert report.removed == ((Kind.JOB_DEFINITION, "scaler-batch-job"),)
     assert everything()["job definitions"] == ["scaler-batch-job:1"]

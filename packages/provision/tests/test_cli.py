@@ -209,7 +209,7 @@ def test_what_is_not_ours_is_shown_as_such(account: boto3.Session, capsys: pytes
     assert run("show") == 0
     assert "foreign" in capsys.readouterr().out
     assert run("cleanup") == 0
-    assert "left alone, lacks our tag: log group /scaler-batch/jobs" in capsys.readouterr().out
+    assert "left alone, lacks our tags: log group /scaler-batch/jobs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
@@ -232,6 +232,38 @@ def test_yes_asks_nothing(account: boto3.Session, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert run("provision", *IMAGE, "--yes") == 0
     assert run("cleanup", "--yes") == 0
+
+
+def test_nothing_is_taken_over_where_nobody_is_asked(
+    account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("provision", *IMAGE)
+    (here / ".scaler_aws_batch_config.json").unlink()
+    for options in ([], ["--json"]):
+        assert run("adopt", *options) == 2
+        assert not (here / ".scaler_aws_batch_config.json").exists()
+    assert "--dry-run" in capsys.readouterr().err
+    assert run("adopt", "--dry-run") == 0
+    assert "! job queue            scaler-batch-queue: has the tag of the prefix" in capsys.readouterr().out
+    assert run("adopt", "--dry-run", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["adopt"]) == MADE
+    assert run("adopt", "--yes") == 0
+    assert f"{MADE} resources taken over." in capsys.readouterr().out
+    assert run("adopt", "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"adopted": [], "foreign": []}
+    assert run("cleanup", "--yes") == 0
+
+
+def test_a_cleanup_without_the_record_fails_and_names_the_way(
+    account: boto3.Session, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("provision", *IMAGE)
+    (here / ".scaler_aws_batch_config.json").unlink()
+    monkeypatch.setattr("scaler_batch.provision.state.new_nonce", lambda: "f" * 32)
+    assert run("cleanup", "--yes") == 1
+    said = capsys.readouterr()
+    assert "left alone, not known to be ours: bucket" in said.out
+    assert "scaler-batch-provision adopt" in said.err
 
 
 def test_an_interruption_says_how_to_go_on(account: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,11 +40,13 @@ def test_ecs_may_assume_roles_for_this_account_only() -> None:
     assert "Condition" not in wanted[Kind.INSTANCE_ROLE].trust["Statement"][0], "EC2 does not say for whom"
 
 
-def test_everything_is_tagged_with_prefix_and_version() -> None:
+def test_everything_is_tagged_with_prefix_nonce_and_version() -> None:
     names = Names(Target(prefix="mine"), Account("123456789012", "aws"))
-    for one in describe(Settings(image="i", prefix="mine", tags={"team": "ours"}), names, Network((), ())):
-        assert one.tags.keys() == {"scaler-batch:prefix", "scaler-batch:version", "team"}
-        assert (one.tags["scaler-batch:prefix"], one.tags["team"]) == ("mine", "ours")
+    settings = Settings(image="i", prefix="mine", tags={"team": "ours"})
+    for one in describe(settings, names, Network((), ()), nonce="f" * 32):
+        assert one.tags.keys() == {"scaler-batch:prefix", "scaler-batch:nonce", "scaler-batch:version", "team"}
+        assert [one.tags[f"scaler-batch:{key}"] for key in ("prefix", "nonce")] == ["mine", "f" * 32]
+        assert one.tags["team"] == "ours"
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])

@@ -17,6 +17,7 @@ from scaler_batch.provision import (
     Kind,
     Settings,
     Target,
+    adopt,
     cleanup,
     plan_provision,
     provision,
@@ -59,6 +60,9 @@ CHANGING_CALLS = [
     "CreateJobQueue",
 ]
 """Of a first run, in order. (PutBucketTagging only where S3 takes no tags at creation, as moto does not.)"""
+
+UNTAGGED_AFTER = "CreateBucket"
+"""Where a run that is cut off leaves something without tags."""
 
 
 @pytest.fixture
@@ -306,6 +310,8 @@ def test_an_interrupted_run_is_completed_by_the_next(
 ) -> None:
     before = everything()
     _provision_until(last, settings, aws, calls, files)
+    if CHANGING_CALLS[last - 1] == UNTAGGED_AFTER:
+        _adopt_the_bucket(settings, aws, files)
     made = provision(settings, aws, files=files)
     assert made.resources.keys() == set(KINDS)
     assert provision(settings, aws, files=files).changed == ()
@@ -321,6 +327,11 @@ def test_an_interrupted_run_is_cleaned_up_from_where_it_stopped(
 ) -> None:
     before = everything()
     _provision_until(last, settings, aws, calls, files)
+    if CHANGING_CALLS[last - 1] == UNTAGGED_AFTER:
+        report = cleanup(Target(), aws, files=files)
+        assert [kind for kind, _ in report.unproven] == [Kind.BUCKET]
+        assert files.config.exists(), "it still has something to tell"
+        adopt(Target(), aws, files)
     assert cleanup(Target(), aws, files=files).complete
     assert everything() == before
     assert list(files.config.parent.iterdir()) == []
@@ -461,6 +472,14 @@ def _provision_until(last: int, settings: Settings, aws: boto3.Session, calls: A
         provision(settings, aws, files=files)
     assert type(cut.value).__name__ == "Interruption"
     calls.cut_after = None
+
+
+def _adopt_the_bucket(settings: Settings, aws: boto3.Session, files: Files) -> None:
+    """A bucket without tags is nobody's until somebody says that it is ours."""
+    with pytest.raises(ConflictError, match="bucket scaler-batch-123456789012-us-east-1"):
+        provision(settings, aws, files=files)
+    report = adopt(Target(), aws, files)
+    assert report.adopted == ((Kind.BUCKET, "scaler-batch-123456789012-us-east-1"),)
 
 
 def _allow_all() -> str:

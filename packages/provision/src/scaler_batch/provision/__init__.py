@@ -6,6 +6,7 @@ The command line is ``scaler-batch-provision``; the functions here do the same f
 
 from __future__ import annotations
 
+from scaler_batch.provision.adopting import adopt, plan_adoption
 from scaler_batch.provision.apply import Audience, CleanupReport, Left
 from scaler_batch.provision.cleaning import cleanup, plan_cleanup
 from scaler_batch.provision.errors import (
@@ -22,9 +23,9 @@ from scaler_batch.provision.errors import (
     WaitError,
 )
 from scaler_batch.provision.handover import Handover, read_env, write_env
-from scaler_batch.provision.plan import Action, Change, Plan, RemovalPlan, Step
+from scaler_batch.provision.plan import Action, Adoption, AdoptionPlan, Change, Plan, RemovalPlan, Step
 from scaler_batch.provision.provisioning import build_image, plan_provision, provision, show
-from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
+from scaler_batch.provision.results import AdoptionReport, BuildReport, Inventory, ProvisionedResources
 from scaler_batch.provision.settings import Files, Settings, Target
 from scaler_batch.provision.vocabulary import Identity, Kind, Observed, Phase, Wanted
 from scaler_batch.provision.waiting import Patience
@@ -33,6 +34,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Action",
+    "Adoption",
+    "AdoptionPlan",
+    "AdoptionReport",
     "Audience",
     "AwsError",
     "BrokenError",
@@ -65,8 +69,10 @@ __all__ = [
     "WaitError",
     "Wanted",
     "__version__",
+    "adopt",
     "build_image",
     "cleanup",
+    "plan_adoption",
     "plan_cleanup",
     "plan_provision",
     "provision",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from scaler_batch.provision.plan import Plan, RemovalPlan, Step
+    from scaler_batch.provision.plan import AdoptionPlan, Plan, RemovalPlan, Step
     from scaler_batch.provision.resources.catalogue import Catalogue
     from scaler_batch.provision.state import Journal
     from scaler_batch.provision.vocabulary import Kind, Observed
@@ -27,6 +27,9 @@ class Audience(Protocol):
 
     def agrees_to_removal(self, plan: RemovalPlan) -> bool:
         """See what is to be removed; whether to do so. Asked only when there is something."""
+
+    def agrees_to_adoption(self, plan: AdoptionPlan) -> bool:
+        """See what is to be taken over; whether to do so. Asked only when there is something."""
 
     def doing(self, words: str) -> None:
         """Hear what begins now, such as ``create job queue scaler-batch-queue``."""
@@ -49,6 +52,10 @@ class Silent:
         return True
 
     def agrees_to_removal(self, plan: RemovalPlan) -> bool:
+        """Agree."""
+        return True
+
+    def agrees_to_adoption(self, plan: AdoptionPlan) -> bool:
         """Agree."""
         return True
 
@@ -85,33 +92,34 @@ class CleanupReport:
     Attributes:
         removed: What is gone, in the order of going.
         left: What could not be removed.
-        foreign: What was left alone, because it lacks the tag that makes it ours.
+        foreign: What was left alone, because it lacks a tag that makes it ours.
+        unproven: What of that may be ours all the same: it is there for our prefix, but lacks the nonce of our record.
         files: Local files that were removed; none while something is left.
     """
 
     removed: tuple[tuple[Kind, str], ...]
     left: tuple[Left, ...]
     foreign: tuple[tuple[Kind, str], ...]
+    unproven: tuple[tuple[Kind, str], ...] = ()
     files: tuple[Path, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether nothing of ours is left."""
-        return not self.left
+        return not self.left and not self.unproven
 
 
 def apply(plan: Plan, catalogue: Catalogue, journal: Journal, audience: Audience) -> Mapping[Kind, Identity]:
     """Carry out a plan; an error stops it, and the next run goes on from there.
 
     Returns:
-        Every resource of the plan.
+        Every resource that is recorded.
 
     Raises:
         ProvisionError: A step failed; those before it are done and recorded.
     """
     for step in plan.steps:
         _take(step, catalogue, journal, audience)
-    journal.finish()
     return journal.state.resources
 
 
@@ -131,7 +139,9 @@ def remove(plan: RemovalPlan, catalogue: Catalogue, journal: Journal, audience: 
             removed.append((kind, observed.name))
             audience.done(words)
     foreign = tuple((kind, observed.name) for kind, observed in plan.foreign)
-    return CleanupReport(tuple(removed), tuple(left), foreign)
+    prefix, begun = journal.state.target.prefix, journal.state.unfinished
+    unproven = tuple((kind, one.name) for kind, one in plan.foreign if one.bears(prefix) or kind in begun)
+    return CleanupReport(tuple(removed), tuple(left), foreign, unproven)
 
 
 def _take(step: Step, catalogue: Catalogue, journal: Journal, audience: Audience) -> None:

@@ -1,8 +1,11 @@
-"""Writing a file so that whoever reads it finds the old text or the new, and never a part."""
+"""Writing a file so that whoever reads it finds the old text or the new, and never a part; reading one with care."""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import stat
 from typing import TYPE_CHECKING
 
 from scaler_batch.provision.errors import FileError
@@ -37,11 +40,40 @@ def read_text(path: Path) -> str | None:
         raise FileError(f"cannot read {path}: {error}", fix="remove the file, or name another") from error
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file, then take its place. The data must be on disk before the name points to it."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+def read_record(path: Path, *, most_bytes: int) -> str | None:
+    """Read a file that decides what happens to resources; ``None`` when there is none.
+
+    Raises:
+        FileError: It is a link, a pipe or a device, is larger than that, or cannot be read.
+    """
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise FileError(f"cannot read {path}: {reason}", fix="name the file itself, or another") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileError(f"cannot read {path}: it is not a regular file", fix="name another file")
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise FileError(f"cannot read {path}: it is larger than {most_bytes} bytes", fix="name another file")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"cannot read {path}: {error}", fix="remove the file, or name another") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside the file, then take its place. The data must be on disk before the name points to it.
+
+    The name beside it cannot be guessed, and must be new: nobody can have put a link there.
+    """
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -9,7 +9,7 @@ from scaler_batch.provision.apply import Audience, CleanupReport, Silent, remove
 from scaler_batch.provision.errors import DeclinedError, FileError
 from scaler_batch.provision.handover import Handover, read_env
 from scaler_batch.provision.plan import make_removal_plan
-from scaler_batch.provision.site import Site, open_site
+from scaler_batch.provision.site import open_site
 from scaler_batch.provision.state import Journal, load
 
 if TYPE_CHECKING:
@@ -30,40 +30,48 @@ def cleanup(
     *,
     endpoint_url: str | None = None,
     files: Files | None = None,
+    nonce: str | None = None,
     audience: Audience | None = None,
     patience: Patience | None = None,
 ) -> CleanupReport:
     """Remove all that was made for the target, and then the local files that tell of it.
 
-    Needs no files: resources are found by their names, and recognised by their tags. What cannot be removed is
-    reported, and the rest is removed all the same.
+    Resources are found by their names, and recognised by their tags: that of the prefix, and the nonce that the JSON
+    file keeps. What cannot be removed is reported, and the rest is removed all the same.
 
     Args:
         target: Which set of resources.
         session: Brings the credentials; its region is not used.
         endpoint_url: Send all calls there instead of to AWS.
         files: Files to remove, as far as they are about this target; without it none is touched.
+        nonce: That of what :func:`~scaler_batch.provision.provision` returned, where no file keeps it.
         audience: Is shown what is to be removed and told of progress.
         patience: How long waits may last.
 
     Raises:
         DeclinedError: The audience did not agree; nothing was changed.
         AwsError: What is there could not be looked at; nothing was changed.
-        FileError: A local file cannot be read or removed.
+        FileError: A local file cannot be read or removed, or is not one that this package has written.
     """
     audience = audience or Silent()
     site = open_site(target, session, endpoint_url, audience, patience)
     own_files = _own_files(files, site.names)
-    journal = _own_journal(files, own_files, site.names)
-    plan = _removal_plan(site, journal)
+    journal = _own_journal(files, own_files, site.names, nonce)
+    catalogue = site.catalogue(journal.state.owner)
+    plan = make_removal_plan(catalogue.observe_all(), owner=journal.state.owner)
     if plan.remove and not audience.agrees_to_removal(plan):
         raise DeclinedError
-    report = remove(plan, site.catalogue, journal, audience)
+    report = remove(plan, catalogue, journal, audience)
     return replace(report, files=tuple(map(_delete_file, own_files))) if report.complete else report
 
 
 def plan_cleanup(
-    target: Target, session: boto3.Session, *, endpoint_url: str | None = None, files: Files | None = None
+    target: Target,
+    session: boto3.Session,
+    *,
+    endpoint_url: str | None = None,
+    files: Files | None = None,
+    nonce: str | None = None,
 ) -> RemovalPlan:
     """Say what :func:`cleanup` would remove with the same arguments; changes nothing.
 
@@ -72,16 +80,12 @@ def plan_cleanup(
         FileError: A local file cannot be read.
     """
     site = open_site(target, session, endpoint_url, Silent(), None)
-    return _removal_plan(site, _own_journal(files, _own_files(files, site.names), site.names))
+    owner = _own_journal(files, _own_files(files, site.names), site.names, nonce).state.owner
+    return make_removal_plan(site.catalogue(owner).observe_all(), owner=owner)
 
 
-def _removal_plan(site: Site, journal: Journal) -> RemovalPlan:
-    prefix = site.names.target.prefix
-    return make_removal_plan(site.catalogue.observe_all(), prefix=prefix, unfinished=journal.state.unfinished)
-
-
-def _own_journal(files: Files | None, own_files: Collection[Path], names: Names) -> Journal:
-    return Journal.open(files.config if files and files.config in own_files else None, names)
+def _own_journal(files: Files | None, own_files: Collection[Path], names: Names, nonce: str | None) -> Journal:
+    return Journal.open(files.config if files and files.config in own_files else None, names, nonce)
 
 
 def _own_files(files: Files | None, names: Names) -> list[Path]:
@@ -89,7 +93,7 @@ def _own_files(files: Files | None, names: Names) -> list[Path]:
     if files is None:
         return []
     state = load(files.config)
-    config_is_ours = state is not None and (state.target, state.account) == (names.target, names.account)
+    config_is_ours = state is not None and state.names == names
     env_is_ours = _reads_as(files.env, Handover.of(names))
     return [path for path, ours in ((files.config, config_is_ours), (files.env, env_is_ours)) if ours]
 

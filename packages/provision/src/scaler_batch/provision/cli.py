@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from scaler_batch.aws import partition_of
-from scaler_batch.provision import cleaning, provisioning
+from scaler_batch.provision import adopting, cleaning, provisioning
 from scaler_batch.provision import options as option_values
 from scaler_batch.provision.access import provisioner_policy, worker_policy
 from scaler_batch.provision.atomic import write_text
@@ -95,10 +95,16 @@ def _built(options: argparse.Namespace, report: People | Programs) -> BuiltImage
 def _build_image(options: argparse.Namespace, report: People | Programs) -> Exit:
     target = option_values.target(options)
     image = _built(options, report)
-    session, endpoint_url = open_session(options.profile), options.endpoint_url
-    report.built(
-        provisioning.build_image(target, session, image, tags=options.tags, endpoint_url=endpoint_url, audience=report)
+    built = provisioning.build_image(
+        target,
+        open_session(options.profile),
+        image,
+        tags=options.tags,
+        endpoint_url=options.endpoint_url,
+        files=option_values.files(options),
+        audience=report,
     )
+    report.built(built)
     return Exit.DONE
 
 
@@ -141,6 +147,21 @@ def _cleanup(options: argparse.Namespace, report: People | Programs) -> Exit:
     result = cleaning.cleanup(target, session, endpoint_url=endpoint_url, files=files, audience=report)
     report.cleaned(result)
     return Exit.DONE if result.complete else Exit.FAILED
+
+
+def _adopt(options: argparse.Namespace, report: People | Programs) -> Exit:
+    target, files = option_values.target(options), option_values.files(options)
+    session, endpoint_url = open_session(options.profile), options.endpoint_url
+    if options.dry_run:
+        report.adoption(adopting.plan_adoption(target, session, files, endpoint_url=endpoint_url))
+        return Exit.DONE
+    if not (options.yes or report.asks):
+        raise SettingsError(
+            "adopt takes nothing over unless somebody has agreed to it",
+            fix="look with --dry-run at what it would take over, then pass --yes",
+        )
+    report.adopted(adopting.adopt(target, session, files, endpoint_url=endpoint_url, audience=report))
+    return Exit.DONE
 
 
 def _doctor(options: argparse.Namespace, report: People | Programs) -> Exit:
@@ -198,6 +219,7 @@ _COMMANDS = {
     "plan": _plan,
     "build-image": _build_image,
     "show": _show,
+    "adopt": _adopt,
     "cleanup": _cleanup,
     "template": _template,
     "doctor": _doctor,

@@ -29,7 +29,7 @@ from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicySpecification
 from scaler_batch.provision.resources.security_group import SecurityGroupSpecification
 from scaler_batch.provision.settings import container_memory
-from scaler_batch.provision.vocabulary import VERSION_TAG, Kind, Specification, Untold, Wanted
+from scaler_batch.provision.vocabulary import VERSION_TAG, Kind, Owner, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ ECS_TASKS: Final = "ecs-tasks.amazonaws.com"
 
 
 def describe(
-    settings: Settings, names: Names, network: Network, *, image_tag: str | None = None
+    settings: Settings, names: Names, network: Network, *, nonce: str = "", image_tag: str | None = None
 ) -> tuple[Wanted[Any], ...]:
     """Describe every resource, in the order of making.
 
@@ -75,6 +75,7 @@ def describe(
         settings: What the user chose.
         names: What everything is called.
         network: Where instances go.
+        nonce: What all of it bears beside the prefix; empty in templates, whose resources are not ours.
         image_tag: Tag of the image that we build; wanted where the settings name no image.
     """
     image = settings.image or names.image(image_tag or "")
@@ -95,7 +96,7 @@ def describe(
         Kind.SCHEDULING_POLICY: SchedulingPolicySpecification(SHARE_SECONDS),
         Kind.JOB_QUEUE: _job_queue(settings, names),
     }
-    tags = all_tags(settings.tags, names)
+    tags = all_tags(settings.tags, Owner(names.target.prefix, nonce))
     named = (Wanted(kind, names.of(kind), names.arn(kind), specifications[kind], tags) for kind in Kind)
     unwanted = _unwanted(settings)
     return tuple(one for one in named if one.kind not in unwanted)
@@ -118,9 +119,9 @@ def describe_repository(names: Names, tags: Mapping[str, str], image_tag: str) -
     return Wanted(kind, names.of(kind), names.arn(kind), RepositorySpecification(image_tag=image_tag), tags)
 
 
-def all_tags(chosen: Mapping[str, str], names: Names) -> dict[str, str]:
+def all_tags(chosen: Mapping[str, str], owner: Owner) -> dict[str, str]:
     """Every tag that a resource bears: those the user chose, and ours."""
-    return {**chosen, PREFIX_TAG: names.target.prefix, VERSION_TAG: VERSION}
+    return {**chosen, **owner.tags, VERSION_TAG: VERSION}
 
 
 def _bucket(settings: Settings, names: Names) -> BucketSpecification:

@@ -7,14 +7,23 @@ shared with the whole world, hence account and region in that of the bucket.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scaler_batch.aws import dns_suffix
 from scaler_batch.provision.vocabulary import Kind
 
 if TYPE_CHECKING:
     from scaler_batch.provision.settings import Target
+
+
+_ENDINGS: Final = {
+    Kind.SECURITY_GROUP: r"/sg-[0-9a-f]{8,17}",
+    Kind.LAUNCH_TEMPLATE: r"/lt-[0-9a-f]{8,17}",
+    Kind.JOB_DEFINITION: r":[1-9][0-9]{0,8}",
+}
+"""How the ARNs of some kinds end in an account: with the id that EC2 gave, or the number of a revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,13 @@ class Names:
             Kind.SCHEDULING_POLICY: self.regional("batch", f"scheduling-policy/{name}"),
             Kind.JOB_QUEUE: self.regional("batch", f"job-queue/{name}"),
         }[kind]
+
+    def may_be(self, kind: Kind, arn: str) -> bool:
+        """Whether this is the ARN of the resource of this kind, as AWS would give it."""
+        expected = self.arn(kind)
+        beginning = expected if kind is Kind.JOB_DEFINITION else expected.rpartition("/")[0]
+        ending = _ENDINGS.get(kind)
+        return re.fullmatch(re.escape(beginning) + ending, arn) is not None if ending else arn == expected
 
     @property
     def any_role(self) -> str:

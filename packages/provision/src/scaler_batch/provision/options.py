@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("plan", [where, what, build], "say what provision would do; change nothing"),
         ("build-image", [where, build, _tags()], "build the image, and push it to ECR; print its URI"),
         ("show", [where], "list the resources that are there; change nothing"),
+        ("adopt", [where, act], "take over what is there for the prefix and not in the JSON file; asks first"),
         ("cleanup", [where, act], "remove everything made for the prefix, and the two local files"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=f"{text[0].upper()}{text[1:]}.")

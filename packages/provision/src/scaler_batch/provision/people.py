@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from scaler_batch.provision.errors import ProvisionError
     from scaler_batch.provision.explanation import Explanation
     from scaler_batch.provision.finding import Finding
-    from scaler_batch.provision.plan import Change, Plan, RemovalPlan, Step
-    from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
+    from scaler_batch.provision.plan import AdoptionPlan, Change, Plan, RemovalPlan, Step
+    from scaler_batch.provision.results import AdoptionReport, BuildReport, Inventory, ProvisionedResources
 
 _MARKS: Final = {
     Action.CREATE: "[green]+[/]",
@@ -42,6 +42,10 @@ _VERDICTS: Final = {
     Verdict.SKIPPED: "[dim]skipped [/]",
 }
 _LONGEST_VALUE: Final = 60
+_UNPROVEN: Final = (
+    "run this where the JSON file lies that `provision` wrote (--config); if it is lost and these are yours, run "
+    "`scaler-batch-provision adopt` with the same --prefix and --region, and then this again"
+)
 
 
 class People:
@@ -56,7 +60,7 @@ class People:
     def __init__(self, out: TextIO, err: TextIO, *, ask: bool) -> None:
         self._out = Console(file=out, highlight=False, soft_wrap=True)
         self._err = Console(file=err, highlight=False, soft_wrap=True)
-        self._ask = ask
+        self.asks = ask
         self._status: Status | None = None
 
     def agrees_to(self, plan: Plan) -> bool:
@@ -68,6 +72,18 @@ class People:
         """Show what is to be removed, and ask if asking is wanted."""
         self.removal(plan)
         return self._agreed()
+
+    def agrees_to_adoption(self, plan: AdoptionPlan) -> bool:
+        """Show what is to be taken over, and ask if asking is wanted."""
+        self.adoption(plan)
+        return self._agreed()
+
+    def adoption(self, plan: AdoptionPlan) -> None:
+        """Show what would be taken over."""
+        for one in plan.adopt:
+            self._out.print(f"[yellow]![/] {one.kind.words:<20} {escape(one.observed.name)}: {escape(one.reason)}")
+        if not plan.adopt:
+            self._out.print("There is nothing to take over.")
 
     def removal(self, plan: RemovalPlan) -> None:
         """Show what a cleanup would remove."""
@@ -141,13 +157,22 @@ class People:
     def cleaned(self, report: CleanupReport) -> None:
         """Show how a cleanup ended."""
         for kind, name in report.foreign:
-            self._out.print(f"left alone, lacks our tag: {kind.words} {escape(name)}")
+            lacks = "not known to be ours" if (kind, name) in report.unproven else "lacks our tags"
+            self._out.print(f"left alone, {lacks}: {kind.words} {escape(name)}")
+        if report.unproven:
+            self._err.print(f"[bold]fix:[/] {_UNPROVEN}")
         for file in report.files:
             self._out.print(f"removed {escape(str(file))}")
         for left in report.left:
             self._err.print(f"[red]left[/] {left.kind.words} {escape(left.name)}: {escape(left.error.fix)}")
         if report.complete:
             self._out.print("Nothing is left." if report.removed else "There was nothing to remove.")
+
+    def adopted(self, report: AdoptionReport) -> None:
+        """Show what was taken over."""
+        for kind, name in report.foreign:
+            self._out.print(f"left alone, lacks our tags: {kind.words} {escape(name)}")
+        self._out.print(f"{len(report.adopted)} resources taken over.")
 
     def findings(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Show what an examination finds, each as soon as it is known, and return all."""
@@ -189,7 +214,7 @@ class People:
         self._status = None
 
     def _agreed(self) -> bool:
-        if not self._ask:
+        if not self.asks:
             return True
         try:
             return self._err.input("Go on? (y/N) ").strip().lower() in ("y", "yes")

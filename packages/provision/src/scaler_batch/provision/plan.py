@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.errors import ConflictError
-from scaler_batch.provision.vocabulary import Kind, Phase, Untold
+from scaler_batch.provision.vocabulary import NONCE_TAG, Kind, Owner, Phase, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -89,10 +89,36 @@ class RemovalPlan:
 
     Attributes:
         remove: Ours.
-        foreign: There under our names, but without our tag.
+        foreign: There under our names, but without our tags.
     """
 
     remove: tuple[tuple[Kind, Observed[Any]], ...]
+    foreign: tuple[tuple[Kind, Observed[Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A resource that could be taken over.
+
+    Attributes:
+        reason: Why it is not known to be ours.
+    """
+
+    kind: Kind
+    observed: Observed[Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionPlan:
+    """What would be taken over, in the order of making, and what would be left alone.
+
+    Attributes:
+        adopt: There for our prefix, and not known to be ours.
+        foreign: There under our names, with nothing to say that it may be ours.
+    """
+
+    adopt: tuple[Adoption, ...]
     foreign: tuple[tuple[Kind, Observed[Any]], ...]
 
 
@@ -100,23 +126,21 @@ def make_plan(
     wanted: Iterable[Wanted[Any]],
     observed: Mapping[Kind, Observed[Any] | None],
     *,
-    prefix: str,
-    unfinished: Collection[Kind] = (),
+    owner: Owner,
 ) -> Plan:
     """Compare, and say what to do.
 
     Args:
         wanted: Every resource, in the order of making.
         observed: What is there of each.
-        prefix: Whose tag makes a resource ours.
-        unfinished: What an interrupted run was about to make: ours, tagged or not.
+        owner: Whose tags make a resource ours.
 
     Raises:
         ConflictError: Something of these names is there, and not ours.
     """
-    foreign = [(kind, one) for kind, one in observed.items() if one and not _ours(kind, one, prefix, unfinished)]
+    foreign = [(kind, one) for kind, one in observed.items() if one and not owner.owns(one.tags)]
     if foreign:
-        raise _conflict(foreign, prefix)
+        raise _conflict(foreign, owner.prefix)
     return Plan(tuple(_step(one, observed.get(one.kind)) for one in wanted))
 
 
@@ -130,33 +154,61 @@ def fields_to_set(plan: Plan, kind: Kind) -> Collection[str]:
     return step.fields
 
 
-def make_removal_plan(
-    observed: Mapping[Kind, Observed[Any] | None], *, prefix: str, unfinished: Collection[Kind] = ()
-) -> RemovalPlan:
+def make_removal_plan(observed: Mapping[Kind, Observed[Any] | None], *, owner: Owner) -> RemovalPlan:
     """Say what to remove, in the order opposite to that of making.
 
     Args:
         observed: What is there.
-        prefix: Whose tag makes a resource ours.
-        unfinished: What an interrupted run was about to make: ours, tagged or not.
+        owner: Whose tags make a resource ours.
     """
     present = [(kind, one) for kind in reversed(Kind) if (one := observed.get(kind))]
     return RemovalPlan(
-        remove=tuple((kind, one) for kind, one in present if _ours(kind, one, prefix, unfinished)),
-        foreign=tuple((kind, one) for kind, one in present if not _ours(kind, one, prefix, unfinished)),
+        remove=tuple((kind, one) for kind, one in present if owner.owns(one.tags)),
+        foreign=tuple((kind, one) for kind, one in present if not owner.owns(one.tags)),
     )
 
 
-def _ours(kind: Kind, observed: Observed[Any], prefix: str, unfinished: Collection[Kind]) -> bool:
-    return observed.belongs_to(prefix) or (kind in unfinished and not observed.tags)
+def make_adoption_plan(
+    observed: Mapping[Kind, Observed[Any] | None], *, prefix: str, known: str | None, unfinished: Collection[Kind] = ()
+) -> AdoptionPlan:
+    """Say what could be taken over. Whether it is ours nobody here can know: whoever sees the plan has to say.
+
+    Args:
+        observed: What is there.
+        prefix: Of all names, and on what may be ours.
+        known: The nonce of the record; ``None`` where there is no record, and so nothing is known to be ours.
+        unfinished: What an interrupted run was about to make, by the record.
+    """
+    present = [(kind, one) for kind in Kind if (one := observed.get(kind))]
+    strange = [(kind, one) for kind, one in present if known is None or not Owner(prefix, known).owns(one.tags)]
+    judged = [(kind, one, _reason(kind, one, prefix, unfinished)) for kind, one in strange]
+    return AdoptionPlan(
+        adopt=tuple(Adoption(kind, one, reason) for kind, one, reason in judged if reason),
+        foreign=tuple((kind, one) for kind, one, reason in judged if not reason),
+    )
+
+
+def _reason(kind: Kind, observed: Observed[Any], prefix: str, unfinished: Collection[Kind]) -> str:
+    """Why a resource may be ours and is not known to be; empty where it cannot be ours."""
+    if not observed.bears(prefix):
+        interrupted = kind in unfinished and not observed.tags
+        return "has no tags; the record says that an interrupted run was making it" if interrupted else ""
+    if nonce := observed.tags.get(NONCE_TAG):
+        return f"has the tag of the prefix, and the nonce {nonce} of another record"
+    return "has the tag of the prefix and no nonce, as earlier releases made it"
 
 
 def _conflict(foreign: list[tuple[Kind, Observed[Any]]], prefix: str) -> ConflictError:
     listed = ", ".join(f"{kind.words} {one.name}" for kind, one in foreign)
     fix = "pass another --prefix, or remove what is listed"
+    if any(one.bears(prefix) for _, one in foreign):
+        fix = (
+            "run this where the JSON file lies that the first run wrote (--config); or, if it is lost and what is "
+            "listed is yours, take it over with `scaler-batch-provision adopt`; or pass another --prefix"
+        )
     if any(kind is Kind.BUCKET for kind, _ in foreign):
         fix += "; if the bucket is yours after all, see that you may look at it (s3:ListBucket, s3:GetBucketTagging)"
-    return ConflictError(f"there already, and not made by this tool for prefix {prefix!r}: {listed}", fix=fix)
+    return ConflictError(f"there already, and not known to be ours for prefix {prefix!r}: {listed}", fix=fix)
 
 
 def _step(wanted: Wanted[Any], observed: Observed[Any] | None) -> Step:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler_batch.provision.apply import Silent
 from scaler_batch.provision.finding import healthy
+from scaler_batch.provision.vocabulary import NONCE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from scaler_batch.provision.errors import ProvisionError
     from scaler_batch.provision.explanation import Explanation
     from scaler_batch.provision.finding import Finding
-    from scaler_batch.provision.plan import Change, Plan, RemovalPlan
-    from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
+    from scaler_batch.provision.plan import AdoptionPlan, Change, Plan, RemovalPlan
+    from scaler_batch.provision.results import AdoptionReport, BuildReport, Inventory, ProvisionedResources
 
 
 class Programs(Silent):
@@ -26,6 +27,8 @@ class Programs(Silent):
 
     Agrees to everything: a program that wants to look first asks for the plan.
     """
+
+    asks = False
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -63,6 +66,15 @@ class Programs(Silent):
         foreign = [(kind, observed.name) for kind, observed in plan.foreign]
         self._say({"remove": _pairs(remove), "foreign": _pairs(foreign)})
 
+    def adoption(self, plan: AdoptionPlan) -> None:
+        """Tell what would be taken over."""
+        adopt = [{"kind": one.kind, "name": one.observed.name, "reason": one.reason} for one in plan.adopt]
+        self._say({"adopt": adopt, "foreign": _pairs((kind, one.name) for kind, one in plan.foreign)})
+
+    def adopted(self, report: AdoptionReport) -> None:
+        """Tell what was taken over."""
+        self._say({"adopted": _pairs(report.adopted), "foreign": _pairs(report.foreign)})
+
     def built(self, report: BuildReport) -> None:
         """Tell what building an image came to."""
         self._say(asdict(report))
@@ -78,6 +90,7 @@ class Programs(Silent):
                 "complete": report.complete,
                 "removed": _pairs(report.removed),
                 "foreign": _pairs(report.foreign),
+                "unproven": _pairs(report.unproven),
                 "left": [{"kind": one.kind, "name": one.name, **_plain_error(one.error)} for one in report.left],
                 "files": [str(file) for file in report.files],
             }
@@ -116,7 +129,8 @@ def inventory_rows(inventory: Inventory) -> list[dict[str, str]]:
             "kind": kind,
             "name": inventory.names.of(kind),
             "arn": one.arn if one else "",
-            "state": "absent" if one is None else one.phase if one.belongs_to(prefix) else "foreign",
+            "state": "absent" if one is None else one.phase if one.bears(prefix) else "foreign",
+            "nonce": one.tags.get(NONCE_TAG, "") if one else "",
         }
         for kind, one in inventory.observed.items()
     ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from scaler_batch.provision.resources.catalogue import Catalogue
     from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.settings import Files, Settings, Target
     from scaler_batch.provision.waiting import Patience
@@ -35,6 +36,7 @@ def provision(
     image: ImageSource | None = None,
     endpoint_url: str | None = None,
     files: Files | None = None,
+    nonce: str | None = None,
     audience: Audience | None = None,
     patience: Patience | None = None,
 ) -> ProvisionedResources:
@@ -48,6 +50,8 @@ def provision(
         image: Builds the image, where the settings name none.
         endpoint_url: Send all calls there instead of to AWS.
         files: Where to record the work and to write what the adapter needs; without it no file is written.
+        nonce: That of what an earlier call returned, where no file keeps it: without it, what that call made is
+            somebody else's.
         audience: Is shown the plan and told of progress; by default nobody, and the plan is carried out.
         patience: How long waits may last.
 
@@ -62,23 +66,26 @@ def provision(
         FileError: A local file cannot be read or written.
     """
     audience = audience or Silent()
-    site = open_site(settings.target, session, endpoint_url, audience, patience, _needed(image, settings))
-    journal = Journal.open(files.config if files else None, site.names)
+    image = _needed(image, settings)
+    site = open_site(settings.target, session, endpoint_url, audience, patience)
+    journal = Journal.open(files.config if files else None, site.names, nonce)
+    catalogue = site.catalogue(journal.state.owner, image)
     handover = Handover.of(site.names)
     if files:
         _check_env_is_ours(files.env, handover)
-    plan = _plan(settings, site, journal, image)
+    plan = _plan(settings, site, catalogue, journal, image)
     if image and "image_tag" in fields_to_set(plan, Kind.REPOSITORY):
         image.check()
     if plan.pending and not audience.agrees_to(plan):
         raise DeclinedError
     journal.start(settings, complete=not plan.pending)
-    resources = apply(plan, site.catalogue, journal, audience)
+    resources = apply(plan, catalogue, journal, audience)
+    journal.finish()
     if files:
         write_env(files.env, handover)
     changed = tuple(step.wanted.kind for step in plan.pending)
     obstacles = tuple((step.wanted.kind, change) for step in plan.steps for change in step.obstacles)
-    return ProvisionedResources(settings.target, site.names.account, resources, changed, obstacles)
+    return ProvisionedResources(settings.target, site.names.account, resources, changed, obstacles, journal.state.nonce)
 
 
 def build_image(
@@ -88,6 +95,7 @@ def build_image(
     *,
     tags: Mapping[str, str] | None = None,
     endpoint_url: str | None = None,
+    files: Files | None = None,
     audience: Audience | None = None,
     patience: Patience | None = None,
 ) -> BuildReport:
@@ -102,15 +110,17 @@ def build_image(
         AwsError: AWS refused a call, or could not be reached.
     """
     audience = audience or Silent()
-    site = open_site(target, session, endpoint_url, audience, patience, image)
-    wanted = [describe_repository(site.names, all_tags(tags or {}, site.names), image.tag)]
-    observed = {Kind.REPOSITORY: site.catalogue.observe(Kind.REPOSITORY)}
-    plan = make_plan(wanted, observed, prefix=target.prefix)
+    site = open_site(target, session, endpoint_url, audience, patience)
+    journal = Journal.open(files.config if files else None, site.names)
+    owner = journal.state.owner
+    catalogue = site.catalogue(owner, image)
+    wanted = [describe_repository(site.names, all_tags(tags or {}, owner), image.tag)]
+    plan = make_plan(wanted, {Kind.REPOSITORY: catalogue.observe(Kind.REPOSITORY)}, owner=owner)
     if plan.pending:
         image.check()
         if not audience.agrees_to(plan):
             raise DeclinedError
-    apply(plan, site.catalogue, Journal.open(None, site.names), audience)
+    apply(plan, catalogue, journal, audience)
     return BuildReport(site.names.image(image.tag), built="image_tag" in fields_to_set(plan, Kind.REPOSITORY))
 
 
@@ -121,6 +131,7 @@ def plan_provision(
     image: ImageSource | None = None,
     endpoint_url: str | None = None,
     files: Files | None = None,
+    nonce: str | None = None,
 ) -> Plan:
     """Say what :func:`provision` would do with the same arguments; changes nothing.
 
@@ -129,8 +140,10 @@ def plan_provision(
         AwsError: AWS refused a call, or could not be reached.
         FileError: The JSON file cannot be read.
     """
-    site = open_site(settings.target, session, endpoint_url, Silent(), None, _needed(image, settings))
-    return _plan(settings, site, Journal.open(files.config if files else None, site.names), image)
+    image = _needed(image, settings)
+    site = open_site(settings.target, session, endpoint_url, Silent(), None)
+    journal = Journal.open(files.config if files else None, site.names, nonce)
+    return _plan(settings, site, site.catalogue(journal.state.owner, image), journal, image)
 
 
 def show(target: Target, session: boto3.Session, *, endpoint_url: str | None = None) -> Inventory:
@@ -140,7 +153,7 @@ def show(target: Target, session: boto3.Session, *, endpoint_url: str | None = N
         AwsError: AWS refused a call, or could not be reached.
     """
     site = open_site(target, session, endpoint_url, Silent(), None)
-    return Inventory(site.names, site.catalogue.observe_all())
+    return Inventory(site.names, site.catalogue().observe_all())
 
 
 def _needed(image: ImageSource | None, settings: Settings) -> ImageSource | None:
@@ -155,14 +168,12 @@ def _needed(image: ImageSource | None, settings: Settings) -> ImageSource | None
     return image
 
 
-def _plan(settings: Settings, site: Site, journal: Journal, image: ImageSource | None) -> Plan:
-    observed = site.catalogue.observe_all()
+def _plan(settings: Settings, site: Site, catalogue: Catalogue, journal: Journal, image: ImageSource | None) -> Plan:
+    observed, owner = catalogue.observe_all(), journal.state.owner
     network = site.network(settings, observed[Kind.SECURITY_GROUP])
+    image_tag = image.tag if image else None
     return make_plan(
-        describe(settings, site.names, network, image_tag=image.tag if image else None),
-        observed,
-        prefix=settings.prefix,
-        unfinished=journal.state.unfinished,
+        describe(settings, site.names, network, nonce=owner.nonce, image_tag=image_tag), observed, owner=owner
     )
 
 

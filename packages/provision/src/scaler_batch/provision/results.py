@@ -28,6 +28,7 @@ class ProvisionedResources:
         resources: Name and ARN of each.
         changed: What this run made or changed; empty when all was as wanted.
         obstacles: What is not as wanted, and AWS cannot change in place.
+        nonce: What all of it bears as a tag, and what later calls without a file have to be given.
     """
 
     target: Target
@@ -35,6 +36,7 @@ class ProvisionedResources:
     resources: Mapping[Kind, Identity]
     changed: tuple[Kind, ...]
     obstacles: tuple[tuple[Kind, Change], ...] = ()
+    nonce: str = ""
 
     @property
     def region(self) -> str:
@@ -82,6 +84,19 @@ class BuildReport:
 
     image: str
     built: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionReport:
+    """What taking over came to.
+
+    Attributes:
+        adopted: What is ours now.
+        foreign: What was left alone: nothing says that it may be ours.
+    """
+
+    adopted: tuple[tuple[Kind, str], ...]
+    foreign: tuple[tuple[Kind, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

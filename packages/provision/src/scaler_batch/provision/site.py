@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scaler_batch.provision.apply import Audience
     from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.settings import Settings, Target
-    from scaler_batch.provision.vocabulary import Observed
+    from scaler_batch.provision.vocabulary import Observed, Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Site:
 
     Attributes:
         names: What everything is called there.
-        catalogue: What observes, makes, changes and removes it.
-        clients: What else can be asked.
+        clients: What can be asked.
+        waiter: Bounds all waits.
     """
 
     names: Names
-    catalogue: Catalogue
     clients: Clients
+    waiter: Waiter
 
     @classmethod
     def open(
@@ -43,8 +43,6 @@ class Site:
         session: boto3.Session,
         waiter: Waiter,
         endpoint_url: str | None = None,
-        *,
-        image: ImageSource | None = None,
     ) -> Site:
         """Find out whose account it is, and make everything ready.
 
@@ -55,7 +53,16 @@ class Site:
         with translated("find out whose credentials these are"):
             clients = Clients.of(session, target.region, endpoint_url)
             names = Names(target, find_account(clients.sts))
-        return cls(names, Catalogue(clients, waiter, names, image), clients)
+        return cls(names, clients, waiter)
+
+    def catalogue(self, owner: Owner | None = None, image: ImageSource | None = None) -> Catalogue:
+        """What observes, makes, changes and removes resources.
+
+        Args:
+            owner: Whose they are; ``None`` to look at whatever there is.
+            image: Brings the image, where one is to be in the repository.
+        """
+        return Catalogue(self.clients, self.waiter, self.names, owner, image)
 
     def network(self, settings: Settings, own_group: Observed[Any] | None) -> Network:
         """Find the network that instances go into.
@@ -77,8 +84,7 @@ def open_site(
     endpoint_url: str | None,
     audience: Audience,
     patience: Patience | None,
-    image: ImageSource | None = None,
 ) -> Site:
     """Open a site where the audience is told of every wait."""
     waiter = Waiter(patience=patience or Patience(), notify=audience.waiting)
-    return Site.open(target, session, waiter, endpoint_url, image=image)
+    return Site.open(target, session, waiter, endpoint_url)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 VERSION_TAG: Final = "scaler-batch:version"
 """The tag that tells which version of this package made a resource."""
 
-OWN_TAGS: Final = (PREFIX_TAG, VERSION_TAG)
+NONCE_TAG: Final = "scaler-batch:nonce"
+"""The tag with the random value that the JSON file keeps: a prefix can be guessed, and this cannot."""
+
+OWN_TAGS: Final = (PREFIX_TAG, NONCE_TAG, VERSION_TAG)
 
 
 class Kind(StrEnum):
@@ -82,6 +85,28 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who may change and remove a resource: whoever knows both values that its tags bear.
+
+    Attributes:
+        prefix: Prefix of all names.
+        nonce: Random value, made at the first provision and kept in the JSON file.
+    """
+
+    prefix: str
+    nonce: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a resource bears that is this owner's."""
+        return {PREFIX_TAG: self.prefix, NONCE_TAG: self.nonce}
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether a resource with these tags is this owner's."""
+        return self.tags.items() <= tags.items()
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Which resource.
 
@@ -129,8 +154,8 @@ class Observed(Generic[SpecificationT]):
         """Which resource this is."""
         return Identity(self.name, self.arn)
 
-    def belongs_to(self, prefix: str) -> bool:
-        """Whether its tag says that it was made for this prefix."""
+    def bears(self, prefix: str) -> bool:
+        """Whether its tag says that it was made for this prefix. Anybody can write that: see :class:`Owner`."""
         return self.tags.get(PREFIX_TAG) == prefix
 
     def lacks(self, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scaler_batch.provision.resources.clients import Clients
     from scaler_batch.provision.resources.handler import Handler
     from scaler_batch.provision.resources.repository import ImageSource
-    from scaler_batch.provision.vocabulary import Observed, Wanted
+    from scaler_batch.provision.vocabulary import Observed, Owner, Wanted
     from scaler_batch.provision.waiting import Waiter
 
 
@@ -38,9 +38,11 @@ class Catalogue:
     :class:`~scaler_batch.provision.errors.BrokenError` when AWS finds a resource invalid.
     """
 
-    def __init__(self, clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None = None) -> None:
+    def __init__(
+        self, clients: Clients, waiter: Waiter, names: Names, owner: Owner | None, image: ImageSource | None = None
+    ) -> None:
         self._names = names
-        self._handlers = _handlers(clients, waiter, names, image)
+        self._handlers = _handlers(clients, waiter, names, owner, image)
 
     def observe_all(self) -> dict[Kind, Observed[Any] | None]:
         """Look at every resource, in the order of making."""
@@ -69,6 +71,11 @@ class Catalogue:
         others = [field for field in fields if field != TAGS]
         return handler.change(wanted, others) if others else None
 
+    def adopt(self, kind: Kind, observed: Observed[Any], owner: Owner) -> None:
+        """Put the owner's tags on one."""
+        with translated(f"tag {kind.words} {observed.name}"):
+            self._handlers[kind].adopt(observed, owner)
+
     def settle(self, wanted: Wanted[Any]) -> None:
         """Wait until one can be relied on."""
         with translated(f"look at {wanted.kind.words} {wanted.name}"):
@@ -80,9 +87,11 @@ class Catalogue:
             self._handlers[kind].remove(observed)
 
 
-def _handlers(clients: Clients, waiter: Waiter, names: Names, image: ImageSource | None) -> Mapping[Kind, Handler[Any]]:
+def _handlers(
+    clients: Clients, waiter: Waiter, names: Names, owner: Owner | None, image: ImageSource | None
+) -> Mapping[Kind, Handler[Any]]:
     role = RoleHandler(clients.iam, waiter)
-    group = SecurityGroupHandler(clients.ec2, waiter, names)
+    group = SecurityGroupHandler(clients.ec2, waiter, names, owner)
     environment = ComputeEnvironmentHandler(clients.batch, waiter, group.ids_of)
     return {
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),

@@ -14,7 +14,7 @@ from scaler_batch.provision.vocabulary import SpecificationT
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from scaler_batch.provision.vocabulary import Observed, Wanted
+    from scaler_batch.provision.vocabulary import Observed, Owner, Wanted
 
 
 class Handler(ABC, Generic[SpecificationT]):
@@ -35,6 +35,10 @@ class Handler(ABC, Generic[SpecificationT]):
     @abstractmethod
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Give these tags to the resource of this ARN; tags of other names stay."""
+
+    def adopt(self, observed: Observed[SpecificationT], owner: Owner) -> None:
+        """Put the owner's tags on one that is there."""
+        self.tag(observed.arn, owner.tags)
 
     def settle(self, name: str) -> None:
         """Wait until others may rely on it. Most kinds are ready when made."""

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import NONCE_TAG, Observed, Specification, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.type_defs import ContainerPropertiesOutputTypeDef, JobDefinitionTypeDef
+
+    from scaler_batch.provision.vocabulary import Owner
 
 KEPT_REVISIONS: Final = 2
 
@@ -71,12 +73,12 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
         self._batch = batch
 
     def observe(self, name: str) -> Observed[JobDefinitionSpecification] | None:
-        """Look at the newest active revision, and count those behind it."""
+        """Look at the newest active revision, and count those of the same owner behind it."""
         revisions = self._active(name)
         if not revisions:
             return None
         newest = revisions[0]
-        superseded = tuple(revision["revision"] for revision in revisions[KEPT_REVISIONS:])
+        superseded = tuple(one["revision"] for one in _of_owner(revisions, newest.get("tags", {}))[KEPT_REVISIONS:])
         return Observed(
             name, newest["jobDefinitionArn"], _specification(newest, superseded), dict(newest.get("tags", {}))
         )
@@ -114,7 +116,7 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
     def change(self, wanted: Wanted[JobDefinitionSpecification], fields: Collection[str]) -> str | None:
         """Register another revision where one is needed, and deregister what is too old."""
         arn = self.create(wanted) if set(fields) - {"superseded"} else None
-        for revision in self._active(wanted.name)[KEPT_REVISIONS:]:
+        for revision in _of_owner(self._active(wanted.name), wanted.tags)[KEPT_REVISIONS:]:
             self._batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
         return arn
 
@@ -122,17 +124,26 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
         """Tag it."""
         self._batch.tag_resource(resourceArn=arn, tags=tags)
 
+    def adopt(self, observed: Observed[JobDefinitionSpecification], owner: Owner) -> None:
+        """Put the owner's tags on the newest revision, and on those that bore the same as it did."""
+        for revision in _of_owner(self._active(observed.name), observed.tags):
+            self.tag(revision["jobDefinitionArn"], owner.tags)
+
     def remove(self, observed: Observed[JobDefinitionSpecification]) -> None:
-        """Deregister every active revision that bears the tag of the newest."""
-        owner = observed.tags.get(PREFIX_TAG)
-        for revision in self._active(observed.name):
-            if revision.get("tags", {}).get(PREFIX_TAG) == owner:
-                self._batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
+        """Deregister every active revision that bears the tags of the newest."""
+        for revision in _of_owner(self._active(observed.name), observed.tags):
+            self._batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
 
     def _active(self, name: str) -> list[JobDefinitionTypeDef]:
         pages = self._batch.get_paginator("describe_job_definitions").paginate(jobDefinitionName=name, status="ACTIVE")
         found = [definition for page in pages for definition in page["jobDefinitions"]]
         return sorted(found, key=lambda definition: definition["revision"], reverse=True)
+
+
+def _of_owner(revisions: list[JobDefinitionTypeDef], tags: Mapping[str, str]) -> list[JobDefinitionTypeDef]:
+    """Those whose tags name the same owner as these do: anybody may register a revision under our name."""
+    owner = [tags.get(key) for key in (PREFIX_TAG, NONCE_TAG)]
+    return [one for one in revisions if [one.get("tags", {}).get(key) for key in (PREFIX_TAG, NONCE_TAG)] == owner]
 
 
 def _specification(found: JobDefinitionTypeDef, superseded: tuple[int, ...]) -> JobDefinitionSpecification:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import SecurityGroupTypeDef
 
     from scaler_batch.provision.naming import Names
+    from scaler_batch.provision.vocabulary import Owner
     from scaler_batch.provision.waiting import Waiter
 
 _MISSING: Final = ("InvalidGroup.NotFound", "InvalidGroupId.NotFound")
@@ -52,18 +53,20 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
     Args:
         ec2: Reaches the service.
         waiter: Bounds waits.
-        names: Make ARNs of ids, and say for which prefix ours is tagged: names are unique within a VPC only.
+        names: Make ARNs of ids.
+        owner: Whose tags ours bears: names are unique within a VPC only. ``None`` where anybody's will do.
     """
 
-    def __init__(self, ec2: EC2Client, waiter: Waiter, names: Names) -> None:
+    def __init__(self, ec2: EC2Client, waiter: Waiter, names: Names, owner: Owner | None) -> None:
         self._ec2 = ec2
         self._waiter = waiter
         self._names = names
+        self._owner = owner
 
     def observe(self, name: str) -> Observed[SecurityGroupSpecification] | None:
-        """Look at the group; of several in different VPCs, at ours."""
+        """Look at the group; of several in different VPCs, at ours, or at least at one for our prefix."""
         found = [self._observed(group) for group in self._groups(name)]
-        return next((one for one in found if self._is_ours(one)), next(iter(found), None))
+        return max(found, key=lambda one: (self._is_ours(one), one.bears(self._names.target.prefix)), default=None)
 
     def create(self, wanted: Wanted[SecurityGroupSpecification]) -> str:
         """Make it; its ARN carries its id."""
@@ -110,7 +113,7 @@ class SecurityGroupHandler(Handler[SecurityGroupSpecification]):
         return Observed(group.get("GroupName", ""), self._arn(group.get("GroupId", "")), specification, tags)
 
     def _is_ours(self, observed: Observed[SecurityGroupSpecification]) -> bool:
-        return observed.belongs_to(self._names.target.prefix)
+        return self._owner is not None and self._owner.owns(observed.tags)
 
     def _arn(self, group: str) -> str:
         return self._names.regional("ec2", f"security-group/{group}")

@@ -19,7 +19,7 @@ from scaler_batch.provision.description import TASK_PREFIX, describe
 from scaler_batch.provision.handover import Handover
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.resources.network import Network
-from scaler_batch.provision.vocabulary import Kind
+from scaler_batch.provision.vocabulary import NONCE_TAG, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,8 +88,8 @@ def _retagged(one: Wanted[Any]) -> Wanted[Any]:
 
 
 def template_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The same tags, with the one that makes a resource ours exchanged."""
-    return {TEMPLATE_TAG if key == PREFIX_TAG else key: value for key, value in tags.items()}
+    """The same tags, with those that make a resource ours exchanged or left out."""
+    return {TEMPLATE_TAG if key == PREFIX_TAG else key: value for key, value in tags.items() if key != NONCE_TAG}
 
 
 def referring(value: Any, references: Iterable[tuple[str, str]]) -> Any:
