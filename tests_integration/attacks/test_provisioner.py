@@ -7,7 +7,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,8 +136,8 @@ def listed(tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def site(cloud: Stack, tmp_path: Path) -> Iterator[Site]:
-    yield Site(cloud, tmp_path, Names(Target(prefix=f"atk-{secrets.token_hex(3)}", region=REGION), ACCOUNT))
+def site(cloud: Stack, tmp_path: Path) -> Site:
+    return Site(cloud, tmp_path, Names(Target(prefix=f"atk-{secrets.token_hex(3)}", region=REGION), ACCOUNT))
 
 
 def the_honest_user_is_served(site: Site) -> None:
@@ -160,11 +159,11 @@ def test_a_crafted_record_does_not_remove_a_strangers_untagged_bucket(site: Site
     strangers(site)["bucket"].make({})
     nonce = {1: None, 2: OTHER_NONCE}[version]
     site.record(version=version, nonce=nonce, complete=False, unfinished=["bucket"])
-    try:
+    if version == 1:
+        with pytest.raises(FileError, match="earlier release"):
+            site.cleanup()
+    else:
         assert site.cleanup().removed == ()
-    except FileError as refusal:
-        assert version == 1
-        assert "adopt" in refusal.fix
     assert site.cloud.aws("s3").get_object(Bucket=site.names.of(Kind.BUCKET), Key="precious")["Body"].read() == b"data"
     the_honest_user_is_served(site)
 

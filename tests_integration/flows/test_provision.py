@@ -30,7 +30,7 @@ from scaler_batch.provision.why import explain
 
 SETTINGS = Settings(image="local/scaler-batch")
 
-ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+ON_REQUEST = (Kind.REPOSITORY, Kind.PAYLOAD_KEY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
 KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 """What is made where the image is named."""
 

@@ -148,6 +148,44 @@ def test_a_user_without_policy_is_told_who_may_not_do_what_on_which_resource(
     assert f" on resource: {resource} because no identity-based policy allows" in error["Message"]
 
 
+def test_secrets_are_read_in_the_execution_role_and_only_what_it_may_read(guarded: Guarded) -> None:
+    iam, ssm = guarded.aws.client("iam"), guarded.aws.client("ssm")
+    parameters = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter"
+    for name in ("/mine/key", "/others/key"):
+        ssm.put_parameter(Name=name, Value=f"value of {name}", Type="SecureString")
+    role = iam.create_role(RoleName="execution", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    reading = policy(allow("ssm:GetParameters", resource=f"{parameters}/mine/key"))
+    iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=reading)
+
+    def run(name: str, **container: Any) -> dict[str, Any]:
+        secrets = [{"name": "KEY", "valueFrom": f"{parameters}{name}"}]
+        definition = guarded.account.define("sh", "-c", "echo $KEY", container={"secrets": secrets, **container})
+        return dict(guarded.account.run(definition=definition))
+
+    assert guarded.account.lines(run("/mine/key", executionRoleArn=role)) == ["value of /mine/key"]
+    for refused, why in (
+        (run("/others/key", executionRoleArn=role), f"ssm:GetParameters on resource: {parameters}/others/key"),
+        (run("/mine/key"), "no execution role"),
+        (run("/mine/key", jobRoleArn=role), "no execution role"),
+    ):
+        assert (refused["status"], refused["statusReason"]) == ("FAILED", "Task failed to start")
+        assert why in refused["container"]["reason"]
+        assert "value of" not in str(refused)
+
+
+def test_to_make_a_parameter_with_tags_takes_two_permissions(guarded: Guarded) -> None:
+    mine = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/mine"
+    request = {"Name": "/mine", "Value": "x", "Type": "SecureString", "Tags": [{"Key": "a", "Value": "b"}]}
+    half = guarded.user("putter", allow("ssm:PutParameter", resource=mine))("ssm")
+    with pytest.raises(ClientError, match=f"ssm:AddTagsToResource on resource: {mine}"):
+        half.put_parameter(**request)
+    whole = guarded.user("tagger", allow("ssm:*", resource=mine))("ssm")
+    whole.put_parameter(**request)
+    assert whole.list_tags_for_resource(ResourceType="Parameter", ResourceId="/mine")["TagList"] == request["Tags"]
+    with pytest.raises(ClientError, match="parameter/others"):
+        whole.list_tags_for_resource(ResourceType="Parameter", ResourceId="/others")
+
+
 def test_everybody_may_ask_who_they_are(guarded: Guarded) -> None:
     assert guarded.user("bob")("sts").get_caller_identity()["Account"] == ACCOUNT
 

@@ -242,6 +242,7 @@ def everything(aws: boto3.Session) -> Any:
             "launch templates": [
                 one["LaunchTemplateName"] for one in clients("ec2").describe_launch_templates()["LaunchTemplates"]
             ],
+            "parameters": [one["Name"] for one in clients("ssm").describe_parameters()["Parameters"]],
             "clusters": [one["clusterArn"] for one in _clusters(clients("ecs")) if one["status"] == "ACTIVE"],
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,11 @@ def test_the_lines_are_those_of_the_guide() -> None:
     )
 
 
+def test_a_payload_key_is_a_line_more() -> None:
+    handover = replace(HANDOVER, payload_key="ssm:/scaler-batch/payload-key")
+    assert handover.to_shell() == HANDOVER.to_shell() + 'export SCALER_PAYLOAD_KEY="ssm:/scaler-batch/payload-key"\n'
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("handover", [HANDOVER, NASTY])
 def test_a_shell_reads_what_was_written(shell: str, handover: Handover, tmp_path: Path) -> None:
@@ -45,7 +51,7 @@ def test_a_shell_reads_what_was_written(shell: str, handover: Handover, tmp_path
 
 
 @settings(max_examples=200)
-@given(st.builds(Handover, printable, printable, printable, printable))
+@given(st.builds(Handover, printable, printable, printable, printable, st.just("") | printable))
 def test_what_is_written_is_read_back(handover: Handover) -> None:
     assert Handover.from_shell(handover.to_shell()) == handover
 

@@ -15,6 +15,7 @@ RULES = {
     Kind.REPOSITORY: r"[a-z0-9]+(-[a-z0-9]+)*",
     Kind.LOG_GROUP: r"[A-Za-z0-9_/.#-]{1,512}",
     Kind.BUCKET: r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+    Kind.PAYLOAD_KEY: r"(/[a-zA-Z0-9_.-]+)+",
     Kind.JOB_ROLE: r"[\w+=,.@-]{1,64}",
     Kind.EXECUTION_ROLE: r"[\w+=,.@-]{1,64}",
     Kind.INSTANCE_ROLE: r"[\w+=,.@-]{1,64}",

@@ -19,7 +19,7 @@ from scaler_batch.provision.vocabulary import Owner, Untold
 if TYPE_CHECKING:
     from scaler_batch.provision import Wanted
 
-ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+ON_REQUEST = (Kind.REPOSITORY, Kind.PAYLOAD_KEY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
 KINDS = [kind for kind in Kind if kind not in ON_REQUEST]
 NAMES = Names(Target(), Account("123456789012", "aws"))
 OWNER = Owner("scaler-batch", "0123456789abcdef0123456789abcdef")

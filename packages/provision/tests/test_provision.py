@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Everything = Callable[[], dict[str, list[str]]]
 
-ON_REQUEST = (Kind.REPOSITORY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
+ON_REQUEST = (Kind.REPOSITORY, Kind.PAYLOAD_KEY, Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY)
 KINDS = tuple(kind for kind in Kind if kind not in ON_REQUEST)
 """What is made where the image is named."""
 

@@ -57,6 +57,7 @@ CASES = {
         expire_days=7,
         permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
     ),
+    "payload key": Settings(image=IMAGE, payload_key=True, kms_key="arn:aws:kms:us-east-1:123456789012:key/k-1"),
     "GPUs on Spot and then on demand": Settings(
         image=IMAGE, gpus=2, instance_types=("g5",), keep_minutes=60, spot_then_ec2=True, fair_share=True
     ),
@@ -84,7 +85,11 @@ def named(settings: Settings) -> Names:
 def planned(settings: Settings) -> dict[Kind, tuple[str, Any, dict[str, str]]]:
     """What a plan would make: name, specification and tags of each."""
     wanted = describe(settings, named(settings), NETWORK, image_tag=None if settings.image else "1")
-    return {one.kind: (one.name, one.specification, template_tags(one.tags)) for one in wanted}
+    return {
+        one.kind: (one.name, one.specification, template_tags(one.tags))
+        for one in wanted
+        if one.kind is not Kind.PAYLOAD_KEY  # made beforehand: neither tool can make it and keep its value to itself
+    }
 
 
 def compared(found: dict[Kind, tuple[str, Any, dict[str, str]]], settings: Settings) -> None:
@@ -154,6 +159,7 @@ def filled(document: Any, settings: Settings) -> Any:
     symbols = {
         "AWS::AccountId": NUMBER,
         "Image": uri(settings),
+        "PayloadKey": names.of(Kind.PAYLOAD_KEY),
         "Subnets": list(NETWORK.subnets),
         "SecurityGroups": list(NETWORK.security_groups),
         "Vpc": NETWORK.vpc,
@@ -253,6 +259,7 @@ def definition(container: dict[str, Any], parameters: dict[str, str], timeout: i
         vcpus=sizes["VCPU"],
         memory_mb=sizes["MEMORY"],
         gpus=sizes.get("GPU", 0),
+        secrets={one["name"]: one["valueFrom"] for one in container.get("secrets", ())},
         timeout_seconds=timeout,
         job_role=container["jobRoleArn"],
         execution_role=container["executionRoleArn"],
@@ -351,6 +358,7 @@ def evaluated(document: Any, settings: Settings) -> Any:
     values = {
         "data.aws_caller_identity.current.account_id": NUMBER,
         "var.image": uri(settings),
+        "var.payload_key": names.of(Kind.PAYLOAD_KEY),
         "aws_iam_policy.worker.arn": "arn:policy",
         "var.vpc": NETWORK.vpc,
         "aws_launch_template.instances.id": "lt-1",
@@ -517,7 +525,10 @@ BESIDE = {
 def worker_policy_of(settings: Settings) -> Any:
     names = named(settings)
     log_group = names.of(Kind.LOG_GROUP)
-    return worker_policy(Handover.of(names), names.account, task_prefix="scaler-tasks", log_group=log_group)
+    handover = Handover.of(names, payload_key=settings.payload_key)
+    return worker_policy(
+        handover, names.account, task_prefix="scaler-tasks", log_group=log_group, kms_key=settings.kms_key
+    )
 
 
 def test_both_templates_have_the_policy_that_the_command_line_prints(chosen: Settings) -> None:

@@ -55,8 +55,8 @@ class LogSink(Protocol):
 class SecretSource(Protocol):
     """Where secrets of jobs are kept."""
 
-    def value(self, scope: Scope, source: str) -> str:
-        """A secret's value; :class:`~.errors.SecretError` when there is none."""
+    def value(self, scope: Scope, source: str, role: str | None) -> str:
+        """A secret's value; :class:`~.errors.SecretError` when there is none, or the execution role may not read it."""
 
 
 class InstanceSink(Protocol):
@@ -204,9 +204,9 @@ class Machine:
         return [effect for effect in effects if isinstance(effect, ForgetLogs)]
 
     def _start(self, wanted: StartProcess) -> None:
-        scope, limits = wanted.log.scope, wanted.limits
+        scope, limits, role = wanted.log.scope, wanted.limits, wanted.execution_role
         try:
-            secrets = {name: self._secrets.value(scope, source) for name, source in wanted.secrets.items()}
+            secrets = {name: self._secrets.value(scope, source, role) for name, source in wanted.secrets.items()}
         except SecretError as error:
             self._engine.process_ended(wanted.attempt, texts.without_secret(str(error)), self._clock.now())
             return

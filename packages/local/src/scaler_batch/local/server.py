@@ -123,7 +123,8 @@ class LocalServer:
         self._principals = Principals(Scope("", settings.region).partition)
         self._faults = FaultBoard(plan, machine.strike, reconsider=machine.reconsider)
         install(Wiring(machine, registry, self._faults, settings.minimum_timeout))
-        machine.attach(registry, MotoLogs(), MotoSecrets(), self._faults, MotoInstances(registry), self._key_of_role)
+        secrets = MotoSecrets(self._principals if settings.enforce_iam else None)
+        machine.attach(registry, MotoLogs(), secrets, self._faults, MotoInstances(registry), self._key_of_role)
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")

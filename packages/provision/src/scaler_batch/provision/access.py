@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.aws import PREFIX_TAG, DefinitionReference
+from scaler_batch.provision.handover import IN_SSM
 from scaler_batch.provision.naming import Names
 from scaler_batch.provision.policies import ecs_agent
 from scaler_batch.provision.vocabulary import Kind
@@ -48,6 +49,7 @@ _LOOKS: Final = (
     "iam:GetPolicyVersion",
     "logs:DescribeLogGroups",
     "servicequotas:GetServiceQuota",
+    "ssm:DescribeParameters",
 )
 _BATCH: Final = (
     "batch:CreateComputeEnvironment",
@@ -144,7 +146,13 @@ _BOUNDED: Final = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutR
 """What makes a role mighty, and so is allowed under the boundary only, where there is one."""
 
 
-def worker_policy(names: Handover, account: Account, *, task_prefix: str, log_group: str) -> Document:
+_PAYLOAD_KEY: Final = ("ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:ListTagsForResource", "ssm:PutParameter")
+"""Making the key that seals tasks and results, and not reading it."""
+
+
+def worker_policy(
+    names: Handover, account: Account, *, task_prefix: str, log_group: str, kms_key: str | None = None
+) -> Document:
     """What the worker's identity needs.
 
     Args:
@@ -152,6 +160,7 @@ def worker_policy(names: Handover, account: Account, *, task_prefix: str, log_gr
         account: Whose they are.
         task_prefix: Key prefix of the worker in the bucket.
         log_group: Where jobs log.
+        kms_key: ARN of the key that encrypts the payload key, where there is one and it is not AWS's own.
     """
 
     def regional(service: str, resource: str) -> str:
@@ -161,6 +170,7 @@ def worker_policy(names: Handover, account: Account, *, task_prefix: str, log_gr
     reference = DefinitionReference.parse(names.job_definition)
     name = reference.name if reference else names.job_definition
     definitions = [regional("batch", f"job-definition/{name}"), regional("batch", f"job-definition/{name}:*")]
+    parameter = f"parameter/{names.payload_key.removeprefix(IN_SSM).removeprefix('/')}"
     jobs, bucket = regional("batch", "job/*"), f"arn:{account.partition}:s3:::{names.bucket}"
     looks = ["batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs"]
     return _document(
@@ -171,15 +181,18 @@ def worker_policy(names: Handover, account: Account, *, task_prefix: str, log_gr
         _allow("List", ["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": f"{task_prefix}/*"}}),
         _allow("Data", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/{task_prefix}/*"]),
         _allow("Logs", ["logs:GetLogEvents"], [regional("logs", f"log-group:{log_group}:log-stream:*")]),
+        *([_allow("PayloadKey", ["ssm:GetParameter"], [regional("ssm", parameter)])] if names.payload_key else []),
+        *([_allow("DecryptPayloadKey", ["kms:Decrypt"], [kms_key])] if names.payload_key and kms_key else []),
     )
 
 
-def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document:
+def provisioner_policy(names: Names, *, boundary: str | None = None, kms_key: str | None = None) -> Document:
     """What the identity needs that provisions, examines and cleans up.
 
     Args:
         names: What the resources are called.
         boundary: ARN of the policy that bounds all roles that are made.
+        kms_key: ARN of the key that encrypts the payload key, where there is one and it is not AWS's own.
     """
     bucket, logs = names.arn(Kind.BUCKET), names.arn(Kind.LOG_GROUP)
     return _document(
@@ -188,6 +201,8 @@ def provisioner_policy(names: Names, *, boundary: str | None = None) -> Document
         _allow("Repository", _REPOSITORY, [names.arn(Kind.REPOSITORY)]),
         _allow("Bucket", _BUCKET, [bucket, f"{bucket}/*"]),
         _allow("Logs", _LOGS, [logs, f"{logs}:*"]),
+        _allow("PayloadKey", _PAYLOAD_KEY, [names.arn(Kind.PAYLOAD_KEY)]),
+        *([_allow("EncryptPayloadKey", ["kms:Encrypt"], [kms_key])] if kms_key else []),
         *_instance_statements(names),
         *_role_statements(names, boundary),
     )

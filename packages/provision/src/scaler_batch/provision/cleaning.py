@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scaler_batch.provision.apply import Audience, CleanupReport, Silent, remove
 from scaler_batch.provision.errors import DeclinedError, FileError
-from scaler_batch.provision.handover import Handover, read_env
+from scaler_batch.provision.handover import read_env
 from scaler_batch.provision.plan import make_removal_plan
 from scaler_batch.provision.site import open_site
 from scaler_batch.provision.state import Journal, load
@@ -94,13 +94,14 @@ def _own_files(files: Files | None, names: Names) -> list[Path]:
         return []
     state = load(files.config)
     config_is_ours = state is not None and state.names == names
-    env_is_ours = _reads_as(files.env, Handover.of(names))
+    env_is_ours = _is_about(files.env, names)
     return [path for path, ours in ((files.config, config_is_ours), (files.env, env_is_ours)) if ours]
 
 
-def _reads_as(path: Path, handover: Handover) -> bool:
+def _is_about(path: Path, names: Names) -> bool:
     try:
-        return read_env(path) == handover
+        found = read_env(path)
+        return found is not None and found.is_about(names)
     except FileError:
         # Whatever we cannot read, we did not write.
         return False

@@ -32,7 +32,7 @@ from scaler_batch.provision.people import People
 from scaler_batch.provision.programs import Programs
 from scaler_batch.provision.resources.account import find_account
 from scaler_batch.provision.resources.clients import Clients, open_session, translated
-from scaler_batch.provision.settings import DEFAULT_PREFIX, DEFAULT_REGION, Target, architecture_named
+from scaler_batch.provision.settings import DEFAULT_PREFIX, DEFAULT_REGION, Target, architecture_named, check_kms_key
 from scaler_batch.provision.templates import cloudformation, terraform
 from scaler_batch.provision.vocabulary import Kind
 from scaler_batch.provision.why import explain
@@ -177,19 +177,22 @@ def _why(options: argparse.Namespace, report: People | Programs) -> Exit:
 
 
 def _policy(options: argparse.Namespace, report: People | Programs) -> Exit:
+    if options.kms_key is not None:
+        check_kms_key(options.kms_key)
     patient = option_values.patient(options)
     handed = names_in_file(patient) if options.whose == "worker" else None
     region = handed.region if handed else patient.region or DEFAULT_REGION
     names = Names(Target(prefix=patient.prefix or DEFAULT_PREFIX, region=region), _account(options, region))
     if options.whose == "worker":
         document = worker_policy(
-            handed or Handover.of(names),
+            handed or Handover.of(names, payload_key=options.payload_key),
             names.account,
             task_prefix=options.s3_prefix,
             log_group=options.log_group or names.of(Kind.LOG_GROUP),
+            kms_key=options.kms_key,
         )
     else:
-        document = provisioner_policy(names, boundary=options.permissions_boundary)
+        document = provisioner_policy(names, boundary=options.permissions_boundary, kms_key=options.kms_key)
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     return Exit.DONE
 

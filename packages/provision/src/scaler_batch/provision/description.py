@@ -24,6 +24,7 @@ from scaler_batch.provision.resources.job_definition import JobDefinitionSpecifi
 from scaler_batch.provision.resources.job_queue import JobQueueSpecification, TimeLimit
 from scaler_batch.provision.resources.launch_template import LaunchTemplateSpecification
 from scaler_batch.provision.resources.log_group import LogGroupSpecification
+from scaler_batch.provision.resources.payload_key import PayloadKeySpecification
 from scaler_batch.provision.resources.repository import RepositorySpecification
 from scaler_batch.provision.resources.role import RoleSpecification
 from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicySpecification
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 TASK_PREFIX: Final = "scaler-tasks"
 """Where tasks lie in the bucket: the worker's default for ``--s3-prefix``, and all that the job role opens."""
+
+PAYLOAD_KEY_VARIABLE: Final = "SCALER_BATCH_PAYLOAD_KEY"
+"""The variable in which the runner finds the key that seals tasks and results."""
 
 LOG_DAYS: Final = 30
 
@@ -84,8 +88,9 @@ def describe(
         Kind.REPOSITORY: RepositorySpecification(image_tag=image_tag),
         Kind.LOG_GROUP: LogGroupSpecification(retention_days=LOG_DAYS),
         Kind.BUCKET: _bucket(settings, names),
+        Kind.PAYLOAD_KEY: PayloadKeySpecification(kms_key=settings.kms_key or Untold.UNTOLD),
         Kind.JOB_ROLE: replace(_job_role(names), boundary=boundary),
-        Kind.EXECUTION_ROLE: replace(_execution_role(names), boundary=boundary),
+        Kind.EXECUTION_ROLE: replace(_execution_role(settings, names), boundary=boundary),
         Kind.INSTANCE_ROLE: replace(_instance_role(names), boundary=boundary),
         Kind.INSTANCE_PROFILE: InstanceProfileSpecification(role=names.of(Kind.INSTANCE_ROLE)),
         Kind.SECURITY_GROUP: SecurityGroupSpecification(vpc=network.vpc),
@@ -106,6 +111,7 @@ def _unwanted(settings: Settings) -> set[Kind]:
     """What is not to be made, because the user has it or did not ask for it."""
     needless = {
         Kind.REPOSITORY: settings.image is not None,
+        Kind.PAYLOAD_KEY: not settings.payload_key,
         Kind.SECURITY_GROUP: bool(settings.security_groups),
         Kind.SPOT_ENVIRONMENT: not settings.spot_then_ec2,
         Kind.SCHEDULING_POLICY: not settings.fair_share,
@@ -140,10 +146,13 @@ def _job_role(names: Names) -> RoleSpecification:
     )
 
 
-def _execution_role(names: Names) -> RoleSpecification:
+def _execution_role(settings: Settings, names: Names) -> RoleSpecification:
+    payload_key = names.arn(Kind.PAYLOAD_KEY) if settings.payload_key else ""
+    needed = policies.start_containers(
+        names.arn(Kind.LOG_GROUP), payload_key=payload_key, kms_key=settings.kms_key or ""
+    )
     return RoleSpecification(
-        trust=policies.trust(ECS_TASKS, names.account.number),
-        policies={"start-containers": policies.start_containers(names.arn(Kind.LOG_GROUP))},
+        trust=policies.trust(ECS_TASKS, names.account.number), policies={"start-containers": needed}
     )
 
 
@@ -168,6 +177,7 @@ def _job_definition(settings: Settings, names: Names, image: str) -> JobDefiniti
         execution_role=names.arn(Kind.EXECUTION_ROLE),
         log_group=names.of(Kind.LOG_GROUP),
         log_region=settings.region,
+        secrets={PAYLOAD_KEY_VARIABLE: names.arn(Kind.PAYLOAD_KEY)} if settings.payload_key else {},
     )
 
 

@@ -1,11 +1,14 @@
 r"""The env file: what the worker adapter needs to know, as lines that a shell can source.
 
-Exactly four lines, in this order::
+Four lines, in this order::
 
     export SCALER_AWS_REGION="us-east-1"
     export SCALER_S3_BUCKET="scaler-batch-123456789012-us-east-1"
     export SCALER_JOB_QUEUE="scaler-batch-queue"
     export SCALER_JOB_DEFINITION="scaler-batch-job"
+
+A fifth one, ``SCALER_PAYLOAD_KEY="ssm:/scaler-batch/payload-key"``, follows where there is a key that seals tasks and
+results.
 
 Values stand in double quotes; in them ``\``, ``"``, ``$`` and the backtick are escaped by a backslash, as every POSIX
 shell has it. The file may as well be written by hand, so the reader also takes comments, blank lines, lines without
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from scaler_batch.provision.naming import Names
 
 VARIABLES: Final = ("SCALER_AWS_REGION", "SCALER_S3_BUCKET", "SCALER_JOB_QUEUE", "SCALER_JOB_DEFINITION")
+PAYLOAD_KEY: Final = "SCALER_PAYLOAD_KEY"
+IN_SSM: Final = "ssm:"
+"""Begins the place of a key that is a parameter of Systems Manager; its name follows."""
 
 _LINE = re.compile(
     r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
@@ -43,29 +49,38 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What the worker adapter needs, in the order of :data:`VARIABLES`.
+    """What the worker adapter needs, in the order of :data:`VARIABLES`, and :data:`PAYLOAD_KEY` where there is one.
 
     Attributes:
         region: AWS region.
         bucket: Name of the S3 bucket.
         job_queue: Name of the job queue.
         job_definition: Name of the job definition, without a revision: jobs take the newest one.
+        payload_key: Where the key lies that seals tasks and results: ``ssm:`` and the name of the parameter. Empty for
+            none.
     """
 
     region: str
     bucket: str
     job_queue: str
     job_definition: str
+    payload_key: str = ""
 
     @classmethod
-    def of(cls, names: Names) -> Handover:
+    def of(cls, names: Names, *, payload_key: bool = False) -> Handover:
         """What the worker adapter needs to know of the resources of these names."""
-        kinds = (Kind.BUCKET, Kind.JOB_QUEUE, Kind.JOB_DEFINITION)
-        return cls(names.target.region, *(names.of(kind) for kind in kinds))
+        bucket, queue, definition = map(names.of, (Kind.BUCKET, Kind.JOB_QUEUE, Kind.JOB_DEFINITION))
+        key = f"{IN_SSM}{names.of(Kind.PAYLOAD_KEY)}" if payload_key else ""
+        return cls(names.target.region, bucket, queue, definition, key)
+
+    def is_about(self, names: Names) -> bool:
+        """Whether this is about the resources of these names, with a key or without."""
+        return self in (Handover.of(names), Handover.of(names, payload_key=True))
 
     def environment(self) -> dict[str, str]:
         """The values by the names of their variables."""
-        return dict(zip(VARIABLES, astuple(self), strict=True))
+        values = zip((*VARIABLES, PAYLOAD_KEY), astuple(self), strict=True)
+        return {name: value for name, value in values if value or name != PAYLOAD_KEY}
 
     def to_shell(self) -> str:
         """The text of the env file."""
@@ -82,7 +97,7 @@ class Handover:
         missing = [name for name in VARIABLES if not found.get(name)]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
-        return cls(*(found[name] for name in VARIABLES))
+        return cls(*(found[name] for name in VARIABLES), found.get(PAYLOAD_KEY, ""))
 
 
 def write_env(path: Path, handover: Handover) -> None:

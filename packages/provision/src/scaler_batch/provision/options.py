@@ -90,7 +90,7 @@ def _add_looking(commands: Any) -> None:
 def _add_policy(commands: Any, there: argparse.ArgumentParser) -> None:
     policy = commands.add_parser(
         "policy",
-        parents=[there, _boundary()],
+        parents=[there, _boundary(), _payload_key()],
         help="print what the identity of a worker, or of whoever provisions, must be allowed",
         description="Print an IAM policy: what the identity of a worker, or of whoever provisions, must be allowed.",
     )
@@ -144,6 +144,8 @@ def settings(options: argparse.Namespace) -> Settings:
         gpus=options.gpus,
         spot_then_ec2=options.spot_then_ec2,
         fair_share=options.fair_share,
+        payload_key=options.payload_key,
+        kms_key=options.kms_key,
     )
 
 
@@ -223,7 +225,9 @@ def _act() -> argparse.ArgumentParser:
 
 def _what() -> argparse.ArgumentParser:
     """Options that say what is wanted."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[_tags(), _capacity(), _network(), _boundary()])
+    parser = argparse.ArgumentParser(
+        add_help=False, parents=[_tags(), _capacity(), _network(), _boundary(), _payload_key()]
+    )
     add = parser.add_argument
     add("--image", metavar="URI", help="container image of the runner (default: one is built and pushed to ECR)")
     add("--vcpus", type=int, default=1, metavar="N", help="vCPUs per job (default: %(default)s)")
@@ -328,6 +332,20 @@ def _boundary() -> argparse.ArgumentParser:
         "--permissions-boundary",
         metavar="ARN",
         help="policy beyond which none of the roles that are made may do anything (default: no boundary)",
+    )
+    return parser
+
+
+def _payload_key() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--payload-key",
+        action="store_true",
+        help="have a key that seals tasks and results, kept in an encrypted parameter that only workers and jobs read "
+        "(default: none)",
+    )
+    parser.add_argument(
+        "--kms-key", metavar="ARN", help="key of KMS that encrypts that parameter (default: AWS's own for parameters)"
     )
     return parser
 

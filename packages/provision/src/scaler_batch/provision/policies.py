@@ -51,8 +51,16 @@ def run_tasks(bucket_arn: str, prefix: str) -> Document:
     )
 
 
-def start_containers(log_group_arn: str) -> Document:
-    """What ECS needs before the container runs: the image, from wherever it lies in ECR, and the log."""
+def start_containers(log_group_arn: str, *, payload_key: str = "", kms_key: str = "") -> Document:
+    """What ECS needs before the container runs: the image, from wherever it lies in ECR, the log, and its secret.
+
+    Args:
+        log_group_arn: Where containers log.
+        payload_key: ARN of the parameter that ECS puts into containers; empty for none.
+        kms_key: ARN of the key that encrypts it; empty for AWS's own, which whoever may read a parameter may use.
+    """
+    secret = {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": payload_key}
+    decryption = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": kms_key}
     return _document(
         {
             "Effect": "Allow",
@@ -69,6 +77,8 @@ def start_containers(log_group_arn: str) -> Document:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": f"{log_group_arn}:*",
         },
+        *([secret] if payload_key else []),
+        *([decryption] if payload_key and kms_key else []),
     )
 
 

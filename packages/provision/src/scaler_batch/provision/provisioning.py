@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from scaler_batch.provision.naming import Names
     from scaler_batch.provision.resources.catalogue import Catalogue
     from scaler_batch.provision.resources.repository import ImageSource
     from scaler_batch.provision.settings import Files, Settings, Target
@@ -70,9 +71,9 @@ def provision(
     site = open_site(settings.target, session, endpoint_url, audience, patience)
     journal = Journal.open(files.config if files else None, site.names, nonce)
     catalogue = site.catalogue(journal.state.owner, image)
-    handover = Handover.of(site.names)
+    handover = Handover.of(site.names, payload_key=settings.payload_key)
     if files:
-        _check_env_is_ours(files.env, handover)
+        _check_env_is_ours(files.env, site.names)
     plan = _plan(settings, site, catalogue, journal, image)
     if image and "image_tag" in fields_to_set(plan, Kind.REPOSITORY):
         image.check()
@@ -85,7 +86,9 @@ def provision(
         write_env(files.env, handover)
     changed = tuple(step.wanted.kind for step in plan.pending)
     obstacles = tuple((step.wanted.kind, change) for step in plan.steps for change in step.obstacles)
-    return ProvisionedResources(settings.target, site.names.account, resources, changed, obstacles, journal.state.nonce)
+    account, nonce = site.names.account, journal.state.nonce
+    key = handover.payload_key
+    return ProvisionedResources(settings.target, account, resources, changed, obstacles, nonce, key)
 
 
 def build_image(
@@ -177,9 +180,9 @@ def _plan(settings: Settings, site: Site, catalogue: Catalogue, journal: Journal
     )
 
 
-def _check_env_is_ours(path: Path, handover: Handover) -> None:
+def _check_env_is_ours(path: Path, names: Names) -> None:
     found = read_env(path)
-    if found not in (None, handover):
+    if found and not found.is_about(names):
         raise ConflictError(
             f"{path} names other resources than these would be",
             fix="pass --env-file with another name, or move the file away",

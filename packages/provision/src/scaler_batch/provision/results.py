@@ -29,6 +29,8 @@ class ProvisionedResources:
         changed: What this run made or changed; empty when all was as wanted.
         obstacles: What is not as wanted, and AWS cannot change in place.
         nonce: What all of it bears as a tag, and what later calls without a file have to be given.
+        payload_key: Where the key lies that seals tasks and results, as the worker's ``--payload-key`` takes it; empty
+            for none.
     """
 
     target: Target
@@ -37,6 +39,7 @@ class ProvisionedResources:
     changed: tuple[Kind, ...]
     obstacles: tuple[tuple[Kind, Change], ...] = ()
     nonce: str = ""
+    payload_key: str = ""
 
     @property
     def region(self) -> str:
@@ -66,7 +69,7 @@ class ProvisionedResources:
     @property
     def handover(self) -> Handover:
         """What the worker adapter needs."""
-        return Handover(self.region, self.bucket, self.job_queue, self.job_definition)
+        return Handover(self.region, self.bucket, self.job_queue, self.job_definition, self.payload_key)
 
     def environment(self) -> dict[str, str]:
         """What the worker adapter needs, by the names of the variables in the env file."""

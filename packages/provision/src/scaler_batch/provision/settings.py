@@ -34,6 +34,11 @@ _INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9-]+)?")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_KMS_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]{1,64}")
+_RESERVED_PARAMETERS: Final = ("aws", "ssm")
+"""Source: Systems Manager API reference, PutParameter: no name begins with these, in whatever case."""
+
+_WITH_KEY: Final = "pass --payload-key as well, or leave --kms-key out"
 _POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+")
 _SHORTEST_KEEPING: Final = 20
 _LONGEST_KEEPING: Final = 10_080
@@ -102,6 +107,8 @@ class Settings:
         gpus: Graphics processors of one job.
         fair_share: Whether the queue is shared out among those that jobs name as share identifiers.
         spot_then_ec2: Whether jobs go to Spot capacity, and to on-demand capacity when there is none.
+        payload_key: Whether a key is made that seals tasks and results, which only workers and jobs can read.
+        kms_key: ARN of the key of KMS that encrypts that key; ``None`` for AWS's own for parameters.
 
     Raises:
         SettingsError: Some value cannot be, or the values contradict each other.
@@ -127,6 +134,8 @@ class Settings:
     gpus: int = 0
     spot_then_ec2: bool = False
     fair_share: bool = False
+    payload_key: bool = False
+    kms_key: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what AWS would refuse, or what no job could ever run on."""
@@ -140,6 +149,7 @@ class Settings:
         if self.spot and self.spot_then_ec2:
             raise SettingsError("--spot and --spot-then-ec2 exclude each other", fix="pass one of them")
         _check_boundary(self.permissions_boundary)
+        _check_payload_key(self.prefix, self.kms_key, wanted=self.payload_key)
         _check_ids("--subnets", _SUBNET, self.subnets)
         _check_ids("--security-groups", _SECURITY_GROUP, self.security_groups)
         _check_ids("--vpc", _VPC, () if self.vpc is None else (self.vpc,))
@@ -273,6 +283,29 @@ def _check_boundary(arn: str | None) -> None:
     if arn is not None and not _POLICY_ARN.fullmatch(arn):
         fix = "pass --permissions-boundary arn:aws:iam::ACCOUNT:policy/NAME"
         raise SettingsError(f"{arn!r} is not the ARN of a policy", fix=fix)
+
+
+def _check_payload_key(prefix: str, kms_key: str | None, *, wanted: bool) -> None:
+    if kms_key is not None:
+        check_kms_key(kms_key)
+    if kms_key is not None and not wanted:
+        raise SettingsError("--kms-key says how the payload key is encrypted, and there is none", fix=_WITH_KEY)
+    if wanted and prefix.startswith(_RESERVED_PARAMETERS):
+        raise SettingsError(
+            f"no parameter for the payload key can be made below /{prefix}: AWS keeps names for itself that begin so",
+            fix=f"pass --prefix with a name that does not begin with {' or '.join(_RESERVED_PARAMETERS)}",
+        )
+
+
+def check_kms_key(arn: str) -> None:
+    """See that this can be a key of KMS.
+
+    Raises:
+        SettingsError: It cannot.
+    """
+    if not _KMS_ARN.fullmatch(arn):
+        fix = "pass --kms-key arn:aws:kms:REGION:ACCOUNT:key/ID; policies do not know a key by its alias"
+        raise SettingsError(f"{arn!r} is not the ARN of a key", fix=fix)
 
 
 def _check_positive(option: str, value: int) -> None:

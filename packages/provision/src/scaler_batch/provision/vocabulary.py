@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """Only where we build the image; first, because building is what fails most easily."""
     LOG_GROUP = "log_group"
     BUCKET = "bucket"
+    PAYLOAD_KEY = "payload_key"
+    """Only where the user asks for one."""
     JOB_ROLE = "job_role"
     EXECUTION_ROLE = "execution_role"
     INSTANCE_ROLE = "instance_role"

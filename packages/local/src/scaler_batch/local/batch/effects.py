@@ -24,6 +24,7 @@ class StartProcess:
 
     Attributes:
         secrets: Variables of the environment that are to be fetched first, and where from.
+        execution_role: ARN of the role that fetches them; None where the definition names none.
     """
 
     attempt: str
@@ -31,6 +32,7 @@ class StartProcess:
     environment: Mapping[str, str]
     log: LogStream
     secrets: Mapping[str, str] = field(default_factory=dict)
+    execution_role: str | None = None
     limits: Limits = NO_LIMITS
 
 

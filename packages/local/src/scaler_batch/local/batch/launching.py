@@ -64,6 +64,7 @@ def start_process(job: Job, attempt: Attempt, *, limit_memory: bool) -> StartPro
         variables(job, attempt),
         attempt.log,
         secrets(job),
+        job.spec.container.get("executionRoleArn"),
         limits(job, memory=limit_memory),
     )
 

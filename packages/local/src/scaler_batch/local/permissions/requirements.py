@@ -309,6 +309,15 @@ def _named(action: str, parameter: str, prefix: str) -> Source:
     return source
 
 
+def _ssm(asked: Asked) -> Iterator[Requirement]:
+    """Parameters are named in several ways; to tag one takes a permission of its own, at its making too."""
+    name = "ResourceId" if asked.text("ResourceId") else "Name"
+    yield from _named("ssm", name, "parameter/")(asked)
+    if asked.operation == "PutParameter" and asked.parameters.get("Tags"):
+        resource = asked.arn("ssm", f"parameter/{asked.text('Name').lstrip('/')}")
+        yield Requirement("ssm:AddTagsToResource", (resource,))
+
+
 def _sts(asked: Asked) -> Iterator[Requirement]:
     yield Requirement(f"sts:{asked.operation}", (asked.text("RoleArn") or "*",))
 
@@ -322,6 +331,6 @@ _SOURCES: Final[Mapping[str, Source]] = {
     "sts": _sts,
     "ecr": _ecr,
     "ecs": _named("ecs", "cluster", "cluster/"),
-    "ssm": _named("ssm", "Name", "parameter/"),
+    "ssm": _ssm,
     "secretsmanager": _named("secretsmanager", "SecretId", "secret:"),
 }

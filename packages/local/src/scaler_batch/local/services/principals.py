@@ -49,6 +49,10 @@ class Principals:
                 return self._role(assumed.role_arn, assumed.session_name)
         return self._user(key)
 
+    def execution_role(self, arn: str, task: str) -> Principal | None:
+        """The role in which ECS prepares a container; None when there is none."""
+        return self._role(arn, task)
+
     def besides(self, asked: Asked) -> list[Requirement]:
         """What else somebody needs who makes a compute environment.
 

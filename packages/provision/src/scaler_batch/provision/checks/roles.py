@@ -100,7 +100,8 @@ def needs_of_starts(found: Found, scene: Scene) -> list[Request]:
         region, account = scene.names.region, scene.account
         arn = f"arn:{account.partition}:logs:{region}:{account.number}:log-group:{group}:log-stream:x"
         requests += [Request("logs:CreateLogStream", arn), Request("logs:PutLogEvents", arn)]
-    return requests
+    sources = [one["valueFrom"] for one in found.container.get("secrets", [])]
+    return requests + [Request("ssm:GetParameters", one) for one in sources if ":ssm:" in one]
 
 
 def _job(found: Found, scene: Scene) -> Finding:
@@ -113,6 +114,9 @@ def _job(found: Found, scene: Scene) -> Finding:
 
 def _execution(found: Found, scene: Scene) -> Finding:
     arn = found.container.get("executionRoleArn")
+    if not arn and found.container.get("secrets"):
+        fix = "name one in the job definition that may read them: ECS reads secrets in no other role"
+        return problem(EXECUTION, "the job definition has secrets and names no execution role", fix)
     if not arn:
         return ok(EXECUTION, "none is named: containers start in the name of their instance")
     return judge(EXECUTION, _role(scene, arn), ECS_TASKS, needs_of_starts(found, scene), scene.account.number)

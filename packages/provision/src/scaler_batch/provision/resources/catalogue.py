@@ -13,6 +13,7 @@ from scaler_batch.provision.resources.job_definition import JobDefinitionHandler
 from scaler_batch.provision.resources.job_queue import JobQueueHandler
 from scaler_batch.provision.resources.launch_template import LaunchTemplateHandler
 from scaler_batch.provision.resources.log_group import LogGroupHandler
+from scaler_batch.provision.resources.payload_key import PayloadKeyHandler
 from scaler_batch.provision.resources.repository import RepositoryHandler
 from scaler_batch.provision.resources.role import RoleHandler
 from scaler_batch.provision.resources.scheduling_policy import SchedulingPolicyHandler
@@ -97,6 +98,7 @@ def _handlers(
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
         Kind.BUCKET: BucketHandler(clients.s3, waiter, account=names.account.number, region=names.target.region),
+        Kind.PAYLOAD_KEY: PayloadKeyHandler(clients.ssm),
         Kind.JOB_ROLE: role,
         Kind.EXECUTION_ROLE: role,
         Kind.INSTANCE_ROLE: role,

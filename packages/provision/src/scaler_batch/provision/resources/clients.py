@@ -35,6 +35,9 @@ EcrClient: TypeAlias = Any
 EcsClient: TypeAlias = Any
 """A client of ECS."""
 
+SsmClient: TypeAlias = Any
+"""A client of Systems Manager."""
+
 QuotasClient: TypeAlias = Any
 """A client of Service Quotas."""
 
@@ -54,6 +57,7 @@ class Clients:
     s3: S3Client
     sts: STSClient
     quotas: QuotasClient
+    ssm: SsmClient
 
     @classmethod
     def of(

@@ -7,7 +7,7 @@ while as INACTIVE, and offers no way to remove it at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from scaler_batch.aws import PREFIX_TAG
@@ -42,6 +42,8 @@ class JobDefinitionSpecification(Specification):
         log_group: Where the container's output goes.
         log_region: Region of the log group.
         gpus: Graphics processors of the container.
+        secrets: Variables of the container that ECS fills in when it starts, by name: ARNs of parameters. It reads
+            them in the execution role, so there must be one.
         superseded: Revisions, still active, that are older than those to be kept; none are wanted.
     """
 
@@ -57,6 +59,7 @@ class JobDefinitionSpecification(Specification):
     log_group: str
     log_region: str
     gpus: int = 0
+    secrets: Mapping[str, str] = field(default_factory=dict)
     superseded: tuple[int, ...] = ()
 
     @property
@@ -99,6 +102,7 @@ class JobDefinitionHandler(Handler[JobDefinitionSpecification]):
                 "resourceRequirements": cast(
                     "Any", [{"type": kind, "value": str(size)} for kind, size in specification.requirements.items()]
                 ),
+                "secrets": [{"name": name, "valueFrom": arn} for name, arn in specification.secrets.items()],
                 "jobRoleArn": specification.job_role,
                 "executionRoleArn": specification.execution_role,
                 "logConfiguration": {
@@ -162,6 +166,7 @@ def _specification(found: JobDefinitionTypeDef, superseded: tuple[int, ...]) -> 
         log_group=log.get("awslogs-group", ""),
         log_region=log.get("awslogs-region", ""),
         gpus=_requirement(container, "GPU"),
+        secrets={one["name"]: one["valueFrom"] for one in container.get("secrets", [])},
         superseded=superseded,
     )
 

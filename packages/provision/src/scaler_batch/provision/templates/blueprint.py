@@ -6,6 +6,9 @@
 
 What a tool of the user's makes is the user's: it bears a tag of its own instead of ours, so that ``cleanup`` leaves it
 alone and ``provision`` does not take it over.
+
+The payload key is made by neither tool: CloudFormation cannot make an encrypted parameter, and Terraform would keep its
+value in its state. Both take its name as a parameter, and :data:`MAKE_KEY` says how to make it before.
 """
 
 from __future__ import annotations
@@ -32,6 +35,12 @@ TEMPLATE_TAG: Final = "scaler-batch:template"
 """Has the prefix as its value, on what a template made."""
 
 
+MAKE_KEY: Final = (
+    "Name of an encrypted parameter with the payload key, which you make before: aws ssm put-parameter --type "
+    'SecureString --name NAME --value "$(openssl rand -hex 32)"'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """What a template is written from.
@@ -49,8 +58,10 @@ class Blueprint:
     @property
     def worker_policy(self) -> Document:
         """What the worker's identity needs, for a policy beside all that jobs need."""
-        handover, log_group = Handover.of(self.names), self.names.of(Kind.LOG_GROUP)
-        return worker_policy(handover, self.names.account, task_prefix=TASK_PREFIX, log_group=log_group)
+        handover = Handover.of(self.names, payload_key=self.settings.payload_key)
+        log_group, kms_key = self.names.of(Kind.LOG_GROUP), self.settings.kms_key
+        account = self.names.account
+        return worker_policy(handover, account, task_prefix=TASK_PREFIX, log_group=log_group, kms_key=kms_key)
 
     @property
     def worker_policy_name(self) -> str:
@@ -77,7 +88,7 @@ def draw(settings: Settings, partition: str, *, account: str, vpc: str, own_grou
     names = Names(settings.target, Account(account, partition))
     network = Network((), () if settings.security_groups else (own_group,), vpc)
     wanted = describe(settings, names, network)
-    return Blueprint(settings, names, tuple(_retagged(one) for one in wanted))
+    return Blueprint(settings, names, tuple(_retagged(one) for one in wanted if one.kind is not Kind.PAYLOAD_KEY))
 
 
 def _retagged(one: Wanted[Any]) -> Wanted[Any]:

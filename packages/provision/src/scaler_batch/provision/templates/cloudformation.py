@@ -10,12 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.resources.repository import lifecycle
-from scaler_batch.provision.templates.blueprint import draw, referring
+from scaler_batch.provision.templates.blueprint import MAKE_KEY, draw, referring
 from scaler_batch.provision.vocabulary import Kind, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scaler_batch.provision.naming import Names
     from scaler_batch.provision.settings import Settings
     from scaler_batch.provision.templates.blueprint import Blueprint
     from scaler_batch.provision.vocabulary import Wanted
@@ -46,17 +47,19 @@ def template(settings: Settings, partition: str) -> Document:
     resources = {logical: body for one in blueprint.wanted for logical, body in _resources(one, blueprint).items()}
     resources["WorkerPolicy"] = _worker_policy(blueprint)
     references = [(names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
+    references.append((names.arn(Kind.PAYLOAD_KEY), names.regional("ssm", "parameter${PayloadKey}")))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"What scaler-batch runs on, for the prefix {names.target.prefix} in {names.target.region}",
-        "Parameters": _parameters(settings),
+        "Parameters": _parameters(settings, names),
         "Rules": _rules(names.target.region),
         "Resources": _substituted(referring(resources, references)),
         "Outputs": _substituted(_outputs(blueprint)),
     }
 
 
-def _parameters(settings: Settings) -> Document:
+def _parameters(settings: Settings, names: Names) -> Document:
+    key = {"Type": "String", "AllowedPattern": "(/[a-zA-Z0-9_.-]+)+", "Description": MAKE_KEY}
     image = {"Type": "String", "Description": "URI of the container image of the runner"}
     subnets = {"Type": "List<AWS::EC2::Subnet::Id>", "Description": "Subnets of instances; they need a way out"}
     groups = {"Type": "List<AWS::EC2::SecurityGroup::Id>", "Description": "Security groups of instances"}
@@ -69,6 +72,7 @@ def _parameters(settings: Settings) -> Document:
             if settings.security_groups
             else {"Vpc": _with_default(vpc, settings.vpc)}
         ),
+        **({"PayloadKey": _with_default(key, names.of(Kind.PAYLOAD_KEY))} if settings.payload_key else {}),
     }
 
 
@@ -92,6 +96,7 @@ def _outputs(blueprint: Blueprint) -> Document:
         "Bucket": names.of(Kind.BUCKET),
         "JobQueue": names.of(Kind.JOB_QUEUE),
         "JobDefinition": names.of(Kind.JOB_DEFINITION),
+        **({"PayloadKey": "ssm:${PayloadKey}"} if blueprint.settings.payload_key else {}),
     }
     outputs = {name: {"Description": "For the worker adapter", "Value": value} for name, value in values.items()}
     policy = {"Description": "Attach it to the identity of the worker", "Value": "${WorkerPolicy}"}
@@ -241,6 +246,7 @@ def _job_definition(one: Wanted[Any]) -> Document:
             "Command": list(wanted.command),
             "Environment": [{"Name": name, "Value": value} for name, value in wanted.environment.items()],
             "ResourceRequirements": [{"Type": kind, "Value": str(size)} for kind, size in wanted.requirements.items()],
+            **_secrets(wanted.secrets),
             "JobRoleArn": wanted.job_role,
             "ExecutionRoleArn": wanted.execution_role,
             "LogConfiguration": {
@@ -250,6 +256,11 @@ def _job_definition(one: Wanted[Any]) -> Document:
         },
         Tags=dict(one.tags),
     )
+
+
+def _secrets(secrets: Mapping[str, str]) -> Document:
+    listed = [{"Name": name, "ValueFrom": arn} for name, arn in secrets.items()]
+    return {"Secrets": listed} if listed else {}
 
 
 def _compute_environment(one: Wanted[Any]) -> Document:

@@ -10,12 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.provision.resources.repository import lifecycle
-from scaler_batch.provision.templates.blueprint import draw, referring
+from scaler_batch.provision.templates.blueprint import MAKE_KEY, draw, referring
 from scaler_batch.provision.vocabulary import Kind, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scaler_batch.provision.naming import Names
     from scaler_batch.provision.settings import Settings
     from scaler_batch.provision.templates.blueprint import Blueprint
     from scaler_batch.provision.vocabulary import Wanted
@@ -46,7 +47,9 @@ _BUCKET: Final = "${aws_s3_bucket.tasks.id}"
 def configuration(settings: Settings, partition: str) -> Document:
     """Write the configuration for one region."""
     blueprint = draw(settings, partition, **_SYMBOLS)
-    references = [(blueprint.names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
+    names = blueprint.names
+    references = [(names.arn(kind), reference) for kind, reference in _REFERENCES.items()]
+    references.append((names.arn(Kind.PAYLOAD_KEY), names.regional("ssm", "parameter${var.payload_key}")))
     resources: dict[str, dict[str, Document]] = {}
     for kind, name, body in (*_resources(blueprint), _worker_policy(blueprint)):
         resources.setdefault(kind, {})[name] = referring(body, references)
@@ -54,13 +57,14 @@ def configuration(settings: Settings, partition: str) -> Document:
         "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER}}},
         "provider": {"aws": {"region": settings.region}},
         "data": {"aws_caller_identity": {"current": {}}},
-        "variable": _variables(settings),
+        "variable": _variables(settings, names),
         "resource": resources,
         "output": _outputs(blueprint),
     }
 
 
-def _variables(settings: Settings) -> Document:
+def _variables(settings: Settings, names: Names) -> Document:
+    key = {"type": "string", "description": MAKE_KEY, "default": names.of(Kind.PAYLOAD_KEY)}
     image = {"type": "string", "description": "URI of the container image of the runner"}
     subnets = {"type": "list(string)", "description": "Subnets of instances; they need a way out"}
     groups = {"type": "list(string)", "description": "Security groups of instances"}
@@ -73,6 +77,7 @@ def _variables(settings: Settings) -> Document:
             if settings.security_groups
             else {"vpc": _with_default(vpc, settings.vpc)}
         ),
+        **({"payload_key": key} if settings.payload_key else {}),
     }
 
 
@@ -86,6 +91,7 @@ def _outputs(blueprint: Blueprint) -> Document:
         "bucket": _BUCKET,
         "job_queue": "${aws_batch_job_queue.queue.name}",
         "job_definition": "${aws_batch_job_definition.job.name}",
+        **({"payload_key": "ssm:${var.payload_key}"} if blueprint.settings.payload_key else {}),
     }
     outputs = {name: {"description": "For the worker adapter", "value": value} for name, value in values.items()}
     policy = {"description": "Attach it to the identity of the worker", "value": "${aws_iam_policy.worker.arn}"}
@@ -199,6 +205,7 @@ def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
         "command": list(wanted.command),
         "environment": [{"name": name, "value": value} for name, value in wanted.environment.items()],
         "resourceRequirements": [{"type": kind, "value": str(size)} for kind, size in wanted.requirements.items()],
+        **_secrets(wanted.secrets),
         "jobRoleArn": wanted.job_role,
         "executionRoleArn": wanted.execution_role,
         "logConfiguration": {
@@ -219,6 +226,11 @@ def _job_definition(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
         "tags": _tags(one),
     }
     yield "aws_batch_job_definition", "job", body
+
+
+def _secrets(secrets: Mapping[str, str]) -> Document:
+    listed = [{"name": name, "valueFrom": arn} for name, arn in secrets.items()]
+    return {"secrets": listed} if listed else {}
 
 
 def _compute_environment(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
