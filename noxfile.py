@@ -18,6 +18,7 @@ package edits no line here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each of thousands of 
 ROOT = Path(__file__).parent
 WHEELS = ROOT / "wheelhouse"
 CONSTRAINTS = WHEELS / "constraints.txt"
+HASHES = WHEELS / "SHA256SUMS"
 REPORTS = ROOT / "build" / "reports"
 
 PACKAGES = {path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
@@ -94,6 +96,7 @@ def build(session: nox.Session) -> None:
     for name in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(WHEELS), f"packages/{name}", silent=True)
     CONSTRAINTS.write_text("".join(f"{distribution(name)} @ {wheel(name).as_uri()}\n" for name in PACKAGES))
+    HASHES.write_text("".join(f"{sha256(path)}  {path.name}\n" for path in map(wheel, PACKAGES)))
 
 
 @nox.session(python=PYTHONS, requires=["build"], tags=["test"])
@@ -231,6 +234,14 @@ def image(session: nox.Session) -> None:
     session.run("python", "docker/runner/build.py", *options, *context, *in_image())
 
 
+@nox.session
+def bases(session: nox.Session) -> None:
+    """Write down the digests that the base images have in their registry now."""
+    needs_engine(session)
+    session.install("pip")
+    session.run("python", "docker/runner/build.py", "--refresh")
+
+
 @nox.session(requires=["build"])
 def lock(session: nox.Session) -> None:
     """Choose anew what goes into the runner's image beside our own wheels, and write it down with its hashes."""
@@ -273,6 +284,11 @@ def with_extras(package: str) -> str:
     """The distribution of a package, with all its extras."""
     extras = ",".join(PACKAGES[package]["project"].get("optional-dependencies", {}))
     return f"{distribution(package)}[{extras}]" if extras else distribution(package)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as `sha256sum` writes it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def everything() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "requirements.txt"])
+@pytest.mark.parametrize("name", ["Dockerfile", "bases.json", "requirements.txt"])
 def test_the_provisioner_builds_from_the_same_file(name: str, root: Path) -> None:
     package = root / "packages" / "provision" / "src" / "scaler_batch" / "provision" / "image"
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,10 +91,39 @@ def test_without_an_image_one_is_pushed_and_used(aws: boto3.Session, image: Push
     assert made.changed == tuple(one for one in Kind if one not in (Kind.SPOT_ENVIRONMENT, Kind.SCHEDULING_POLICY))
     batch = aws.client("batch", region_name="us-east-1")
     (definition,) = batch.describe_job_definitions()["jobDefinitions"]
-    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:1"
-    assert definition["containerProperties"]["image"] == uri
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner"
+    assert definition["containerProperties"]["image"] == f"{repository}@{digest_of(aws, '1')}"
     assert [login.username for login in image.logins] == ["AWS"]
     assert provision(Settings(), aws, image=image).changed == ()
+
+
+def digest_of(aws: boto3.Session, tag: str) -> str:
+    found = ecr_of(aws).describe_images(repositoryName="scaler-batch-runner", imageIds=[{"imageTag": tag}])
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def test_the_plan_names_the_tag_and_the_definition_the_digest(aws: boto3.Session, image: Pushed) -> None:
+    planned = plan_provision(Settings(), aws, image=image)
+    (step,) = [step for step in planned.steps if step.wanted.kind is Kind.JOB_DEFINITION]
+    assert step.wanted.specification.image.endswith("/scaler-batch-runner:1"), "its digest is not known yet"
+    provision(Settings(), aws, image=image)
+    planned = plan_provision(Settings(), aws, image=image)
+    (step,) = [step for step in planned.steps if step.wanted.kind is Kind.JOB_DEFINITION]
+    assert step.wanted.specification.image.endswith(f"/scaler-batch-runner@{digest_of(aws, '1')}")
+    assert planned.pending == ()
+
+
+def test_tags_of_the_repository_stay_with_their_images(aws: boto3.Session, image: Pushed) -> None:
+    provision(Settings(), aws, image=image)
+    name = "scaler-batch-runner"
+    with pytest.raises(ecr_of(aws).exceptions.ImageTagAlreadyExistsException):
+        ecr_of(aws).put_image(repositoryName=name, imageManifest=json.dumps({**MANIFEST, "evil": 1}), imageTag="1")
+    ecr_of(aws).put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
+    (step,) = plan_provision(Settings(), aws, image=image).pending
+    assert step.fields == ("tags_are_fixed",)
+    provision(Settings(), aws, image=image)
+    (repository,) = ecr_of(aws).describe_repositories()["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE"
 
 
 def test_the_repository_scans_and_forgets(aws: boto3.Session, image: Pushed) -> None:
@@ -105,7 +135,7 @@ def test_the_repository_scans_and_forgets(aws: boto3.Session, image: Pushed) -> 
     assert (rule["selection"]["countType"], rule["selection"]["countNumber"]) == ("imageCountMoreThan", 3)
     assert (rule["selection"]["tagStatus"], rule["selection"]["tagPrefixList"]) == ("tagged", ["built-"])
     tags = ecr_of(aws).list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
-    assert {tag["Key"] for tag in tags} == {"scaler-batch:prefix", "scaler-batch:version"}
+    assert {tag["Key"] for tag in tags} == {f"scaler-batch:{key}" for key in ("prefix", "nonce", "version")}
 
 
 def test_other_content_is_another_image_and_a_new_revision(aws: boto3.Session, image: Pushed) -> None:
@@ -220,10 +250,8 @@ def test_an_engine_is_not_needed_for_an_image_that_is_there(aws: boto3.Session, 
 
 def test_an_image_can_be_built_alone(aws: boto3.Session, image: Pushed, calls: Any) -> None:
     first = build_image(Target(), aws, image, tags={"team": "t"})
-    assert (first.image, first.built) == (
-        "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:1",
-        True,
-    )
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner"
+    assert (first.image, first.tag, first.built) == (f"{repository}@{digest_of(aws, '1')}", "1", True)
     assert calls.made == CALLS
     assert build_image(Target(), aws, image, tags={"team": "t"}).built is False
     made = provision(Settings(tags={"team": "t"}), aws, image=image)
@@ -240,7 +268,14 @@ def folder(tmp_path: Path) -> Path:
     place.mkdir()
     for name in ("scaler_batch_payload", "scaler_batch_runner"):
         (place / f"{name}-0.1.0-py3-none-any.whl").write_bytes(name.encode())
+    write_hashes(place)
     return place
+
+
+def write_hashes(place: Path) -> None:
+    """As ``sha256sum *.whl > SHA256SUMS`` does."""
+    lines = [f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(place.glob("*.whl"))]
+    (place / "SHA256SUMS").write_text("".join(lines))
 
 
 def test_the_tag_follows_from_the_content(folder: Path) -> None:
@@ -249,7 +284,88 @@ def test_the_tag_follows_from_the_content(folder: Path) -> None:
     assert wheels.find(folder, "3.12").tag == tag
     assert wheels.find(folder, "3.13").tag != tag
     (folder / "scaler_batch_runner-0.1.0-py3-none-any.whl").write_bytes(b"other")
+    write_hashes(folder)
     assert wheels.find(folder, "3.12").tag != tag
+    assert wheels.find(folder, "3.12", base=BASE).tag != wheels.find(folder, "3.12").tag
+
+
+@pytest.mark.parametrize(
+    "name", ["scaler_batch_runner-0.1.0-py3-none-any.whl", "scaler_batch_payload-0.1.0-py3-none-any.whl"]
+)
+def test_a_wheel_of_other_content_than_the_list_names_is_refused(name: str, folder: Path) -> None:
+    (folder / name).write_bytes(b"evil")
+    with pytest.raises(SettingsError, match="not what the list of hashes names") as error:
+        wheels.find(folder, "3.12")
+    assert sha256(b"evil").hexdigest() in str(error.value)
+
+
+def test_a_newer_wheel_that_the_list_does_not_name_is_not_looked_at(folder: Path) -> None:
+    before = wheels.find(folder, "3.12")
+    (folder / "scaler_batch_runner-99.0-py3-none-any.whl").write_bytes(b"evil")
+    assert wheels.find(folder, "3.12") == before
+
+
+def test_a_wheel_that_is_exchanged_while_the_image_is_built_is_found_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(wheels, "_run", lambda _: None)
+    context = wheels.find(folder, "3.12")
+    (folder / context.runner.file).write_bytes(b"evil")
+    (tmp_path / "context").mkdir()
+    with pytest.raises(SettingsError, match="not what the list of hashes names"):
+        context.lay_out(tmp_path / "context")
+
+
+@pytest.mark.parametrize("damage", ["", "nonsense\n", "twice"])
+def test_a_list_that_does_not_name_each_wheel_once_is_refused(damage: str, folder: Path) -> None:
+    text = (folder / "SHA256SUMS").read_text()
+    (folder / "SHA256SUMS").write_text(text * 2 if damage == "twice" else damage)
+    with pytest.raises(SettingsError, match=r"names [02] wheels of scaler-batch-payload") as error:
+        wheels.find(folder, "3.12")
+    assert "sha256sum" in error.value.fix
+
+
+def test_a_list_elsewhere_goes_over_that_in_the_folder(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "trusted"
+    (folder / "SHA256SUMS").rename(elsewhere)
+    (folder / "scaler_batch_runner-0.1.0-py3-none-any.whl").write_bytes(b"evil")
+    write_hashes(folder)
+    with pytest.raises(SettingsError, match="not what the list"):
+        wheels.find(folder, "3.12", hashes=elsewhere)
+
+
+def test_no_index_is_asked_for_our_names_unless_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(wheels, "_run", commands.append)
+    with pytest.raises(SettingsError, match="no folder wheelhouse") as error:
+        wheels.find(None, "3.12")
+    assert "--from-index" in error.value.fix
+    with pytest.raises(SettingsError, match="known by its hashes"):
+        wheels.find(None, "3.12", from_index=True)
+    assert commands == []
+    with pytest.raises(SettingsError, match=r"there is no scaler_batch_payload-0\.1\.0"):
+        wheels.find(None, "3.12", from_index=True, hashes=folder / "SHA256SUMS")
+    (command,) = commands
+    assert "--require-hashes" in command
+
+
+BASE = f"registry.test/python:3.12@sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize("base", ["python:3.12-slim", "python", "python@sha256:abc", "docker://python"])
+def test_a_base_image_is_named_by_its_digest(base: str, folder: Path) -> None:
+    with pytest.raises(SettingsError, match="does not name an image by its digest") as error:
+        wheels.find(folder, "3.12", base=base)
+    assert "--base-image" in error.value.fix
+    assert wheels.find(folder, "3.12", base=BASE).arguments(BASE)["BASE_IMAGE"] == BASE
+
+
+def test_there_is_a_base_image_for_every_python(folder: Path) -> None:
+    for python in wheels.PYTHONS:
+        assert wheels.find(folder, python).base.startswith(f"python:{python}-slim")
 
 
 def test_every_byte_of_the_image_is_pinned(folder: Path) -> None:
@@ -262,7 +378,8 @@ def test_every_byte_of_the_image_is_pinned(folder: Path) -> None:
 
 def test_the_dockerfile_takes_the_arguments_it_is_given(folder: Path) -> None:
     dockerfile = wheels.dockerfile().read_text()
-    assert {f"ARG {name}" in dockerfile for name in wheels.find(folder, "3.12").arguments} == {True}
+    assert {f"ARG {name}" in dockerfile for name in wheels.find(folder, "3.12").arguments(BASE)} == {True}
+    assert dockerfile.count("FROM ${BASE_IMAGE}") == dockerfile.count("FROM ")
 
 
 @pytest.mark.parametrize(("python", "missing"), [("2.7", None), ("3.12", "runner"), ("3.12", "payload")])
@@ -280,12 +397,13 @@ def test_the_wheelhouse_of_a_clone_is_found(folder: Path, monkeypatch: pytest.Mo
     assert wheels.find(None, "3.12").runner.version == "0.1.0"
 
 
-def test_what_pip_cannot_fetch_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_what_pip_cannot_fetch_is_told_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(EngineError, match="pip cannot fetch") as error:
-        wheels.find(None, "3.12")
+        wheels.find(None, "3.12", from_index=True, hashes=folder / "SHA256SUMS")
     assert "pip wheel" in error.value.fix
 
 
@@ -385,11 +503,60 @@ def test_an_engine_that_goes_away_in_the_midst_is_told_of(monkeypatch: pytest.Mo
 def test_building_lays_out_builds_and_pushes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     steps: list[str] = []
     monkeypatch.setattr(wheels, "_fetch", lambda *_: steps.append("fetch"))
+    monkeypatch.setattr(engine, "pinned", lambda reference, _: f"{reference}@sha256:0")
     monkeypatch.setattr(engine, "build", lambda where, *_, **__: steps.append(f"build {len(list(where.iterdir()))}"))
     monkeypatch.setattr(engine, "push", lambda repository, tag, *_: steps.append(f"push {repository}:{tag}"))
     image = BuiltImage.of(folder, "3.12", lambda _: None)
     image.push("registry.test/r", Login("AWS", "x"))
     assert steps == ["fetch", "build 3", f"push registry.test/r:{image.tag}"]
+
+
+class Registry(Engine):
+    """An engine that has, or can reach, a base image."""
+
+    def __init__(self, *, distribution: str | None, image: dict[str, Any] | None) -> None:
+        super().__init__()
+        self._distribution, self._image = distribution, image
+
+    def inspect_distribution(self, _: str) -> Any:
+        if self._distribution is None:
+            raise engine.DockerException("no registry")
+        return {"Descriptor": {"digest": self._distribution}}
+
+    def inspect_image(self, _: str) -> Any:
+        if self._image is None:
+            raise engine.DockerException("no such image")
+        return {"Os": "linux", "Architecture": "amd64", **self._image}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "image", "expected"),
+    [
+        ("sha256:new", {"RepoDigests": ["python@sha256:old"]}, "python:3.12-slim@sha256:new"),
+        (None, {"RepoDigests": ["python@sha256:old"], "Id": "sha256:id"}, "python@sha256:old"),
+        (None, {"RepoDigests": [], "Id": "sha256:id"}, "sha256:id"),
+    ],
+)
+def test_a_base_image_without_a_digest_gets_the_one_that_it_has_now(
+    distribution: str | None, image: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, Registry(distribution=distribution, image=image))
+    assert engine.pinned("python:3.12-slim", "linux/amd64") == expected
+
+
+def test_a_base_image_that_is_pinned_stays_and_no_engine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Registry(distribution="sha256:other", image=None))
+    assert engine.pinned(BASE, "linux/amd64") == BASE
+
+
+@pytest.mark.parametrize(("image", "message"), [(None, "nor here"), ({"Architecture": "arm64", "Id": "x"}, "not for")])
+def test_a_base_image_that_is_nowhere_or_of_another_kind_is_refused(
+    image: dict[str, Any] | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, Registry(distribution=None, image=image))
+    with pytest.raises(EngineError, match=message) as error:
+        engine.pinned("python:3.12-slim", "linux/amd64")
+    assert "docker" in error.value.fix
 
 
 # The command line
@@ -409,9 +576,11 @@ def test_the_command_line_builds_what_is_not_named(
     monkeypatch.setattr(BuiltImage, "push", lambda self, uri, login: Pushed(account, self.tag).push(uri, login))
     assert cli.main(["build-image", "--wheels", str(folder)]) == 0
     uri = capsys.readouterr().out.splitlines()[-1]
-    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner:built-0.1.0-py3.12-amd64-")
+    assert uri.startswith("123456789012.dkr.ecr.us-east-1.amazonaws.com/scaler-batch-runner@sha256:")
     assert cli.main(["build-image", "--wheels", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"image": uri, "built": False}
+    tag = wheels.find(folder, "3.12").tag
+    assert tag.startswith("built-0.1.0-py3.12-amd64-")
+    assert json.loads(capsys.readouterr().out) == {"image": uri, "tag": tag, "built": False}
     assert cli.main(["provision", "--wheels", str(folder)]) == 0
     assert "11 of 12 resources made or changed" in capsys.readouterr().out
     assert cli.main(["plan", "--wheels", str(folder), "--python", "3.13", "--json"]) == 0

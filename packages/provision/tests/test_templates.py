@@ -202,9 +202,8 @@ def read_cloudformation(kind: Kind, resources: dict[str, Resource]) -> tuple[str
 
 def read_repository(one: Resource, _: Any) -> RepositorySpecification:
     (rule,) = json.loads(one["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-    return RepositorySpecification(
-        None, one["ImageScanningConfiguration"]["ScanOnPush"], rule["selection"]["countNumber"]
-    )
+    scanned, fixed = one["ImageScanningConfiguration"]["ScanOnPush"], one["ImageTagMutability"] == "IMMUTABLE"
+    return RepositorySpecification(None, scanned, rule["selection"]["countNumber"], fixed)
 
 
 def read_bucket(one: Resource, resources: dict[str, Resource]) -> BucketSpecification:
@@ -398,7 +397,8 @@ def terraform_repository(one: Any, all_: Any) -> RepositorySpecification:
     assert policy["repository"] == one["name"]
     (rule,) = json.loads(policy["policy"])["rules"]
     scanned = one["image_scanning_configuration"]["scan_on_push"]
-    return RepositorySpecification(None, scanned, rule["selection"]["countNumber"])
+    fixed = one["image_tag_mutability"] == "IMMUTABLE"
+    return RepositorySpecification(None, scanned, rule["selection"]["countNumber"], fixed)
 
 
 def terraform_bucket(one: Any, all_: Any) -> BucketSpecification:

@@ -80,6 +80,7 @@ _REPOSITORY: Final = (
     "ecr:ListTagsForResource",
     "ecr:PutImage",
     "ecr:PutImageScanningConfiguration",
+    "ecr:PutImageTagMutability",
     "ecr:PutLifecyclePolicy",
     "ecr:TagResource",
     "ecr:UploadLayerPart",

@@ -89,7 +89,15 @@ def _image(options: argparse.Namespace, report: People | Programs) -> BuiltImage
 
 def _built(options: argparse.Namespace, report: People | Programs) -> BuiltImage:
     architecture = architecture_named(options.platform)
-    return BuiltImage.of(options.wheels, options.python, report.progress, architecture=architecture)
+    return BuiltImage.of(
+        options.wheels,
+        options.python,
+        report.progress,
+        architecture=architecture,
+        hashes=options.hashes,
+        from_index=options.from_index,
+        base=options.base_image,
+    )
 
 
 def _build_image(options: argparse.Namespace, report: People | Programs) -> Exit:

@@ -71,7 +71,13 @@ ECS_TASKS: Final = "ecs-tasks.amazonaws.com"
 
 
 def describe(
-    settings: Settings, names: Names, network: Network, *, nonce: str = "", image_tag: str | None = None
+    settings: Settings,
+    names: Names,
+    network: Network,
+    *,
+    nonce: str = "",
+    image_tag: str | None = None,
+    image_digest: str = "",
 ) -> tuple[Wanted[Any], ...]:
     """Describe every resource, in the order of making.
 
@@ -81,8 +87,9 @@ def describe(
         network: Where instances go.
         nonce: What all of it bears beside the prefix; empty in templates, whose resources are not ours.
         image_tag: Tag of the image that we build; wanted where the settings name no image.
+        image_digest: What that image is; empty until it is pushed.
     """
-    image = settings.image or names.image(image_tag or "")
+    image = settings.image or names.image(image_tag or "", image_digest)
     boundary = settings.permissions_boundary or Untold.UNTOLD
     specifications: dict[Kind, Specification] = {
         Kind.REPOSITORY: RepositorySpecification(image_tag=image_tag),

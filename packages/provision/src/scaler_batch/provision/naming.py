@@ -104,10 +104,10 @@ class Names:
         """A pattern that the ARNs of all roles match, and those of no other prefix or region."""
         return self._global("iam", f"role/{self.target.prefix}-{self.target.region}-*")
 
-    def image(self, tag: str) -> str:
-        """The URI of an image in our repository."""
+    def image(self, tag: str, digest: str = "") -> str:
+        """The URI of an image in our repository: by its digest where that is known, else by its tag."""
         host = f"{self.account.number}.dkr.ecr.{self.target.region}.{dns_suffix(self.account.partition)}"
-        return f"{host}/{self.of(Kind.REPOSITORY)}:{tag}"
+        return f"{host}/{self.of(Kind.REPOSITORY)}" + (f"@{digest}" if digest else f":{tag}")
 
     def regional(self, service: str, resource: str) -> str:
         """The ARN of something in this region and account."""

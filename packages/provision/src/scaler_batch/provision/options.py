@@ -8,7 +8,7 @@ from typing import Any
 
 from scaler_batch.provision.description import TASK_PREFIX
 from scaler_batch.provision.doctor import Patient
-from scaler_batch.provision.image.wheels import DEFAULT_PYTHON, DEFAULT_WHEELS
+from scaler_batch.provision.image.wheels import DEFAULT_PYTHON, DEFAULT_WHEELS, HASHES
 from scaler_batch.provision.instance_types import GPU_TYPES, Architecture
 from scaler_batch.provision.release import VERSION
 from scaler_batch.provision.settings import (
@@ -387,8 +387,23 @@ def _build() -> argparse.ArgumentParser:
         "--wheels",
         type=Path,
         metavar="FOLDER",
-        help=f"folder with the wheels of runner and payload (default: {DEFAULT_WHEELS} if it is there, else from "
-        "pip's index)",
+        help=f"folder with the wheels of runner and payload (default: {DEFAULT_WHEELS})",
+    )
+    add(
+        "--hashes",
+        type=Path,
+        metavar="FILE",
+        help=f"list of these wheels and their SHA-256, as sha256sum writes it (default: {HASHES} in the folder)",
+    )
+    add(
+        "--from-index",
+        action="store_true",
+        help="fetch the wheels that --hashes names from pip's index (default: no index is asked for them)",
+    )
+    add(
+        "--base-image",
+        metavar="NAME@sha256:DIGEST",
+        help="what the image is made from, which must have that Python (default: Docker's own image of it)",
     )
     return parser
 

@@ -82,6 +82,10 @@ class Plan:
         """The steps that do something; empty when all is as wanted."""
         return tuple(step for step in self.steps if step.action is not Action.KEEP)
 
+    def only(self, kind: Kind) -> Plan:
+        """The step about this kind alone."""
+        return Plan(tuple(step for step in self.steps if step.wanted.kind is kind))
+
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan:

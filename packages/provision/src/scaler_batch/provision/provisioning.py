@@ -15,7 +15,7 @@ from scaler_batch.provision.plan import Plan, fields_to_set, make_plan
 from scaler_batch.provision.results import BuildReport, Inventory, ProvisionedResources
 from scaler_batch.provision.site import Site, open_site
 from scaler_batch.provision.state import Journal
-from scaler_batch.provision.vocabulary import Kind
+from scaler_batch.provision.vocabulary import Kind, Untold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from scaler_batch.provision.naming import Names
     from scaler_batch.provision.resources.catalogue import Catalogue
-    from scaler_batch.provision.resources.repository import ImageSource
+    from scaler_batch.provision.resources.repository import ImageSource, RepositorySpecification
     from scaler_batch.provision.settings import Files, Settings, Target
+    from scaler_batch.provision.vocabulary import Observed
     from scaler_batch.provision.waiting import Patience
 
 
@@ -75,16 +76,21 @@ def provision(
     if files:
         _check_env_is_ours(files.env, site.names)
     plan = _plan(settings, site, catalogue, journal, image)
-    if image and "image_tag" in fields_to_set(plan, Kind.REPOSITORY):
+    pushes = "image_tag" in fields_to_set(plan, Kind.REPOSITORY)
+    if image and pushes:
         image.check()
     if plan.pending and not audience.agrees_to(plan):
         raise DeclinedError
+    changed = tuple(step.wanted.kind for step in plan.pending)
     journal.start(settings, complete=not plan.pending)
+    if pushes:
+        # What an image is, and so what the definition has to name, is known once it has been pushed.
+        apply(plan.only(Kind.REPOSITORY), catalogue, journal, audience)
+        plan = _plan(settings, site, catalogue, journal, image)
     resources = apply(plan, catalogue, journal, audience)
     journal.finish()
     if files:
         write_env(files.env, handover)
-    changed = tuple(step.wanted.kind for step in plan.pending)
     obstacles = tuple((step.wanted.kind, change) for step in plan.steps for change in step.obstacles)
     account, nonce = site.names.account, journal.state.nonce
     key = handover.payload_key
@@ -124,7 +130,8 @@ def build_image(
         if not audience.agrees_to(plan):
             raise DeclinedError
     apply(plan, catalogue, journal, audience)
-    return BuildReport(site.names.image(image.tag), built="image_tag" in fields_to_set(plan, Kind.REPOSITORY))
+    uri = site.names.image(image.tag, _digest(catalogue.observe(Kind.REPOSITORY)))
+    return BuildReport(uri, image.tag, built="image_tag" in fields_to_set(plan, Kind.REPOSITORY))
 
 
 def plan_provision(
@@ -174,10 +181,15 @@ def _needed(image: ImageSource | None, settings: Settings) -> ImageSource | None
 def _plan(settings: Settings, site: Site, catalogue: Catalogue, journal: Journal, image: ImageSource | None) -> Plan:
     observed, owner = catalogue.observe_all(), journal.state.owner
     network = site.network(settings, observed[Kind.SECURITY_GROUP])
-    image_tag = image.tag if image else None
-    return make_plan(
-        describe(settings, site.names, network, nonce=owner.nonce, image_tag=image_tag), observed, owner=owner
-    )
+    tag, digest = image.tag if image else None, _digest(observed[Kind.REPOSITORY]) if image else ""
+    wanted = describe(settings, site.names, network, nonce=owner.nonce, image_tag=tag, image_digest=digest)
+    return make_plan(wanted, observed, owner=owner)
+
+
+def _digest(repository: Observed[RepositorySpecification] | None) -> str:
+    """What the wanted image is; empty where it is not in the repository yet."""
+    digest = repository.specification.image_digest if repository else Untold.UNTOLD
+    return "" if isinstance(digest, Untold) else digest
 
 
 def _check_env_is_ours(path: Path, names: Names) -> None:

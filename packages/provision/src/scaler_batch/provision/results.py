@@ -81,11 +81,13 @@ class BuildReport:
     """What building an image came to.
 
     Attributes:
-        image: Its URI.
+        image: Its URI, by its digest.
+        tag: Its tag.
         built: Whether it was built, and not there already.
     """
 
     image: str
+    tag: str
     built: bool
 
 

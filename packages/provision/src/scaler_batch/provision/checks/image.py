@@ -80,13 +80,23 @@ def check(found: Found, scene: Scene) -> list[Finding]:
     if location is None or location.region != scene.names.region:
         fix = f"look yourself: docker run --rm {uri} python --version"
         return [skipped(SUBJECT, f"{uri} lies in no ECR registry of this region", fix)]
-    if not _present(scene.clients.ecr, location):
+    digest = _digest(scene.clients.ecr, location)
+    if digest is None:
         fix = "run scaler-batch-provision build-image, and provision with what it prints as --image"
         return [problem(SUBJECT, f"{uri} is not there", fix)]
     architecture = _architecture_of(found)
     configuration = _configuration(scene.clients.ecr, location, architecture or Architecture.AMD64)
     judged = [] if architecture is None else [judge_architecture(configuration, architecture)]
-    return [ok(SUBJECT, f"{uri} is there"), *judged, judge_python(configuration, scene.python)]
+    return [judge_name(uri, location, digest), *judged, judge_python(configuration, scene.python)]
+
+
+def judge_name(uri: str, location: Location, digest: str) -> Finding:
+    """Say whether the definition names this image and no other, whatever is pushed later."""
+    if "imageDigest" in location.identifier:
+        return ok(SUBJECT, f"{uri} is there")
+    by_digest = f"{uri.removesuffix(':' + location.identifier['imageTag'])}@{digest}"
+    message = f"{uri} is there, named by a tag: whoever may push decides what jobs run"
+    return warning(SUBJECT, message, f"name it by its digest: --image {by_digest}")
 
 
 def _architecture_of(found: Found) -> Architecture | None:
@@ -165,7 +175,8 @@ def _array(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _present(ecr: EcrClient, at: Location) -> bool:
+def _digest(ecr: EcrClient, at: Location) -> str | None:
+    """What the image is; ``None`` where it is not there."""
     found = unless_missing(
         lambda: ecr.describe_images(
             registryId=at.account, repositoryName=at.repository, imageIds=[dict(at.identifier)]
@@ -173,7 +184,7 @@ def _present(ecr: EcrClient, at: Location) -> bool:
         "ImageNotFoundException",
         "RepositoryNotFoundException",
     )
-    return bool(found and found["imageDetails"])
+    return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
 
 def _configuration(ecr: EcrClient, at: Location, architecture: Architecture) -> Mapping[str, Any] | None:

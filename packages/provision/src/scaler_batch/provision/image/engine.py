@@ -79,6 +79,43 @@ def build(
         _follow(events, notify, "built", fix)
 
 
+def pinned(reference: str, platform: str) -> str:
+    """Name a base image by what it is now, so that what is built from it is known.
+
+    The registry is asked. Where it cannot be reached, what the engine has is named by the digest that it was pulled
+    with, or, if it never was in a registry, by its id.
+
+    Args:
+        reference: Of the image; one that has a digest already stays as it is.
+        platform: What the image is for.
+
+    Raises:
+        EngineError: No engine answers, or the image is neither in the registry nor there.
+    """
+    if "@sha256:" in reference:
+        return reference
+    with _engine() as engine:
+        try:
+            return f"{reference}@{engine.api.inspect_distribution(reference)['Descriptor']['digest']}"
+        except DockerException:
+            found = _local(engine, reference, platform)
+    digests = found.get("RepoDigests") or []
+    return str(digests[0] if digests else found["Id"])
+
+
+def _local(engine: Any, reference: str, platform: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = engine.api.inspect_image(reference)
+    except DockerException as error:
+        fix = "see that it can be pulled, load it with `docker load`, or name another with --base-image"
+        message = f"the base image {reference} is neither in its registry nor here: {error}"
+        raise EngineError(message, fix=fix) from error
+    if f"{found.get('Os')}/{found.get('Architecture')}" != platform:
+        fix = f"pull it for that: docker pull --platform {platform} {reference}"
+        raise EngineError(f"the base image {reference} that is here is not for {platform}", fix=fix)
+    return found
+
+
 def push(repository: str, tag: str, login: Login, notify: Callable[[str], None]) -> None:
     """Push an image.
 

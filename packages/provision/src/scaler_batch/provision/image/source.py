@@ -38,20 +38,27 @@ class BuiltImage:
         notify: Callable[[str], None],
         *,
         architecture: Architecture = Architecture.AMD64,
+        hashes: Path | None = None,
+        from_index: bool = False,
+        base: str | None = None,
     ) -> BuiltImage:
         """Find what to build from.
 
         Args:
-            folder: Holds the wheels of runner and payload; without it those of ``wheelhouse``, or of the index.
+            folder: Holds the wheels of runner and payload; without it those of ``wheelhouse``.
             python: The image's Python.
             notify: Told of each step.
             architecture: Of the processors that the image is for.
+            hashes: The list of hashes that names the wheels; without it that in the folder.
+            from_index: Fetch the wheels that the list names from the index that pip is set up for.
+            base: The base image, by its digest; without it that of the table.
 
         Raises:
-            SettingsError: The wheels are not there.
+            SettingsError: The wheels are not there, or not those that the list names.
             EngineError: They cannot be fetched.
         """
-        return cls(wheels.find(folder, python, architecture), notify)
+        found = wheels.find(folder, python, architecture, hashes=hashes, from_index=from_index, base=base)
+        return cls(found, notify)
 
     @property
     def tag(self) -> str:
@@ -73,6 +80,8 @@ class BuiltImage:
             self.notify("fetching wheels")
             self.context.lay_out(Path(folder))
             name = f"{repository}:{self.tag}"
-            context, platform = self.context, self.context.architecture.platform
-            engine.build(Path(folder), dockerfile, name, context.arguments, self.notify, platform=platform)
+            platform = self.context.architecture.platform
+            arguments = self.context.arguments(engine.pinned(self.context.base, platform))
+            self.notify(f"base image {arguments['BASE_IMAGE']}")
+            engine.build(Path(folder), dockerfile, name, arguments, self.notify, platform=platform)
         engine.push(repository, self.tag, login, self.notify)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from scaler_batch.aws import unless_missing
 from scaler_batch.provision.resources.handler import Handler
-from scaler_batch.provision.vocabulary import Observed, Specification, Wanted
+from scaler_batch.provision.vocabulary import Observed, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scaler_batch.provision.resources.clients import EcrClient
 
 KEPT_IMAGES = 3
+FIXED: Final = "IMMUTABLE"
 TAG_PREFIX = "built-"
 """Begins the tags of images that are built here. Images with other tags are the user's: nothing removes them."""
 
@@ -59,11 +60,15 @@ class RepositorySpecification(Specification):
         image_tag: The image that is wanted in it, or was found when it was looked for; ``None`` for no certain one.
         scan_on_push: Whether ECR looks for known weaknesses in what arrives.
         kept_images: How many images that were built here stay when newer ones come; ``None`` for all.
+        tags_are_fixed: Whether a tag that is taken stays with its image, whoever pushes.
+        image_digest: What the wanted image is, where it is there; untold where it is not, or none is wanted.
     """
 
     image_tag: str | None = None
     scan_on_push: bool = True
     kept_images: int | None = KEPT_IMAGES
+    tags_are_fixed: bool = True
+    image_digest: str | Untold = Untold.UNTOLD
 
 
 class RepositoryHandler(Handler[RepositorySpecification]):
@@ -95,6 +100,7 @@ class RepositoryHandler(Handler[RepositorySpecification]):
         self._ecr.create_repository(
             repositoryName=wanted.name,
             imageScanningConfiguration={"scanOnPush": wanted.specification.scan_on_push},
+            imageTagMutability=FIXED if wanted.specification.tags_are_fixed else "MUTABLE",
             tags=_tag_list(wanted.tags),
         )
         self.change(wanted, ("kept_images", "image_tag"))
@@ -105,6 +111,9 @@ class RepositoryHandler(Handler[RepositorySpecification]):
         if "scan_on_push" in fields:
             scanning = {"scanOnPush": specification.scan_on_push}
             self._ecr.put_image_scanning_configuration(repositoryName=wanted.name, imageScanningConfiguration=scanning)
+        if "tags_are_fixed" in fields:
+            mutability = FIXED if specification.tags_are_fixed else "MUTABLE"
+            self._ecr.put_image_tag_mutability(repositoryName=wanted.name, imageTagMutability=mutability)
         if "kept_images" in fields:
             policy = json.dumps(lifecycle(specification.kept_images or KEPT_IMAGES))
             self._ecr.put_lifecycle_policy(repositoryName=wanted.name, lifecyclePolicyText=policy)
@@ -128,18 +137,21 @@ class RepositoryHandler(Handler[RepositorySpecification]):
         source.push(repository["repositoryUri"], _login(granted["authorizationToken"]))
 
     def _specification(self, name: str, repository: dict[str, Any]) -> RepositorySpecification:
+        digest = self._digest(name, self._source.tag) if self._source else None
         return RepositorySpecification(
-            image_tag=self._source.tag if self._source and self._holds(name, self._source.tag) else None,
+            image_tag=self._source.tag if self._source and digest else None,
             scan_on_push=bool(repository.get("imageScanningConfiguration", {}).get("scanOnPush")),
             kept_images=self._kept_images(name),
+            tags_are_fixed=repository.get("imageTagMutability") == FIXED,
+            image_digest=digest or Untold.UNTOLD,
         )
 
-    def _holds(self, name: str, tag: str) -> bool:
+    def _digest(self, name: str, tag: str) -> str | None:
         found = unless_missing(
             lambda: self._ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}]),
             "ImageNotFoundException",
         )
-        return bool(found and found["imageDetails"])
+        return str(found["imageDetails"][0]["imageDigest"]) if found and found["imageDetails"] else None
 
     def _kept_images(self, name: str) -> int | None:
         """The number in a policy like ours; ``None`` for any other policy, which is then replaced."""

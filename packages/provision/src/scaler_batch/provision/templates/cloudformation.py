@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from scaler_batch.provision.resources.repository import lifecycle
+from scaler_batch.provision.resources.repository import FIXED, lifecycle
 from scaler_batch.provision.templates.blueprint import MAKE_KEY, draw, referring
 from scaler_batch.provision.vocabulary import Kind, Untold
 
@@ -136,6 +136,7 @@ def _repository(one: Wanted[Any]) -> Document:
     return _resource(
         "AWS::ECR::Repository",
         RepositoryName=one.name,
+        ImageTagMutability=FIXED if one.specification.tags_are_fixed else "MUTABLE",
         ImageScanningConfiguration={"ScanOnPush": one.specification.scan_on_push},
         LifecyclePolicy={"LifecyclePolicyText": json.dumps(lifecycle(one.specification.kept_images))},
         EmptyOnDelete=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from scaler_batch.provision.resources.repository import lifecycle
+from scaler_batch.provision.resources.repository import FIXED, lifecycle
 from scaler_batch.provision.templates.blueprint import MAKE_KEY, draw, referring
 from scaler_batch.provision.vocabulary import Kind, Untold
 
@@ -128,7 +128,13 @@ def _worker_policy(blueprint: Blueprint) -> tuple[str, str, Document]:
 
 def _repository(one: Wanted[Any]) -> Iterator[tuple[str, str, Document]]:
     scanning = {"scan_on_push": one.specification.scan_on_push}
-    body = {"name": one.name, "image_scanning_configuration": scanning, "force_delete": True, "tags": _tags(one)}
+    body = {
+        "name": one.name,
+        "image_tag_mutability": FIXED if one.specification.tags_are_fixed else "MUTABLE",
+        "image_scanning_configuration": scanning,
+        "force_delete": True,
+        "tags": _tags(one),
+    }
     yield "aws_ecr_repository", "runner", body
     policy = json.dumps(lifecycle(one.specification.kept_images))
     yield "aws_ecr_lifecycle_policy", "runner", {"repository": "${aws_ecr_repository.runner.name}", "policy": policy}
