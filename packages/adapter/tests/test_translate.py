@@ -32,6 +32,7 @@ def test_a_task_becomes_a_request_that_names_its_objects() -> None:
     request = request_of(scheduled, LINK)
     assert request.inputs == (serializer_id(CLIENT), b"f" * 32, b"a" * 32)
     assert request.priority == 7
+    assert request.source == CLIENT
     assert not request.alone
     assert request.context == Errand(scheduled, LINK)
 

@@ -20,6 +20,7 @@ from scaler_batch.tasks.scheduling import (
     BundleLimits,
     DurationEstimate,
     Durations,
+    Queue,
     SlotState,
     auto_bundles,
     fixed_bundles,
@@ -35,8 +36,10 @@ SHAPE = JobShape("queue", "definition", 3600)
 LARGE = replace(SHAPE, memory=64_000)
 
 
-def make(name: bytes, priority: int = 0, shape: JobShape | None = None, function: bytes = b"f") -> Task:
-    return Task(TaskRequest(name, b"s", function, priority=priority, shape=shape), 1, 0.0)
+def make(
+    name: bytes, priority: int = 0, shape: JobShape | None = None, function: bytes = b"f", source: bytes = b""
+) -> Task:
+    return Task(TaskRequest(name, b"s", function, priority=priority, shape=shape, source=source), 1, 0.0)
 
 
 def filled(count: int, alone: tuple[int, ...] = (), functions: str = "f") -> Backlog:
@@ -46,6 +49,13 @@ def filled(count: int, alone: tuple[int, ...] = (), functions: str = "f") -> Bac
         task.alone = number in alone
         waiting.put(task)
     return waiting
+
+
+def drained(queue: Queue) -> list[Task]:
+    left = []
+    while (task := queue.peek()) is not None:
+        left.append(queue.take(task))
+    return left
 
 
 def names(batch: list[list[Task]]) -> list[list[int]]:
@@ -279,6 +289,77 @@ def test_functions_that_ended_long_ago_are_forgotten():
     assert durations.cautious(b"4999") is not None
 
 
+def of_clients(*tasks: tuple[str, int]) -> Queue:
+    """Tasks that wait, by client and priority."""
+    backlog = Backlog(SHAPE)
+    for number, (source, priority) in enumerate(tasks):
+        backlog.put(make(b"%d" % number, priority, source=source.encode()))
+    return backlog.queue(SHAPE)
+
+
+def test_tasks_of_two_clients_share_no_job_and_each_clients_share_as_many_as_if_they_were_alone():
+    queue = of_clients(*[("a", 0), ("b", 0)] * 4)
+    assert names(next_bundles(queue, 10, fixed_bundles(3), Durations())) == [[0, 2, 4], [1, 3, 5], [6], [7]]
+
+
+def test_no_client_fills_its_job_with_tasks_that_another_was_given_priority_over():
+    queue = of_clients(("a", 1), ("b", 1), ("a", 0), ("a", 0), ("b", 1), ("b", 0))
+    assert names(next_bundles(queue, 1, fixed_bundles(10), Durations())) == [[0]]
+    assert names(next_bundles(queue, 1, fixed_bundles(10), Durations())) == [[1, 4, 5]]
+    assert names(next_bundles(queue, 1, fixed_bundles(10), Durations())) == [[2, 3]]
+
+
+def test_the_jobs_that_would_start_are_counted_client_by_client():
+    queue = of_clients(*[(source, 0) for source in "abcabcaab"])
+    assert [queue.jobs(size, enough=100) for size in (1, 2, 3, 4)] == [9, 5, 4, 3]
+    assert queue.jobs(1, enough=2) >= 2
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 1), st.booleans(), st.booleans()), max_size=60),
+    st.integers(1, 8),
+    st.integers(1, 6),
+)
+def test_whatever_comes_and_goes_clients_stay_apart_and_no_slot_idles_for_it(
+    steps: list[tuple[str, int, bool, bool]], jobs: int, size: int
+):
+    backlog, waiting = Backlog(SHAPE), list[Task]()
+    for number, (source, priority, is_cancelled, leaves) in enumerate(steps):
+        task = make(b"%d" % number, priority, source=source.encode())
+        backlog.put(task)
+        waiting.append(task)
+        if is_cancelled:
+            waiting.pop(number % len(waiting)).ended = True
+        if not leaves:
+            continue
+        queue = backlog.queue(SHAPE)
+        bundles = next_bundles(queue, jobs, fixed_bundles(size), Durations())
+        taken = [task for bundle in bundles for task in bundle]
+        assert all(len({task.request.source for task in bundle}) == 1 for bundle in bundles)
+        assert len(taken) == len(set(taken)), "each once"
+        assert set(taken) <= set(waiting)
+        waiting = [task for task in waiting if task not in taken]
+        assert not waiting or len(bundles) == jobs, "a slot was left free while somebody waits"
+        heads = [bundle[0].request.priority for bundle in bundles]
+        assert heads == sorted(heads, reverse=True)
+        assert all(task.request.priority <= min(heads) for task in waiting)
+    assert drained(backlog.queue(SHAPE)) == sorted(waiting, key=lambda task: -task.request.priority)
+
+
+def test_a_queue_through_which_much_has_gone_holds_no_more_than_what_waits():
+    backlog = Backlog(SHAPE)
+    for number in range(1000):
+        backlog.put(make(b"%d" % number, source=b"%d" % (number % 7)))
+        if number > 10:
+            next_bundles(backlog.queue(SHAPE), 1, fixed_bundles(1), Durations())
+    queue = backlog.queue(SHAPE)
+    assert len(queue) == 11
+    assert len(queue._firsts) < 40
+    assert len(drained(queue)) == 11
+    assert not queue._firsts
+    assert not queue._lines
+
+
 def test_an_empty_backlog_gives_nothing():
     backlog = Backlog(SHAPE)
     assert backlog.next_shape() is None
@@ -293,7 +374,7 @@ def test_higher_priority_goes_first_and_first_come_first_served_within_one(prior
     for task in tasks:
         backlog.put(task)
     queue = backlog.queue(SHAPE)
-    left = [queue.pop() for _ in tasks]
+    left = drained(queue)
     assert left == sorted(tasks, key=lambda task: -task.request.priority)
     assert backlog.queue(SHAPE).peek() is None
 
@@ -305,7 +386,7 @@ def test_a_late_task_of_higher_priority_overtakes():
     backlog.put(lower)
     backlog.put(high)
     queue = backlog.queue(SHAPE)
-    assert [queue.pop(), queue.pop(), queue.pop()] == [high, low, lower]
+    assert drained(queue) == [high, low, lower]
 
 
 def test_the_shape_whose_first_task_is_first_of_all_goes_next():

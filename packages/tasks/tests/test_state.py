@@ -107,9 +107,12 @@ class Outside:
                 case _:
                     self.pending.append(command)
 
-    def arrive(self, name: int, kind: int, alone: bool = False, priority: int = 0) -> None:
+    def arrive(self, name: int, kind: int, alone: bool = False, priority: int = 0, client: int = 0) -> None:
         arguments = (b"large-%d" % kind,) if kind > 2 else (b"small",)
-        request = TaskRequest(b"%d" % name, b"s", b"f%d" % kind, arguments, alone=alone, priority=priority)
+        source = b"s%d" % client
+        request = TaskRequest(
+            b"%d" % name, source, b"f%d" % kind, arguments, alone=alone, priority=priority, source=source
+        )
         if not self.state.holds(request.task_id):
             self.taken.append(request)
             self.tell(events.TaskArrived(request))
@@ -189,7 +192,8 @@ class Outside:
             case commands.LoadInput(name):
                 if how == "final":
                     return events.InputFailed(name, InputUnavailableError("gone"))
-                return events.InputLoaded(name, b"data", name.hex() if name.startswith(b"large") else "")
+                data = name if name.startswith(b"s") else b"data"
+                return events.InputLoaded(name, data, name.hex() if name.startswith(b"large") else "")
             case commands.StoreObject(digest, ask, reference):
                 if failed:
                     return events.ObjectFailed(digest, ask, StorageUnavailableError("no"))
@@ -199,6 +203,7 @@ class Outside:
                 if how == "final":
                     return events.PackFailed(sequence, StorageUnavailableError("no"))
                 self.sizes[sequence] = [len(bundle) for bundle in calls]
+                assert all(len({call.serializer for call in bundle}) == 1 for bundle in calls), "of two clients"
                 stored = how != "well" or sequence % 2 == 0
                 if stored:
                     self.objects[pack_key(sequence)] = ()
@@ -361,7 +366,9 @@ HOW = st.sampled_from(["well", "well", "well", "well", "passing", "final", "lost
 WORK = st.sampled_from(["publish", "publish", "succeed", "succeed", "leave nothing", "interrupt", "contradict", "die"])
 NUMBERS = st.integers(0, 50)
 STEPS = st.one_of(
-    st.tuples(st.just("arrive"), st.integers(0, 7), st.integers(0, 5), st.booleans(), st.integers(-1, 1)),
+    st.tuples(
+        st.just("arrive"), st.integers(0, 7), st.integers(0, 5), st.booleans(), st.integers(-1, 1), st.integers(0, 2)
+    ),
     st.tuples(st.just("arrive"), st.integers(0, 7), st.just(0)),
     st.tuples(st.just("cancel"), st.integers(0, 7), st.booleans()),
     st.tuples(st.just("answer"), NUMBERS, HOW),

@@ -87,6 +87,7 @@ def request_of(task: Task, link: WorkerConnection, routes: Routes = DIRECT, tabl
         shape=routes.shape_for((capability.name for capability in task.capabilities), table),
         alone=flags.stream_output,  # lines of a log that several tasks share are nobody's
         context=Errand(task, link),
+        source=task.source,
     )
 
 

@@ -34,6 +34,7 @@ class TaskRequest:
         shape: What AWS Batch is told about the task's job; ``None`` for what the settings say.
         context: Whatever the asker wants to see again with the reply; nobody here looks at it.
         alone: Whether it is to have a job for itself, and with it a log for itself, where others share one.
+        source: Whoever wants it done. Only tasks of one source share a job.
     """
 
     task_id: bytes
@@ -44,6 +45,7 @@ class TaskRequest:
     shape: JobShape | None = None
     context: object = None
     alone: bool = False
+    source: bytes = b""
 
     @property
     def inputs(self) -> tuple[bytes, ...]:

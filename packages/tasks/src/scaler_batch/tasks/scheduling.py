@@ -4,8 +4,9 @@ A lone task leaves at once. What gathers while one submission is under way leave
 groups, so a burst leaves as a few large arrays. Two short waits save further calls: slots are refilled in portions
 (:func:`may_start`), and tasks that keep coming are gathered (:func:`linger`).
 
-How many tasks share a job is decided task by task (:func:`next_bundles`). Where that is ours to decide, a job gets no
-more than its share of what waits, so that no slot stays idle while tasks wait behind each other in another.
+How many tasks share a job is decided task by task (:func:`next_bundles`). They are all of one client: what shares a job
+can read and change its neighbours. Where their number is ours to decide, a job gets no more than its share of what
+waits, so that no slot stays idle while tasks wait behind each other in another.
 """
 
 from __future__ import annotations
@@ -66,37 +67,89 @@ _FUNCTIONS: Final = 1_000
 """Functions whose durations are remembered: those that ended last."""
 
 
+Place = tuple[int, int, "Task"]
+"""Where a task stands: higher priority first, then first come, first served."""
+
+
 class Queue:
     """Tasks of one shape that wait, in the order in which they are to go.
 
-    A cancelled task is not searched for but skipped when its turn comes.
+    Each client's wait in a line of their own, since only they may share a job. A cancelled task is not searched for but
+    skipped when its turn comes.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Task]] = []
+        self._lines: dict[bytes, list[Place]] = {}
+        # Where the first of each line stands, and some that were first: those are dropped when their turn comes.
+        self._firsts: list[tuple[int, int, bytes]] = []
+        self._size = 0
 
     def put(self, task: Task, arrival: int) -> None:
         """Let a task wait for its turn."""
-        heapq.heappush(self._heap, (-task.request.priority, arrival, task))
+        line = self._lines.setdefault(task.request.source, [])
+        heapq.heappush(line, (-task.request.priority, arrival, task))
+        self._size += 1
+        if line[0][2] is task:
+            self._note_first(line)
 
     def peek(self) -> Task | None:
         """The next task; ``None`` when none waits."""
-        heap = self._heap
-        while heap and heap[0][2].ended:
-            heapq.heappop(heap)
-        return heap[0][2] if heap else None
+        while self._firsts:
+            priority, arrival, source = self._firsts[0]
+            line = self._waiting(source)
+            if line and line[0][:2] == (priority, arrival):
+                return line[0][2]
+            heapq.heappop(self._firsts)
+        return None
 
-    def pop(self) -> Task:
-        """Remove and return the next task."""
-        return heapq.heappop(self._heap)[2]
+    def peek_beside(self, task: Task) -> Task | None:
+        """The next task of the same client; ``None`` when none waits, or another's was given priority over it."""
+        first, line = self.peek(), self._waiting(task.request.source)
+        if first is None or not line or line[0][2].request.priority < first.request.priority:
+            return None
+        return line[0][2]
+
+    def take(self, task: Task) -> Task:
+        """Remove and return a task that was seen by peeking."""
+        line = self._lines[task.request.source]
+        heapq.heappop(line)
+        self._size -= 1
+        self._note_first(line)
+        return task
+
+    def jobs(self, size: int, enough: int) -> int:
+        """How many jobs of so many tasks it makes; counted up to ``enough``."""
+        found = 0
+        for line in self._lines.values():
+            found += -(-len(line) // size)
+            if found >= enough:
+                break
+        return found
 
     @property
     def rank(self) -> tuple[int, int]:
         """Where the next task stands among all."""
-        return self._heap[0][:2]
+        return self._firsts[0][:2]
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return self._size
+
+    def _waiting(self, source: bytes) -> list[Place]:
+        """A client's line, without those at its head that were cancelled; empty where none waits."""
+        line = self._lines.get(source, [])
+        if line and line[0][2].ended:
+            while line and line[0][2].ended:
+                heapq.heappop(line)
+                self._size -= 1
+            self._note_first(line)
+        if not line:
+            self._lines.pop(source, None)
+        return line
+
+    def _note_first(self, line: list[Place]) -> None:
+        if line:
+            priority, arrival, task = line[0]
+            heapq.heappush(self._firsts, (priority, arrival, task.request.source))
 
 
 class Backlog:
@@ -228,7 +281,7 @@ def auto_bundles(waiting: int, free: int, slots: int, timeout: int) -> BundleLim
 
 
 def next_bundles(queue: Queue, jobs: int, limits: BundleLimits, durations: Durations) -> list[list[Task]]:
-    """Take the tasks that are to be submitted now, highest priority first; one list a job.
+    """Take the tasks that are to be submitted now, highest priority first; one list a job, of one client's tasks.
 
     Args:
         queue: The tasks that wait.
@@ -237,20 +290,21 @@ def next_bundles(queue: Queue, jobs: int, limits: BundleLimits, durations: Durat
         durations: What tasks take.
     """
     bundles: list[list[Task]] = []
-    work = 0.0
-    while (task := queue.peek()) is not None:
-        cost = limits.cost(durations.cautious(task.request.function))
-        joins = bool(bundles) and _takes(bundles[-1], work, task, cost, limits)
-        if not joins and len(bundles) >= min(jobs, LARGEST_ARRAY):
-            break
-        queue.pop()
-        if joins:
-            bundles[-1].append(task)
-            work += cost
-        else:
-            bundles.append([task])
-            work = cost
+    while len(bundles) < min(jobs, LARGEST_ARRAY) and (first := queue.peek()) is not None:
+        bundles.append(_bundle(queue, first, limits, durations))
     return bundles
+
+
+def _bundle(queue: Queue, first: Task, limits: BundleLimits, durations: Durations) -> list[Task]:
+    bundle = [queue.take(first)]
+    work = limits.cost(durations.cautious(first.request.function))
+    while (task := queue.peek_beside(first)) is not None:
+        cost = limits.cost(durations.cautious(task.request.function))
+        if not _takes(bundle, work, task, cost, limits):
+            break
+        bundle.append(queue.take(task))
+        work += cost
+    return bundle
 
 
 def _takes(bundle: Sequence[Task], work: float, task: Task, cost: float, limits: BundleLimits) -> bool:

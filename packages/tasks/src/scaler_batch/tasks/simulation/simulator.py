@@ -209,7 +209,8 @@ class Simulator:
         self._asked[number] = self._now
         name = b"%d" % number
         function = b"f%d" % self._work.functions[number]
-        self._tell(events.TaskArrived(TaskRequest(name, b"s", function, (name,))))
+        source = b"%d" % (number // self._work.chains % self._work.clients)
+        self._tell(events.TaskArrived(TaskRequest(name, b"s", function, (name,), source=source)))
 
     def _load(self, command: commands.LoadInput) -> None:
         self._ready.append(events.InputLoaded(command.name, command.name))

@@ -21,6 +21,7 @@ class Workload(NamedTuple):
         functions: Which function each calls.
         chains: How many tasks follow each other, each when the one before is answered; 1 for independent ones. Tasks of
             a chain have consecutive numbers.
+        clients: How many ask for them, in turn.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Workload(NamedTuple):
     seconds: array[float]
     functions: array[int]
     chains: int = 1
+    clients: int = 1
 
     @property
     def work(self) -> float:

@@ -228,7 +228,7 @@ def _slots(core: Core, shape: JobShape, queue: Queue, now: float) -> tuple[SlotS
     slots = SlotState(
         slots=settings.max_concurrent_jobs,
         free=free,
-        wanted=-(-waiting // limits.share),
+        wanted=queue.jobs(limits.share, enough=free + 1),
         urgent=first is not None and first.request.priority > 0,
         waited=0.0 if submitting.idle_since is None else now - submitting.idle_since,
         patience=settings.refill_wait,
