@@ -6,6 +6,9 @@ from mutate import Mutant
 
 _CLIENTS = ("test_jobs.py::test_a_client_neither_reads_nor_answers_for_tasks_of_another",)
 
+_NEIGHBOUR = ("test_jobs.py::test_a_call_cannot_write_into_the_answer_of_its_neighbour",)
+_TRAPS = ("test_jobs.py::test_a_call_leaves_no_trap_for_the_next",)
+
 MUTANTS = [
     Mutant(
         "nobody says whose a task is",
@@ -21,5 +24,52 @@ MUTANTS = [
         "        return line[0][2]\n",
         ":\n            return None\n        return first\n",
         _CLIENTS,
+    ),
+    Mutant(
+        "a process keeps the files of others",
+        "scaler_batch.runner.forked",
+        "        _close_all_but({answer, leash, *keep})\n",
+        "",
+        _NEIGHBOUR,
+    ),
+    Mutant(
+        "processes of one user may look into each other",
+        "scaler_batch.runner.privacy",
+        "int(not is_hidden)",
+        "1",
+        _NEIGHBOUR,
+    ),
+    Mutant(
+        "an answer is copied however large it is",
+        "scaler_batch.runner.forked",
+        ' if 0 < size <= most else b""',
+        "",
+        ("test_jobs.py::test_an_answer_that_was_stretched_crashes_its_own_call_only",),
+    ),
+    Mutant(
+        "a process whose functions were replaced goes on",
+        "scaler_batch.runner.surroundings",
+        "if not self._are_functions_ours():",
+        "if False:",
+        ("test_jobs.py::test_a_call_that_patches_the_runner_answers_for_no_other",),
+    ),
+    *(
+        Mutant(f"{what} stays as a call has left it", "scaler_batch.runner.surroundings", f"    {line}\n", "", _TRAPS)
+        for what, line in (
+            ("the umask", "Aspect(_umask, umask),"),
+            ("the environment", "Aspect(_environment, _restore_environment),"),
+            ("what signals do", "Aspect(_handlers, _restore_handlers),"),
+            ("which signals are blocked", "Aspect(_mask, _restore_mask),"),
+            ("where modules are looked for", "Aspect(_lists, _restore_lists),"),
+            ("which warnings are errors", "Aspect(_filters, _restore_filters),"),
+            ("how long connections may take", "Aspect(_defaults, _restore_defaults),"),
+        )
+    ),
+    Mutant(
+        "what is drawn next is as a call has left it",
+        "scaler_batch.runner.surroundings",
+        "            _renew_chance()\n",
+        "",
+        _TRAPS,
     ),
 ]

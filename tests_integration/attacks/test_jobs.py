@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import cloudpickle
 import pytest
 from scaler import Client
 
+from scaler_batch.payload import Call, Outcome, RunLocation, Status, decode_outcomes, encode_pack, place
+from scaler_batch.payload.calls import make_call
+from scaler_batch.payload.keys import outcome_folder
+from scaler_batch.payload.placement import MAX_INLINE_LIMIT
 from stack import Stack
 from systems import SECONDS, Gate, System, hold
 from watching import wait_for
@@ -38,6 +47,31 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made.folder.mkdir()
     yield made
     made.open()
+
+
+ORDINARY = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+"""Makes root what it is in a container: without power over processes that are not its own to look into."""
+
+
+def run_bundle(cloud: Stack, *calls: Call, processes: int) -> list[Outcome]:
+    """Run a runner as a container does, and return what it has published, by position."""
+    within: tuple[str, ...] = ()
+    if os.getuid() == 0:
+        if shutil.which(ORDINARY[0]) is None or subprocess.run([*ORDINARY, "true"], capture_output=True).returncode:
+            pytest.skip("root cannot be made an ordinary user here")
+        within = ORDINARY
+    bucket, region = cloud.provisioned["SCALER_S3_BUCKET"], cloud.environment["AWS_DEFAULT_REGION"]
+    run = RunLocation(bucket, "scaler-tasks", uuid4().hex, region)
+    pack = place(encode_pack([calls], processes=processes), inline_limit=MAX_INLINE_LIMIT).parameter
+    words = ("--run", str(run), "--sequence", "1", "--pack", pack)
+    command = [*within, sys.executable, "-m", "scaler_batch.runner", *words]
+    environment = cloud.environment | {"AWS_BATCH_JOB_ID": "job"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    s3, folder = cloud.aws("s3"), f"{run.root}/{outcome_folder(1, None)}/"
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]]
+    found = [decode_outcomes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())[0] for key in keys]
+    return sorted((outcome for outcomes in found for outcome in outcomes), key=lambda outcome: outcome.position)
 
 
 def answer_for_all() -> str:
@@ -78,3 +112,162 @@ def test_a_client_neither_reads_nor_answers_for_tasks_of_another(system: System,
     jobs = {job for job, _ in results}
     assert len(jobs) == 1, "tasks of one client share a job as before"
     assert attack.result(SECONDS) not in jobs
+
+
+def forge(folder: str) -> list[str]:
+    """Write into whatever a neighbour answers in, by every door there is, while the runner cannot look."""
+    import ctypes
+    import os
+    import signal
+    import time
+    from pathlib import Path
+
+    opened: list[str] = []
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def overwrite(door: str, path: str) -> None:
+        try:
+            file = os.open(path, os.O_RDWR)
+            found = os.pread(file, 65536, 0)
+            if b"honest" in found and os.pwrite(file, b"forged", found.rindex(b"honest")):
+                opened.append(door)
+            os.close(file)
+        except OSError:
+            pass
+
+    def parent(pid: str) -> int:
+        try:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+        except OSError:
+            return 0
+
+    runner = os.getppid()
+    while not (Path(folder) / "begun").exists():
+        time.sleep(0.01)
+    siblings = [int(each) for each in os.listdir("/proc") if each.isdigit() and parent(each) == runner]
+    family = [runner, *(pid for pid in siblings if pid != os.getpid())]
+    os.kill(runner, signal.SIGSTOP)
+    try:
+        (Path(folder) / "go").touch()
+        time.sleep(0.5)  # in which the neighbour answers
+        for number in os.listdir("/proc/self/fd"):
+            overwrite("its own files", f"/proc/self/fd/{number}")
+        for pid in family:
+            try:
+                files = os.listdir(f"/proc/{pid}/fd")
+            except OSError:
+                files = [str(number) for number in range(3, 30)]
+            for number in files:
+                overwrite("another's files", f"/proc/{pid}/fd/{number}")
+            pidfd = os.pidfd_open(pid)
+            if libc.syscall(438, pidfd, 3, 0) >= 0:
+                opened.append("another's descriptors")
+            try:
+                os.close(os.open(f"/proc/{pid}/mem", os.O_RDWR))
+                opened.append("another's memory")
+            except OSError:
+                pass
+            if libc.ptrace(0x4206, pid, 0, 0) == 0:  # PTRACE_SEIZE
+                opened.append("tracing")
+    finally:
+        os.kill(runner, signal.SIGCONT)
+    return opened
+
+
+def neighbour(folder: str) -> list[Any]:
+    """An honest call that answers when the runner does not look."""
+    import time
+    from pathlib import Path
+
+    (Path(folder) / "begun").touch()
+    while not (Path(folder) / "go").exists():
+        time.sleep(0.01)
+    return ["honest", 1]
+
+
+def test_a_call_cannot_write_into_the_answer_of_its_neighbour(cloud: Stack, tmp_path: Path) -> None:
+    # The attacker's process begins later, and so as a copy of the runner with the other's files.
+    calls = [make_call(neighbour, str(tmp_path)), make_call(forge, str(tmp_path)), make_call(abs, -3)]
+    honest, forging, last = run_bundle(cloud, *calls, processes=2)
+    assert pickle.loads(forging.value) == []
+    assert pickle.loads(honest.value) == ["honest", 1]
+    assert pickle.loads(last.value) == 3
+
+
+def stretch_the_answer(size: int) -> None:
+    """Have one's answer look as if it were larger than all memory."""
+    import os
+
+    for number in map(int, os.listdir("/proc/self/fd")):
+        path = f"/proc/self/fd/{number}"
+        if os.path.islink(path) and os.readlink(path).startswith("/memfd:answer"):
+            os.ftruncate(number, size)
+
+
+@pytest.mark.parametrize("calls_after", [0, 2], ids=["and ends", "and goes on"])
+def test_an_answer_that_was_stretched_crashes_its_own_call_only(cloud: Stack, calls_after: int) -> None:
+    calls = [make_call(stretch_the_answer, 2**40), *[make_call(abs, -3)] * calls_after]
+    strange, *honest = run_bundle(cloud, *calls, processes=1)
+    assert strange.status is Status.CRASHED
+    assert [pickle.loads(outcome.value) for outcome in honest] == [3] * calls_after
+
+
+def test_a_call_that_patches_the_runner_answers_for_no_other(cloud: Stack) -> None:
+    calls = [make_call(answer_for_all), make_call(keep_secret, "password"), make_call(keep_secret, "another")]
+    _, *honest = run_bundle(cloud, *calls, processes=1)
+    assert [pickle.loads(outcome.value) for outcome in honest] == [("job", "password"), ("job", "another")]
+
+
+def sabotage() -> None:
+    """Leave things such that the next call fails, or believes what is not so."""
+    import os
+    import random
+    import signal
+    import socket
+    import sys
+    import warnings
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    os.environ["PATH"] = "/attacker"
+    os.umask(0)
+    random.seed(0)
+    socket.setdefaulttimeout(1e-6)
+    sys.path.insert(0, "/attacker")
+    warnings.simplefilter("error")
+
+
+def look_around() -> dict[str, Any]:
+    """What an honest call finds."""
+    import os
+    import random
+    import signal
+    import socket
+    import subprocess
+    import sys
+    import warnings
+
+    mask = os.umask(0o077)
+    os.umask(mask)
+    warnings.warn("only a warning", UserWarning, stacklevel=1)
+    return {
+        "program that fails": subprocess.run(["false"], check=False).returncode,
+        "SIGALRM is blocked": signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        "files are for all": mask == 0,
+        "numbers are known": random.random() == random.Random(0).random(),
+        "timeout": socket.getdefaulttimeout(),
+        "attacker's modules": "/attacker" in sys.path,
+    }
+
+
+def test_a_call_leaves_no_trap_for_the_next(cloud: Stack) -> None:
+    _, honest = run_bundle(cloud, make_call(sabotage), make_call(look_around), processes=1)
+    assert honest.status is Status.SUCCESS, honest.failure
+    assert pickle.loads(honest.value) == {
+        "program that fails": 1,
+        "SIGALRM is blocked": False,
+        "files are for all": False,
+        "numbers are known": False,
+        "timeout": None,
+        "attacker's modules": False,
+    }

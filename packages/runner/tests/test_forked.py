@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -175,7 +176,7 @@ def test_what_a_child_started_is_killed_when_the_child_ends(fresh: Fresh) -> Non
             subprocess.Popen(["sleep", "600"], close_fds=False)
             return 0
 
-        forked.start(holding).wait()
+        forked.start(holding, keep=[writer]).wait()
         os.close(writer)
         # The pipe ends when the last process that holds its other end is gone.
         return bool(select.select([reader], [], [], 30)[0]) and os.read(reader, 1) == b""
@@ -196,7 +197,7 @@ def test_killing_a_child_kills_all_it_started_and_may_be_repeated(fresh: Fresh) 
             os.write(ready, b"x")
             return sleeper.wait()
 
-        child = forked.start(work)
+        child = forked.start(work, keep=[writer, ready])
         os.close(writer)
         os.read(started, 1)
         child.kill()
@@ -221,7 +222,7 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(fresh: Fresh) -> None:
                 os.write(ready, b"x")
                 return sleeper.wait()
 
-            forked.start(work).wait()
+            forked.start(work, keep=[writer, ready]).wait()
             os._exit(0)
         os.close(writer)
         os.read(started, 1)
@@ -230,3 +231,80 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(fresh: Fresh) -> None:
         return bool(select.select([reader], [], [], 30)[0]) and os.read(reader, 1) == b""
 
     assert fresh(grandparent)
+
+
+def test_a_child_has_no_file_of_another(fresh: Fresh) -> None:
+    def parent() -> tuple[list[str], list[str]]:
+        from scaler_batch.runner import forked
+
+        def listing(answer: BinaryIO) -> int:
+            numbers = [int(each) for each in os.listdir("/proc/self/fd")]
+            paths = [Path(f"/proc/self/fd/{number}") for number in numbers if number > 2]
+            names = sorted(os.readlink(path).split(":")[0] for path in paths if path.exists() or path.is_symlink())
+            answer.write("\n".join(names).encode())
+            return 0
+
+        def waiting(answer: BinaryIO) -> int:
+            os.read(gate, 1)
+            return 0
+
+        gate, opens = os.pipe()
+        first, second = forked.start(waiting, keep=[gate]), forked.start(listing)
+        found = bytes(second.wait().written).decode().split("\n")
+        third = forked.start(listing, keep=[gate])
+        kept = bytes(third.wait().written).decode().split("\n")
+        os.write(opens, b"x")
+        first.wait()
+        return found, kept
+
+    found, kept = fresh(parent)
+    assert found == ["/memfd", "pipe"], "its answer and its leash"
+    assert kept == ["/memfd", "pipe", "pipe"]
+
+
+def test_a_child_that_has_left_its_group_is_killed_all_the_same(fresh: Fresh) -> None:
+    def parent() -> int:
+        from scaler_batch.runner import forked
+
+        started, ready = os.pipe()
+
+        def leaving(answer: BinaryIO) -> int:
+            os.setpgid(0, os.getpgid(os.getppid()))
+            os.write(ready, b"x")
+            return signal.pause() or 0
+
+        child = forked.start(leaving, keep=[ready])
+        os.read(started, 1)
+        child.kill()
+        return child.wait().code
+
+    assert fresh(parent) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("size", [2**40, 2**62])
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_an_answer_that_was_stretched_is_not_whole_and_takes_no_memory(
+    fresh: Fresh, size: int, is_sealed: bool
+) -> None:
+    def work(answer: BinaryIO) -> int:
+        answer.flush()
+        os.ftruncate(answer.fileno(), size)
+        if not is_sealed:
+            os._exit(0)
+        return 0
+
+    code, whole, written, _ = ended(fresh, work)
+    assert (code, whole) == (0, False)
+    assert len(written) < 100_000
+
+
+def test_an_answer_that_could_still_shrink_is_not_whole(fresh: Fresh) -> None:
+    def work(answer: BinaryIO) -> int:
+        import fcntl
+
+        answer.write(b"answer")
+        answer.flush()
+        fcntl.fcntl(answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+        os._exit(0)
+
+    assert ended(fresh, work)[:3] == (0, False, b"answer")

@@ -73,28 +73,40 @@ def leave_corpse() -> None:
         os._exit(0)
 
 
-def leave_for_another_folder() -> None:
-    os.chdir("/")
-
-
-def leave_in_a_folder_that_is_gone() -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-
-
 def leave_output_closed() -> None:
     sys.stdout.close()
 
 
-def leave_output_replaced() -> None:
-    sys.stdout = None  # type: ignore[assignment]
+def leave_file_closed() -> None:
+    os.close(1)
+    os.open("/dev/null", os.O_RDONLY)
 
 
-def leave_alarm() -> None:
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(600)
+def leave_write_patched() -> None:
+    os.write = lambda *_: 0
+
+
+def leave_open_patched() -> None:
+    import builtins
+
+    builtins.open = None  # type: ignore[assignment]
+
+
+def leave_runner_patched() -> None:
+    from scaler_batch.runner import execution
+
+    execution._value = lambda *_: b""  # type: ignore[assignment]
+
+
+def leave_module_replaced() -> None:
+    sys.modules["json"] = sys
+
+
+def leave_limit_lowered() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(1)
 
 
 @pytest.mark.parametrize(
@@ -103,33 +115,166 @@ def leave_alarm() -> None:
         leave_thread,
         leave_process,
         leave_corpse,
-        leave_for_another_folder,
-        leave_in_a_folder_that_is_gone,
         leave_output_closed,
-        leave_output_replaced,
-        leave_alarm,
+        leave_file_closed,
+        leave_write_patched,
+        leave_open_patched,
+        leave_runner_patched,
+        leave_module_replaced,
+        leave_limit_lowered,
     ],
 )
-def test_what_a_call_leaves_behind_goes_with_its_process(run: Run, leaving: Callable[[], None]) -> None:
+def test_what_a_call_leaves_behind_for_good_goes_with_its_process(run: Run, leaving: Callable[[], None]) -> None:
     """The function is sent by value: the container has no such test."""
 
-    def messy(leave: Callable[[], None]) -> tuple[int, str]:
-        found = os.getpid(), os.getcwd()
+    def messy(leave: Callable[[], None]) -> int:
         leave()
-        return found
-
-    def tidy() -> tuple[int, str, bool, float]:
-        return os.getpid(), os.getcwd(), sys.stdout.closed, signal.getitimer(signal.ITIMER_REAL)[0]
+        return os.getpid()
 
     leaving.__module__ = "__main__"
-    (first, home), (second, folder, is_closed, alarm) = values(run, make_call(messy, leaving), make_call(tidy))
+    first, second, third = values(run, make_call(messy, leaving), make_call(os.getpid), make_call(os.getpid))
     assert first != second
-    assert (folder, is_closed, alarm) == (home, False, 0.0)
+    assert second == third
+
+
+def look_around() -> dict[str, Any]:
+    """What a call finds."""
+    import asyncio
+    import decimal
+    import gc
+    import locale
+    import resource
+    import signal
+    import socket
+    import subprocess
+    import threading
+    import warnings
+
+    mask = os.umask(0o77)
+    os.umask(mask)
+    failed = subprocess.run(["sh", "-c", "umask; ulimit -Sn; echo $LEFT; exit 3"], capture_output=True)
+    return {
+        "process": os.getpid(),
+        "folder": os.getcwd(),
+        "umask": mask,
+        "shell": (failed.stdout, failed.returncode),
+        "environment": dict(os.environ),
+        "handlers": [str(signal.getsignal(number)) for number in range(1, 32)],
+        "mask": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        "alarm": signal.getitimer(signal.ITIMER_REAL),
+        "limits": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "path": list(sys.path),
+        "arguments": list(sys.argv),
+        "streams": [type(stream).__name__ for stream in (sys.stdin, sys.stdout, sys.stderr)],
+        "blocking": os.get_blocking(1),
+        "hooks": (sys.excepthook is sys.__excepthook__, threading.excepthook is threading.__excepthook__),
+        "recursion": sys.getrecursionlimit(),
+        "trace": sys.gettrace(),
+        "collects": gc.isenabled(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "filters": len(warnings.filters),
+        "policy": type(asyncio.get_event_loop_policy()).__name__,
+        "timeout": socket.getdefaulttimeout(),
+        "precision": decimal.getcontext().prec,
+    }
+
+
+def leave_what_can_be_put_back() -> int:
+    import asyncio
+    import decimal
+    import gc
+    import locale
+    import resource
+    import signal
+    import socket
+    import tempfile
+    import threading
+    import time
+    import warnings
+
+    class Policy(asyncio.DefaultEventLoopPolicy):
+        pass
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+    os.umask(0o077)
+    os.environ["LEFT"] = "behind"
+    os.environ.pop("PATH")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    signal.setitimer(signal.ITIMER_REAL, 600)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    sys.path.insert(0, "/left")
+    sys.path = list(sys.path)
+    sys.argv.append("left")
+    os.set_blocking(1, False)
+    sys.stdout = sys.stdin = None  # type: ignore[assignment]
+    sys.excepthook = threading.excepthook = print
+    sys.setrecursionlimit(200)
+    sys.settrace(lambda *_: None)
+    gc.disable()
+    locale.setlocale(locale.LC_ALL, "C.UTF-8" if locale.setlocale(locale.LC_ALL) == "C" else "C")
+    warnings.simplefilter("error")
+    asyncio.set_event_loop_policy(Policy())
+    socket.setdefaulttimeout(0.001)
+    decimal.getcontext().prec = 3
+    time.tzset()
+    return os.getpid()
+
+
+def test_what_a_call_leaves_behind_is_put_back(run: Run) -> None:
+    for function in (look_around, leave_what_can_be_put_back):
+        function.__module__ = "__main__"
+    calls = [look_around, look_around, leave_what_can_be_put_back, look_around]
+    _, before, process, after = values(run, *map(make_call, calls))
+    assert process == before["process"]
+    assert after == before
+
+
+def test_calls_of_one_process_draw_random_numbers_of_their_own(run: Run) -> None:
+    def drawing(seeds: bool) -> tuple[int, float, float]:
+        import random
+
+        import numpy as np
+
+        if seeds:
+            random.seed(7)
+            np.random.seed(7)
+        return os.getpid(), random.random(), float(np.random.random())
+
+    pytest.importorskip("numpy")
+    calls = [make_call(drawing, seeds) for seeds in (True, False, True, False)]
+    (pid, *seeded), (_, *free), (_, *again), (last, *other) = values(run, *calls)
+    assert pid == last
+    assert seeded == again
+    assert free[0] != other[0]
+    assert free[1] != other[1]
+
+
+def test_helpers_that_do_no_harm_end_no_process(run: Run) -> None:
+    def tracking() -> int:
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
+        return os.getpid()
+
+    def monitoring() -> int:
+        import threading
+        import time
+
+        monitor = type(
+            "TMonitor", (threading.Thread,), {"__module__": "tqdm._monitor", "run": lambda _: time.sleep(600)}
+        )
+        monitor(daemon=True).start()
+        return os.getpid()
+
+    assert len(set(values(run, make_call(tracking), make_call(monitoring), make_call(os.getpid)))) == 1
 
 
 def test_a_large_answer_ends_its_process(run: Run) -> None:
     def large() -> tuple[int, bytes]:
-        return os.getpid(), b"x" * 3_000_000
+        return os.getpid(), b"x" * 40_000_000
 
     def small() -> int:
         return os.getpid()
@@ -137,7 +282,16 @@ def test_a_large_answer_ends_its_process(run: Run) -> None:
     before, (pid, data), after = values(run, make_call(small), make_call(large), make_call(small))
     assert before == pid
     assert after != pid
-    assert data == b"x" * 3_000_000
+    assert data == b"x" * 40_000_000
+
+
+def test_an_answer_of_a_megabyte_or_two_ends_no_process(run: Run) -> None:
+    def answering() -> tuple[int, bytes]:
+        return os.getpid(), b"x" * 2_000_000
+
+    answers = values(run, *[make_call(answering)] * 5)
+    assert len({pid for pid, _ in answers}) == 1
+    assert all(data == b"x" * 2_000_000 for _, data in answers)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from scaler_batch.runner.forked import Child, Ended
 from scaler_batch.runner.loading import Loaded
 from scaler_batch.runner.publication import Publisher
 from scaler_batch.runner.request import Request
-from scaler_batch.runner.serving import CallProcess
+from scaler_batch.runner.serving import CallProcess, prepare
 from scaler_batch.runner.supervision import Supervisor
 
 
@@ -50,6 +50,8 @@ class BundleRun:
             TerminatedError: SIGTERM came before all had ended; those that had are published.
             StoreFailedError: The store failed.
         """
+        if len(self._calls) > 1:
+            prepare()
         while self._waiting or self._busy():
             self._start()
             self._take(self._supervisor.wait(self._publisher.due))

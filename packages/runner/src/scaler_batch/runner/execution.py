@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import signal
+from _contextvars import copy_context
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from scaler_batch.payload import Call, Failure, Outcome, Status, sections
@@ -48,7 +49,8 @@ def run(call: Call, answer: BinaryIO) -> None:
     name = _NameLine(answer)
     failure: Failure | None = None
     try:
-        status, value = Status.SUCCESS, _value(call, name)
+        # What a call sets in its context, as precision of decimals, is gone with it.
+        status, value = Status.SUCCESS, copy_context().run(_value, call, name)
     except BaseException as error:
         if os.getpid() != process:
             _leave_copy(error)

@@ -13,6 +13,8 @@ trusted to come back (user code) happens in a child: it may raise, leave, die or
 - **The leash.** The group must not outlive the runner either, and SIGKILL gives the runner no time to see to it. So
   each child holds the reading end of a pipe whose writing end only the runner has, and has asked the kernel to send
   SIGKILL to the group when the pipe hangs up.
+- **Apart.** A fork copies all open files of the runner, other children's answers among them. A child closes all but its
+  own before anything else runs in it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
 from scaler_batch.payload import Usage
@@ -43,6 +45,12 @@ HELD_BACK: Final = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGIO})
 """Signals that the runner waits for instead of being interrupted by them; a child gets them as anybody does."""
 
 _HELD: Final = struct.Struct("<Q")
+
+_LONGEST_PART: Final = 64 * 1024
+"""Bytes of an answer that was not written to the end that are looked at."""
+
+_BLOCK: Final = 512
+"""Bytes of what the kernel calls a block of a file."""
 
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -80,13 +88,19 @@ class Child:
     def kill(self) -> None:
         """Kill the child and all it started, at once. Safe in a signal handler, and after the end."""
         if not self._reaped:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            # It may have left the group that it led.
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(self.pid, signal.SIGKILL)
 
-    def said(self) -> memoryview:
-        """Copy what the child has written since it began, or began anew; it must not be writing."""
-        size = max(0, os.fstat(self._answer).st_size - _HELD.size)
-        return memoryview(os.pread(self._answer, size, _HELD.size))
+    def said(self, most: int) -> memoryview:
+        """Copy what the child has written since it began, or began anew; it must not be writing.
+
+        Args:
+            most: Bytes that there may be; nothing is copied of an answer that has more.
+        """
+        size = os.fstat(self._answer).st_size - _HELD.size
+        return memoryview(os.pread(self._answer, size, _HELD.size) if 0 < size <= most else b"")
 
     def wait(self) -> Ended:
         """Wait for the end."""
@@ -103,14 +117,19 @@ class Child:
         return Ended(os.waitstatus_to_exitcode(status), whole, written, usage)
 
 
-def start(work: Work) -> Child:
-    """Run ``work`` in a forked child."""
+def start(work: Work, keep: Iterable[int] = ()) -> Child:
+    """Run ``work`` in a forked child.
+
+    Args:
+        work: What to run.
+        keep: Files that it needs besides its answer; all others are closed in it, but for the standard ones.
+    """
     flush_printed()
     answer = os.memfd_create("answer", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     leash, hold = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _live(work, answer, leash, hold)
+        _live(work, answer, leash, keep)
     # Both sides do it, so that neither has to wait for the other before it may rely on the group.
     with contextlib.suppress(OSError):
         os.setpgid(pid, pid)
@@ -118,14 +137,15 @@ def start(work: Work) -> Child:
     return Child(pid, answer, hold)
 
 
-def _live(work: Work, answer: int, leash: int, hold: int) -> NoReturn:
+def _live(work: Work, answer: int, leash: int, keep: Iterable[int]) -> NoReturn:
     """Be the child, from the fork to the end."""
     code = BROKEN
     try:
+        _close_all_but({answer, leash, *keep})
         os.setpgid(0, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-        _tie(leash, hold)
+        _tie(leash)
         _arrange_streams()
         with os.fdopen(answer, "wb") as stream:
             renew(stream)
@@ -160,9 +180,17 @@ def leave(code: int) -> NoReturn:
         os._exit(code)
 
 
-def _tie(leash: int, hold: int) -> None:
+def _close_all_but(kept: set[int]) -> None:
+    """Close what the fork has copied."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2 and number not in kept:
+            # What listed them is closed already.
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def _tie(leash: int) -> None:
     """Have the kernel kill this process's group when the parent is gone."""
-    os.close(hold)
     fcntl.fcntl(leash, fcntl.F_SETOWN, -os.getpid())
     fcntl.fcntl(leash, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(leash, fcntl.F_SETFL, fcntl.fcntl(leash, fcntl.F_GETFL) | os.O_ASYNC)
@@ -187,18 +215,33 @@ def flush_printed() -> None:
 
 
 def _read(answer: int) -> tuple[bool, int, memoryview]:
-    """Return whether the answer is whole, what the child held at its start, and what it wrote."""
+    """Return whether the answer is whole, what the child held at its start, and what it wrote.
+
+    Anybody whom the child has given the file to may still change one that is not sealed in every way, and reading a map
+    of a file that shrinks kills; so of such a one a part is copied.
+    """
     try:
-        size = os.fstat(answer).st_size
-        if size < _HELD.size:
+        about = os.fstat(answer)
+        size = about.st_size
+        # One with holes was not written but stretched; reading it would fill them.
+        if size < _HELD.size or about.st_blocks * _BLOCK < size:
             return False, 0, memoryview(b"")
+        if fcntl.fcntl(answer, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+            return False, _held(answer), memoryview(os.pread(answer, _LONGEST_PART, _HELD.size))
         # Kernels before 6.7 refuse a shared mapping of a sealed file; a private one that is never written shares its
         # pages all the same.
         view = memoryview(mmap.mmap(answer, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
-        whole = bool(fcntl.fcntl(answer, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)
-        return whole, _HELD.unpack_from(view)[0], view[_HELD.size :]
+        return True, _HELD.unpack_from(view)[0], view[_HELD.size :]
+    except (OSError, OverflowError, ValueError):
+        # So large that it cannot be mapped: nobody could have written that much.
+        return False, 0, memoryview(b"")
     finally:
         os.close(answer)
+
+
+def _held(answer: int) -> int:
+    held = os.pread(answer, _HELD.size, 0)
+    return int(_HELD.unpack(held)[0]) if len(held) == _HELD.size else 0
 
 
 def resident() -> int:

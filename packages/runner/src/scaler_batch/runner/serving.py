@@ -6,8 +6,12 @@ has answered waits to be told another call of the bundle, unless
 - there is only one;
 - it is dead: a call that crashes takes nobody with it but itself;
 - its answer is large: the runner maps that as it is, which takes a process that will write no more;
-- the call has left something behind (:class:`_Traces`): what could meddle with the next call goes with its process;
+- the call has left something behind that cannot be put back (:mod:`~.surroundings`): what could meddle with the next
+  call goes with its process;
 - it has grown: what leaks a little with each call would kill, in the end, one that is not to blame.
+
+Processes of a bundle cannot look into each other (:mod:`~.privacy`), nor have they each other's files. What a call can
+do is signal: stop or kill others of its user, the runner among them.
 
 The two speak through pipes. An *order* is the position of a call; a *report* says what the call used, and that its
 answer can be read. It raises SIGIO in the runner, which waits for signals and for nothing else.
@@ -20,26 +24,29 @@ import fcntl
 import functools
 import os
 import resource
-import signal
 import struct
-import sys
 import time
 from collections.abc import Sequence
+from os import read, write
 from typing import BinaryIO, Final, NamedTuple, Self
 
 from scaler_batch.payload import Call, Usage
 from scaler_batch.runner.execution import run
 from scaler_batch.runner.forked import Child, Ended, flush_printed, renew, resident
+from scaler_batch.runner.privacy import hide
 from scaler_batch.runner.supervision import Supervisor
 
 _ORDER: Final = struct.Struct("<I")
 _REPORT: Final = struct.Struct("<ddQ")
 
-_LARGE: Final = 1024 * 1024
-"""Bytes of an answer above which it is not copied."""
+_LARGE: Final = 32 * 1024 * 1024
+"""Bytes of an answer above which it is not copied: to copy that much takes about as long as to fork and import anew."""
 
 _GROWN: Final = 256 * 1024 * 1024
 """Bytes of resident memory that calls may leave behind, above what the first has left: that imports what all need."""
+
+_LONGEST: Final = _LARGE + 1024 * 1024
+"""Bytes that a process which goes on can have written, with what describes its answer."""
 
 _FIRST_TO_GO: Final = b"1000"
 """Makes the kernel, when it has to kill for want of memory, kill a call and not the runner."""
@@ -66,7 +73,8 @@ class CallProcess:
         self._reports, reports = os.pipe()
         _announce(self._reports)
         self.position: int | None = position
-        self.child: Child = supervisor.start(functools.partial(_serve, calls, position, orders, reports))
+        serve = functools.partial(_serve, calls, position, orders, reports)
+        self.child: Child = supervisor.start(serve, keep=(orders, reports))
         self._began = time.monotonic()
         self._used = 0.0
         os.close(orders)
@@ -82,7 +90,7 @@ class CallProcess:
     def finished(self) -> Ended | None:
         """What came of its call, if it has reported that; it waits for another order then."""
         usage = self._reported()
-        return None if usage is None else Ended(0, whole=True, written=self.child.said(), usage=usage)
+        return None if usage is None else Ended(0, whole=True, written=self.child.said(_LONGEST), usage=usage)
 
     def ended(self, ended: Ended) -> Ended:
         """Take note of its end, and return what of it was the last call's."""
@@ -110,6 +118,13 @@ class CallProcess:
         return Usage(wall=time.monotonic() - self._began)
 
 
+def prepare() -> None:
+    """Be ready for processes that run several calls, before the first is forked; a job of one call needs none."""
+    import scaler_batch.runner.surroundings  # noqa: F401 - once, and not in each process
+
+    hide()
+
+
 def _announce(reports: int) -> None:
     """Have the kernel send SIGIO to this process when there is something to read."""
     fcntl.fcntl(reports, fcntl.F_SETOWN, os.getpid())
@@ -118,92 +133,71 @@ def _announce(reports: int) -> None:
 
 def _serve(calls: Sequence[Call], position: int, orders: int, reports: int, answer: BinaryIO) -> int:
     """Be the process, until it is not fit to run another call; then the last answer is its own."""
-    _volunteer()
     if len(calls) == 1:
+        _volunteer()
         run(calls[position], answer)
         return 0
+    # The kernel lets who is hidden no longer tell it how to treat this process.
+    hide(False)
+    _volunteer()
+    peak = _Peak()
+    hide()
     fitness = _Fitness()
     while True:
-        meter = _Meter.start()
+        meter = _Meter.start(peak)
         run(calls[position], answer)
         answer.flush()
         if answer.tell() > _LARGE or not fitness.lasts():
             return 0
         flush_printed()
-        os.write(reports, _REPORT.pack(*meter.read()))
-        (position,) = _ORDER.unpack(os.read(orders, _ORDER.size))
+        write(reports, _REPORT.pack(*meter.read()))
+        (position,) = _ORDER.unpack(read(orders, _ORDER.size))
         renew(answer)
 
 
 def _volunteer() -> None:
     # Where it is not allowed, the kernel chooses by size alone.
-    _tell("oom_score_adj", _FIRST_TO_GO)
-
-
-def _tell(file: str, text: bytes) -> None:
-    with contextlib.suppress(OSError), open(f"/proc/self/{file}", "wb", buffering=0) as opened:
-        opened.write(text)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(_FIRST_TO_GO)
 
 
 class _Fitness:
-    """Whether a process can run another call: not if it is other than it was before the first."""
+    """Whether a process can run another call: not if it has grown, or is other than it was before the first."""
 
     def __init__(self) -> None:
-        self._before = _Traces.now()
+        from scaler_batch.runner.surroundings import Surroundings
+
+        self._surroundings = Surroundings()
         self._settled: int | None = None
 
     def lasts(self) -> bool:
-        """Look, after a call."""
+        """Look after a call, and put back what can be put back."""
+        if not self._surroundings.restore():
+            return False
         held = resident()
         if self._settled is None:
             self._settled = held
-        return held - self._settled <= _GROWN and _Traces.now() == self._before
+        return held - self._settled <= _GROWN
 
 
-class _Traces(NamedTuple):
-    """What a call could leave behind that would meddle with the next.
+class _Peak:
+    """Has the kernel measure the peak of memory anew."""
 
-    Attributes:
-        folder: Where relative paths begin; ``None`` where that was removed.
-        streams: What ``print`` writes to, and whether it is open.
-        threads: How many threads of Python's there are; native ones serve whoever comes.
-        processes: Whether there are children, or dead ones that nobody has waited for.
-        alarms: Whether a signal is to come.
-    """
+    def __init__(self) -> None:
+        self._file = -1
+        with contextlib.suppress(OSError):
+            self._file = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+            self._identity = self._identify()
 
-    folder: str | None
-    streams: tuple[object, ...]
-    threads: int
-    processes: bool
-    alarms: bool
+    def clear(self) -> None:
+        """Begin to measure; without effect where a call has closed the file, or put another in its place."""
+        with contextlib.suppress(OSError):
+            if self._file >= 0 and self._identify() == self._identity:
+                write(self._file, _PEAK_OF_MEMORY)
 
-    @classmethod
-    def now(cls) -> Self:
-        """Look."""
-        streams = sys.stdout, sys.stderr
-        is_closed = [getattr(stream, "closed", True) for stream in streams]
-        alarms = any(signal.getitimer(clock)[0] for clock in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL))
-        return cls(_folder(), (*streams, *is_closed), _threads(), _has_children(), alarms)
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
-
-
-def _threads() -> int:
-    threading = sys.modules.get("threading")
-    return threading.active_count() if threading is not None else 1
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+    def _identify(self) -> tuple[int, int]:
+        about = os.fstat(self._file)
+        return about.st_dev, about.st_ino
 
 
 class _Meter(NamedTuple):
@@ -214,9 +208,9 @@ class _Meter(NamedTuple):
     memory: int
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, peak: _Peak) -> Self:
         """Begin to measure."""
-        _tell("clear_refs", _PEAK_OF_MEMORY)
+        peak.clear()
         return cls(*_spent())
 
     def read(self) -> Usage:

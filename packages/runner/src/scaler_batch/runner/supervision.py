@@ -42,9 +42,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         signal.signal(signal.SIGCHLD, self._previous)
 
-    def start(self, work: Work) -> Child:
-        """Run ``work`` in a child."""
-        child = start(work)
+    def start(self, work: Work, keep: Iterable[int] = ()) -> Child:
+        """Run ``work`` in a child, which keeps these open files and no others."""
+        child = start(work, keep)
         self._children[child.pid] = child
         return child
 
