@@ -3,6 +3,10 @@
 ``python tests_integration/hostile.py 100000`` runs so many tasks whose outcomes are hostile, beside honest ones, while
 so many hostile keys lie among the outcomes. The manager is the real one; AWS Batch and the store are doubles in memory.
 
+Most of what is hostile is rightly signed, as a task could do it, which finds the key of its job: that is read, and
+bounded. One in eight is not, as from whoever can write to the bucket: that is refused unread, and its task fails when
+its job has ended.
+
 Good is when every task is answered once, the honest ones with their results; when resident memory stays below 256 MiB
 above what the process had before; and when nothing blocks the event loop for more than 50 ms. What is measured is the
 processor time of the loop's thread in each callback, so other programs of a busy machine do not count; the longest time
@@ -30,10 +34,11 @@ from typing import Any
 
 import psutil
 
-from scaler_batch.payload import Call, Origin, Outcome, RunLocation, Status, encode_outcomes
+from scaler_batch.payload import Call, Origin, Outcome, RunLocation, RunSeal, Seal, Status, encode_outcomes
 from scaler_batch.payload.buffers import Buffer
+from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.envelope import Kind, seal
-from scaler_batch.payload.keys import OUTCOMES, outcome_key
+from scaler_batch.payload.keys import OUTCOMES, interruption_key, outcome_key, parse_outcome_key
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings, TaskRequest
 from scaler_batch.tasks.models import Result
@@ -47,6 +52,9 @@ BLOCKED = 0.05
 
 HONEST = 10
 """One honest task for so many hostile ones."""
+
+UNSIGNED = 8
+"""One hostile outcome of so many is not signed."""
 
 POOL = 400
 """Different hostile outcomes; making one takes longer than reading it."""
@@ -71,7 +79,7 @@ def sealed(body: bytes, declared: int | None = None, level: int = 9) -> bytes:
     """An envelope of outcomes, compressed, that claims a size."""
     packed = gzip.compress(body, level)
     size = len(body) if declared is None else declared
-    return struct.pack("<4sBBBBQI", b"SBPL", 1, Kind.OUTCOMES, 1, 0, size, zlib.crc32(packed)) + packed
+    return struct.pack("<4sBBBBQI", b"SBPL", FORMAT_VERSION, Kind.OUTCOMES, 1, 0, size, zlib.crc32(packed)) + packed
 
 
 def indexed(head: bytes, values: int = 0) -> bytes:
@@ -151,17 +159,23 @@ def other(random: Random) -> bytes:
 KINDS = (mutated, bomb, number, deep, misplaced, truncated, other)
 
 
+def signed(seals: RunSeal, key: str, data: bytes) -> bytes:
+    """What a task of this job would put there, which can find the key of its job."""
+    found = parse_outcome_key(key)
+    return b"".join(seals.submission(found.sequence).job(found.child).sign(key, [data]))
+
+
 def hostile_keys(count: int) -> Iterator[str]:
     """Keys among the outcomes that are nobody's, though some look like it."""
     random = Random(16)
     for index in range(count):
         match index % 8:
             case 0:
-                yield outcome_key(10**9 + index, None)
+                yield outcome_key(10**9 + index, None, 0, f"{index:032x}")
             case 1:
-                yield outcome_key(random.randrange(10), random.randrange(100), index)
+                yield outcome_key(random.randrange(10), random.randrange(100), index, f"{index:032x}")
             case 2:
-                yield f"{OUTCOMES}/{'9' * random.randrange(1, 900)}/{index}"
+                yield f"{OUTCOMES}/{'9' * random.randrange(1, 900)}/{index}.{index:032x}"
             case 3:
                 yield f"{OUTCOMES}/{index}/interrupted.{'x' * 100}"
             case 4:
@@ -171,7 +185,7 @@ def hostile_keys(count: int) -> Iterator[str]:
             case 6:
                 yield f"{OUTCOMES}/../{index}"
             case _:
-                yield f"{OUTCOMES}/{index}/interrupted.{index}"
+                yield interruption_key(random.randrange(10**6), None, index, f"{index:032x}")
 
 
 # Where it is put
@@ -180,12 +194,14 @@ def hostile_keys(count: int) -> Iterator[str]:
 class HostileStore(MemoryStore):
     """A run's objects, where somebody replaces outcomes that say so, and puts further keys beside them."""
 
-    def __init__(self, pool: list[bytes], keys: list[str]) -> None:
+    def __init__(self, pool: list[bytes], keys: list[str], seals: RunSeal) -> None:
         super().__init__()
         self._pool = pool
         self._keys = keys
+        self._seals = seals
         self._given = 0
         self.listed = 0
+        self.unsigned = 0
 
     async def get(self, key: str) -> Buffer:
         """Return an outcome, or what stands in its place."""
@@ -193,7 +209,11 @@ class HostileStore(MemoryStore):
         if FORGED not in bytes(data[:4096]):
             return data
         self._given += 1
-        return self._pool[self._given % len(self._pool)]
+        hostile = self._pool[self._given % len(self._pool)]
+        if self._given % UNSIGNED == 0:
+            self.unsigned += 1
+            return hostile
+        return signed(self._seals, key, hostile)
 
     async def list(self, prefix: str) -> list[str]:
         """Return all keys, hostile ones too."""
@@ -329,17 +349,19 @@ async def attack(count: int) -> Figures:
     """Run so many hostile tasks among so many hostile keys."""
     random = Random(15)
     pool = [KINDS[number % len(KINDS)](random) for number in range(POOL)]
-    store = HostileStore(pool, list(hostile_keys(count)))
+    run, key = RunLocation("bucket", "runs", "run-1", "eu-west-1"), Seal.new()
+    store = HostileStore(pool, list(hostile_keys(count)), RunSeal(run, key))
     room = asyncio.Semaphore(AT_ONCE)
     sink, inputs = Sink(room), MemoryInputs()
-    jobs = FakeJobService(store, run=run_call)
+    jobs = FakeJobService(store, run=run_call, payload_key=key)
     jobs.submissions = Recent()
     gc.collect()
     gc.freeze()
     with Meters() as meters:
         begun = time.monotonic()
-        settings = TaskManagerSettings("queue", "definition", max_concurrent_jobs=AT_ONCE, refill_wait=0.05)
-        run = RunLocation("bucket", "runs", "run-1", "eu-west-1")
+        settings = TaskManagerSettings(
+            "queue", "definition", max_concurrent_jobs=AT_ONCE, refill_wait=0.05, payload_key=key
+        )
         manager = AWSHPCTaskManager(settings, run, jobs=jobs, store=store, inputs=inputs, sink=sink)
         async with manager:
             for each in range(count + count // HONEST):
@@ -355,6 +377,8 @@ async def attack(count: int) -> Figures:
     answered = sum(sink.answers.values())
     if answered != count + count // HONEST:
         sink.wrong.append(f"{answered} answers to {count + count // HONEST} tasks")
+    if manager.snapshot().refused.get("unsigned") != store.unsigned:
+        sink.wrong.append(f"{manager.snapshot().refused} refused, where {store.unsigned} were not signed")
     figures = meters.memory, meters.longest, meters.by, meters.gap
     return Figures(seconds, dict(sink.answers), tuple(sink.wrong), store.listed, *figures)
 

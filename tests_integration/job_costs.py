@@ -21,7 +21,7 @@ import cloudpickle
 
 from plain_s3 import serving
 from scaler_batch.local.jobhost import warm
-from scaler_batch.payload import RunLocation, encode_pack, place
+from scaler_batch.payload import RunLocation, Seal, encode_pack, place
 from scaler_batch.payload.calls import make_call
 from scaler_batch.runner import main
 from scaler_batch.runner.bundle import BundleRun
@@ -110,10 +110,11 @@ def _be(kind: Callable[[], None], arguments: list[str], environment: dict[str, s
 
 RUN = RunLocation("plain", "costs", uuid.uuid4().hex, "us-east-1")
 PACK = place(encode_pack([[make_call(double, 21)]])).parameter
+KEY = Seal.new().reveal()
 
 
 def _arguments(number: int) -> list[str]:
-    return ["--run", str(RUN), "--sequence", str(number), "--pack", PACK]
+    return ["--run", str(RUN), "--sequence", str(number), "--pack", PACK, "--key", KEY]
 
 
 def print_costs(endpoint: str, jobs: int) -> None:

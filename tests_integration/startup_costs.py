@@ -21,7 +21,7 @@ from typing import Any, Final
 import cloudpickle
 
 from plain_s3 import serving
-from scaler_batch.payload import RunLocation, encode_pack, place
+from scaler_batch.payload import RunLocation, Seal, encode_pack, place
 from scaler_batch.payload.calls import make_call
 from stack import JOB_PYTHON
 
@@ -85,7 +85,8 @@ def _runner(function: Callable[..., Any], argument: Any, number: int) -> list[st
     pack = place(encode_pack([[make_call(function, argument)]])).parameter
     run = str(RunLocation("plain", "startup", "run", "us-east-1"))
     python = JOB_PYTHON or sys.executable
-    return [python, "-m", "scaler_batch.runner", "--run", run, "--sequence", str(number), "--pack", pack]
+    command = [python, "-m", "scaler_batch.runner", "--run", run, "--sequence", str(number), "--pack", pack]
+    return [*command, "--key", Seal.new().reveal()]
 
 
 def _script(function: Callable[..., Any], argument: Any) -> list[str]:

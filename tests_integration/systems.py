@@ -17,6 +17,8 @@ import counting
 from scaler_batch.local import control
 from scaler_batch.local.faults import Fault
 from scaler_batch.local.faults.reading import Plan
+from scaler_batch.payload import JobSeal, RunLocation, Seal, SubmissionSeal
+from scaler_batch.payload.contract import KEY_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
 from stack import Options, Part, PartFailedError, Stack
 from watching import wait_for
 
@@ -103,13 +105,28 @@ class System:
         """Take all faults back."""
         control.remove_faults(self.endpoint)
 
-    def run_prefix(self) -> str:
-        """Where the objects of the run lie that has a running job, without a slash at its end."""
+    def parameters(self) -> dict[str, str]:
+        """The parameters of a running job, as whoever may read jobs sees them."""
         batch, queue = self.stack.aws("batch"), self.stack.provisioned["SCALER_JOB_QUEUE"]
         (job, *_) = batch.list_jobs(jobQueue=queue, jobStatus="RUNNING")["jobSummaryList"]
         (detail,) = batch.describe_jobs(jobs=[job["jobId"]])["jobs"]
-        address = next(value for value in detail["parameters"].values() if value.startswith("s3://"))
-        return str(address.removeprefix(f"s3://{self.bucket}/").partition("?")[0])
+        return dict(detail["parameters"])
+
+    def run_prefix(self) -> str:
+        """Where the objects of the run lie that has a running job, without a slash at its end."""
+        return RunLocation.parse(self.parameters()[RUN_PARAMETER]).root
+
+    def seal(self, child: int | None = None) -> JobSeal:
+        """What a running job signs with: its own task finds that out, or whoever may read jobs."""
+        told = self.parameters()
+        run, sequence = RunLocation.parse(told[RUN_PARAMETER]), int(told[SEQUENCE_PARAMETER])
+        return SubmissionSeal(str(run), sequence, Seal.parse(told[KEY_PARAMETER])).job(child)
+
+    def answer(self, envelope: bytes) -> None:
+        """Put something in the place of the outcome of a running job, signed as its own task could do it."""
+        seal = self.seal()
+        key = seal.outcome_key()
+        self.put(key, b"".join(seal.sign(key, [envelope])))
 
     def put(self, key: str, data: bytes) -> None:
         """Put an object into the run that has a running job, by a key relative to it."""

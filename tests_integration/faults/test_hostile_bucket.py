@@ -39,7 +39,7 @@ def test_an_outcome_with_impossible_numbers_fails_its_task_and_no_other(
     client = system.client()
     future = client.submit(hold, str(gate.folder))
     wait_for(lambda: gate.started == 1)
-    system.put("outcomes/1/0", hostile.sealed(hostile.described({**hostile.ENTRY, **changed})))
+    system.answer(hostile.sealed(hostile.described({**hostile.ENTRY, **changed})))
     with pytest.raises(Exception, match="cannot be read"):
         future.result(SECONDS)
     gate.open()
@@ -54,7 +54,7 @@ def test_a_small_outcome_that_expands_takes_neither_memory_nor_time(system: Syst
     wait_for(lambda: gate.started == 1)
     before, used = memory(worker), psutil.Process(worker.process.pid).cpu_times().user
     index = b'{"outcomes":[' + b"{}," * 4_000_000 + b'0],"sizes":[]}'
-    system.put("outcomes/1/0", hostile.sealed(hostile.indexed(index)))
+    system.answer(hostile.sealed(hostile.indexed(index)))
     with pytest.raises(Exception, match="cannot be read"):
         future.result(SECONDS)
     assert memory(worker) - before < hostile.MEMORY

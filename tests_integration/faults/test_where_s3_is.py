@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import forwarding
-from scaler_batch.payload import RunLocation
+from scaler_batch.payload import RunLocation, Seal
 from stack import JOB_PYTHON, answers, free_port
 from systems import SECONDS, System, lives
 from watching import wait_for
@@ -62,7 +62,7 @@ def test_a_job_asks_for_its_data_where_its_partition_has_s3(region: str, variabl
     with proxy(hosts) as address:
         keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         environment = {**keys, **variables, "HTTPS_PROXY": address}
-        options = ("--run", str(run), "--sequence", "1", "--pack", "-")
+        options = ("--run", str(run), "--sequence", "1", "--pack", f"sha256:{'0' * 64}", "--key", Seal.new().reveal())
         with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.DEVNULL) as job:
             with contextlib.suppress(AssertionError):
                 wait_for(lambda: bool(hosts) or job.poll() is not None, SECONDS)

@@ -36,6 +36,7 @@ class Worker:
             61.0,
             jobs=2,
             answers={"success": 7},
+            refused={"unsigned": 2},
             calls={"SubmitJob": 4},
             sent=2048,
             received=5 * 1024**3,
@@ -79,6 +80,7 @@ async def test_prometheus_gets_every_figure(caplog: pytest.LogCaptureFixture) ->
     assert samples[("scaler_batch_jobs", "run-1")] == 2
     assert samples[("scaler_batch_oldest_task_seconds", "run-1")] == 61
     assert samples[("scaler_batch_answers_total", "run-1", "success")] == 7
+    assert samples[("scaler_batch_refused_outcomes_total", "run-1", "unsigned")] == 2
     assert samples[("scaler_batch_requests_total", "SubmitJob", "run-1")] == 4
     assert samples[("scaler_batch_sent_bytes_total", "run-1")] == 2048
     assert samples[("scaler_batch_waiting_jobs", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "run-1")] == 2

@@ -96,6 +96,7 @@ SEEN = [
     (report(EXITED, "", 64), FailureKind.ENVIRONMENT_MISMATCH),
     (report(EXITED, "", 65), FailureKind.ENVIRONMENT_MISMATCH),
     (report(EXITED, "", 66), FailureKind.INPUT_MISSING),
+    (report(EXITED, "", 76), FailureKind.INPUT_ALTERED),
     (report(EXITED, "", 74), FailureKind.STORAGE),
     (report(EXITED, "", 0, status=JobStatus.SUCCEEDED), FailureKind.OUTCOME_MISSING),
     (report(status=JobStatus.SUCCEEDED), FailureKind.OUTCOME_MISSING),

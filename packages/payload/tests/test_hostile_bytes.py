@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import struct
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ from scaler_batch.payload import (
     Origin,
     Outcome,
     PayloadError,
+    Reference,
+    RunLocation,
+    RunSeal,
+    Seal,
     Status,
     decode_bundle,
     decode_object,
@@ -32,8 +37,12 @@ from scaler_batch.payload import (
     sections,
 )
 from scaler_batch.payload.compression import expand
+from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.envelope import Kind, seal, unseal
-from scaler_batch.payload.errors import OversizedError
+from scaler_batch.payload.errors import AlteredError, OversizedError
+from scaler_batch.payload.hashing import digest
+from scaler_batch.payload.keys import object_key
+from scaler_batch.payload.parts import Range
 
 PACK = b"".join(encode_pack([[Call(b"serializer", b"function", (b"one", b"two"))], []]).pieces)
 LARGE_PACK = b"".join(encode_pack([[Call(b"serializer", b"function" * 1000, (b"one", b"two"))], []]).pieces)
@@ -45,21 +54,41 @@ OUTCOMES = b"".join(
 LARGE_OUTCOMES = b"".join(encode_outcomes([Outcome(0, Status.SUCCESS, b"value" * 1000)], ORIGIN))
 OBJECT = b"".join(encode_object(b"object" * 1000))
 PARTS = [b"".join(encode_object(b"shared")), b"".join(encode_pack([[Call(b"s", b"f")]]).pieces)]
-TABLE = b"".join(seal(Kind.TABLE, sections.join({"uses": [[0]], "parts": list(map(len, PARTS))}, [])))
+HASHES = bytes.fromhex("".join(map(digest, PARTS)))
+INDEX = {"uses": [[0]], "parts": list(map(len, PARTS))}
+HASH_OF_PAGE = bytes.fromhex(digest(HASHES))
+TABLE = b"".join(seal(Kind.TABLE, sections.join(INDEX, [HASH_OF_PAGE])))
+
+
+def _ranges_of(data: bytes, ranges: Sequence[Range]) -> list[bytes]:
+    return [data[start:end] for start, end in ranges]
+
+
+SEAL = RunSeal(RunLocation("bucket", "", "run", "us-east-1"), Seal(bytes(32))).submission(1).job(None)
 
 Reader = Callable[[bytes], object]
 
 READERS: dict[str, Reader] = {
     "bundle": lambda data: decode_bundle(data, 0),
     "pack": decode_pack,
-    "table": lambda data: fetch_bundle(lambda ranges: [data[start:end] for start, end in ranges], len(TABLE), 0),
-    "object": lambda data: decode_object(data, 6000),
+    "table": lambda data: fetch_bundle(functools.partial(_ranges_of, data), len(TABLE), digest(data[: len(TABLE)]), 0),
+    "object": lambda data: decode_object(data, Reference(object_key(digest(b"object" * 1000), 7), 6000)),
+    "signed": lambda data: SEAL.open("key", data),
     "outcomes": lambda data: decode_outcomes(data, max_body=1_000_000),
     "envelope": lambda data: unseal(Kind.PACK, data, max_body=1_000_000),
     "sections": sections.split,
     "gzip": lambda data: expand(data, 5000),
 }
-SEEDS = (PACK, LARGE_PACK, OUTCOMES, LARGE_OUTCOMES, OBJECT, b"".join([TABLE, *PARTS]), LARGE_PACK[20:], OUTCOMES[20:])
+SEEDS = (
+    PACK,
+    LARGE_PACK,
+    OUTCOMES,
+    LARGE_OUTCOMES,
+    OBJECT,
+    b"".join([TABLE, HASHES, *PARTS]),
+    LARGE_PACK[20:],
+    OUTCOMES[20:],
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["00", "success"]),
@@ -83,7 +112,9 @@ def resealed(data: bytes) -> bytes:
     """Give damaged bytes a checksum and a size that fit, so that the readers behind the envelope get to see them."""
     stored = data[20:]
     return (
-        struct.pack("<4sBBBxQI", b"SBPL", 1, data[5] if len(data) > 5 else 1, 0, len(stored), zlib.crc32(stored))
+        struct.pack(
+            "<4sBBBxQI", b"SBPL", FORMAT_VERSION, data[5] if len(data) > 5 else 1, 0, len(stored), zlib.crc32(stored)
+        )
         + stored
     )
 
@@ -141,19 +172,20 @@ def test_any_json_as_index_of_outcomes_is_read_or_refused(index: Any, origin: An
 def test_any_json_as_table_is_read_or_refused(uses: Any, parts: Any) -> None:
     sizes = list(map(len, PARTS))
     for table in ((uses, parts), ([uses], sizes), ([[uses]], sizes), ([[0]], parts), ([[0]], [parts, parts])):
-        sealed = _with_index(Kind.TABLE, dict(zip(("uses", "parts"), table, strict=True)), [])
-        data = b"".join([sealed, *PARTS])
+        sealed = _with_index(Kind.TABLE, dict(zip(("uses", "parts"), table, strict=True)), [HASH_OF_PAGE])
+        data = b"".join([sealed, HASHES, *PARTS])
         with contextlib.suppress(PayloadError):
-            fetch_bundle(lambda ranges, data=data: [data[start:end] for start, end in ranges], len(sealed), 0)
+            read = functools.partial(_ranges_of, data)
+            fetch_bundle(read, len(sealed), digest(sealed), 0)
 
 
 def test_a_bomb_is_refused_at_the_size_it_declares() -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
     for kind, reader in ((Kind.PACK, "bundle"), (Kind.OUTCOMES, "outcomes"), (Kind.OBJECT, "object")):
-        written = struct.pack("<4sBBBxQI", b"SBPL", 1, kind, 1, 6000, zlib.crc32(bomb)) + bomb
+        written = struct.pack("<4sBBBxQI", b"SBPL", FORMAT_VERSION, kind, 1, 6000, zlib.crc32(bomb)) + bomb
         tracemalloc.start()
         try:
-            with pytest.raises(OversizedError):
+            with pytest.raises(AlteredError if kind is Kind.OBJECT else OversizedError):
                 READERS[reader](written)
             assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
         finally:
@@ -164,9 +196,12 @@ def test_a_bomb_is_refused_at_the_size_it_declares() -> None:
 def test_a_claim_beyond_what_the_reader_accepts_is_refused_before_anything_is_expanded(reader: str) -> None:
     kind = {"outcomes": Kind.OUTCOMES, "envelope": Kind.PACK, "object": Kind.OBJECT}[reader]
     bomb = gzip.compress(bytes(2_000_000))
-    written = struct.pack("<4sBBBxQI", b"SBPL", 1, kind, 1, 2_000_000, zlib.crc32(bomb)) + bomb
-    with pytest.raises(OversizedError, match="2000000"):
+    written = struct.pack("<4sBBBxQI", b"SBPL", FORMAT_VERSION, kind, 1, 2_000_000, zlib.crc32(bomb)) + bomb
+    with pytest.raises(PayloadError) as raised:
         READERS[reader](written)
+    error = raised.value.__cause__ or raised.value
+    assert isinstance(error, OversizedError)
+    assert "2000000" in str(error)
 
 
 def _with_index(kind: Kind, index: dict[str, Any], values: list[bytes]) -> bytes:

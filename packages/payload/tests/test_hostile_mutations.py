@@ -32,6 +32,8 @@ from scaler_batch.payload import (
     PayloadError,
     Reference,
     RunLocation,
+    RunSeal,
+    Seal,
     Status,
     decode_bundle,
     decode_object,
@@ -47,7 +49,9 @@ from scaler_batch.payload import (
 )
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.compression import compress, expand
+from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.envelope import HEADER_SIZE, Kind, seal, unseal
+from scaler_batch.payload.hashing import digest
 from scaler_batch.payload.keys import check_object_key, interruption_key, object_key, outcome_key, parse_outcome_key
 from scaler_batch.payload.pack import body_of, read_bundle
 from scaler_batch.payload.parts import Range
@@ -102,7 +106,10 @@ def sealed(kind: int, body: bytes, random: Random) -> bytes:
     """An envelope that fits, compressed or not."""
     packed = compress([body]) if random.random() < 0.5 else None
     stored = body if packed is None else packed
-    return struct.pack("<4sBBBxQI", b"SBPL", 1, kind, packed is not None, len(body), zlib.crc32(stored)) + stored
+    return (
+        struct.pack("<4sBBBxQI", b"SBPL", FORMAT_VERSION, kind, packed is not None, len(body), zlib.crc32(stored))
+        + stored
+    )
 
 
 def behind_the_envelope(data: bytes, random: Random) -> bytes:
@@ -195,7 +202,9 @@ OUTCOMES = [
         [],
     )
 ]
-OBJECTS = [b"".join(encode_object(data)) for data in (bytes(5000), bytes(range(250)) * 20)]
+OBJECTS = [b"".join(encode_object(data)) for data in (bytes(5000), bytes(5000))]
+NAMED = Reference(object_key(digest(bytes(5000)), 7), 5000)
+SEAL = RunSeal(RunLocation("bucket", "", "run", "us-east-1"), Seal(bytes(32))).submission(7).job(3)
 
 PARTS = [
     b"".join(seal(Kind.OBJECT, [b"shared"])),
@@ -207,9 +216,10 @@ PARTS = [
 
 def in_parts(parts: Sequence[bytes]) -> bytes:
     """A pack in parts behind the size of its table, which a reader is told too."""
-    table = sections.join({"uses": [[0, 1], [0]], "parts": list(map(len, parts))}, [])
+    hashes = bytes.fromhex("".join(map(digest, parts)))
+    table = sections.join({"uses": [[0, 1], [0]], "parts": list(map(len, parts))}, [bytes.fromhex(digest(hashes))])
     sealed_table = b"".join(seal(Kind.TABLE, table))
-    return struct.pack("<I", len(sealed_table)) + sealed_table + b"".join(parts)
+    return struct.pack("<I", len(sealed_table)) + sealed_table + hashes + b"".join(parts)
 
 
 def fetch(data: bytes) -> object:
@@ -221,7 +231,8 @@ def fetch(data: bytes) -> object:
         assert sum(end - start for start, end in ranges[1:]) < 2**40
         return [lying[start:end] for start, end in ranges]
 
-    return [fetch_bundle(read, table, index) for index in range(2)]
+    # What vouches for the table is nobody here, so that damage is found by who reads it.
+    return [fetch_bundle(read, table, digest(lying[:table]), index) for index in range(2)]
 
 
 def of_parts(data: bytes, random: Random) -> bytes:
@@ -247,16 +258,25 @@ def gzipped(size: int) -> Callable[[bytes], object]:
 
 
 GZIP = [compress([bytes(5000)]) or b"", compress([bytes(range(250)) * 20]) or b""]
-KEYS = [outcome_key(7, 3, 5), outcome_key(7, None), interruption_key(7, 3, 1), object_key("0" * 64, 7)]
+NAME = "0123456789abcdef" * 2
+KEYS = [
+    outcome_key(7, 3, 5, NAME),
+    outcome_key(7, None, 0, NAME, 3),
+    interruption_key(7, 3, 1, NAME),
+    object_key("0" * 64, 7),
+]
+SIGNED = [b"".join(SEAL.sign(KEYS[0], [outcomes])) for outcomes in OUTCOMES]
 ADDRESSES = [str(RunLocation("bucket", prefix, "run", "us-east-1")) for prefix in ("", "a/b", "a b/ü%")]
-PARAMETERS = [place(encode_pack(ALIKE)).parameter, "-", "-12345"]
+PARAMETERS = [place(encode_pack(ALIKE)).parameter, f"sha256:{'0' * 64}", f"sha256:{'0' * 64}:12345"]
 
 READERS: dict[str, Reader] = {
     "decode_bundle": Reader(lambda data: decode_bundle(data, 1), PACKS, of_envelopes),
     "decode_pack": Reader(decode_pack, PACKS, of_envelopes),
     "read_bundle": Reader(lambda data: read_bundle(data, 0, [b"x"]), BODIES, one_of(anywhere, in_the_index)),
     "fetch_bundle": Reader(fetch, [in_parts(PARTS)], of_parts),
-    "decode_object": Reader(lambda data: decode_object(data, 5000), OBJECTS, of_opaque_envelopes),
+    "decode_object": Reader(lambda data: decode_object(data, NAMED), OBJECTS, of_opaque_envelopes),
+    "open": Reader(lambda data: SEAL.open(KEYS[0], data), SIGNED, anywhere),
+    "Seal.parse": Reader(text(Seal.parse), [Seal(bytes(32)).reveal().encode()], anywhere),
     "decode_outcomes": Reader(lambda data: decode_outcomes(data, max_body=10**6), OUTCOMES, of_envelopes),
     "unseal": Reader(lambda data: unseal(Kind.PACK, data, max_body=10**6), PACKS, of_opaque_envelopes),
     "split": Reader(sections.split, BODIES, one_of(anywhere, in_the_index)),

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from scaler_batch.payload.contract import FORMAT_VERSION
+
 pytestmark = pytest.mark.long
 
 INPUTS = int(os.environ.get("PAYLOAD_HOSTILE_INPUTS", "500"))
@@ -60,7 +62,7 @@ ENTRY = {"position": 0, "status": "success", "wall": 1.0, "cpu": 1.0, "memory": 
 def sealed(body: bytes, declared: int | None = None) -> bytes:
     packed = gzip.compress(body, 1)
     size = len(body) if declared is None else declared
-    return struct.pack("<4sBBBxQI", b"SBPL", 1, 2, 1, size, zlib.crc32(packed)) + packed
+    return struct.pack("<4sBBBxQI", b"SBPL", FORMAT_VERSION, 2, 1, size, zlib.crc32(packed)) + packed
 
 
 def indexed(head: bytes, values: int = 0) -> bytes:

@@ -14,6 +14,7 @@ from scaler_batch.payload.keys import (
     OUTCOMES,
     OutcomeKey,
     check_object_key,
+    digest_in,
     interruption_key,
     object_key,
     outcome_folder,
@@ -129,32 +130,37 @@ def test_the_longest_names_that_aws_allows_leave_room_for_a_prefix() -> None:
 
 
 numbers = st.integers(0, 10**18)
+NAME = "0123456789abcdef" * 2
 
 
 @given(numbers, st.none() | numbers, numbers)
 def test_an_outcome_key_tells_its_job_and_its_first_call(sequence: int, child: int | None, first: int) -> None:
-    key = outcome_key(sequence, child, first)
-    assert parse_outcome_key(key) == OutcomeKey(sequence, child, first)
+    key = outcome_key(sequence, child, first, NAME)
+    assert parse_outcome_key(key) == OutcomeKey(sequence, child, first, 0, NAME)
+    elsewhere = outcome_key(sequence, child, first, NAME, 9)
+    assert parse_outcome_key(elsewhere) == OutcomeKey(sequence, child, first, 9, NAME)
     assert key.startswith(f"{outcome_folder(sequence, child)}/")
 
 
 @given(numbers, st.none() | numbers, numbers)
 def test_an_interruption_key_tells_its_job_and_answers_no_call(sequence: int, child: int | None, attempt: int) -> None:
-    assert parse_outcome_key(interruption_key(sequence, child, attempt)) == OutcomeKey(sequence, child, None)
+    key = interruption_key(sequence, child, attempt, NAME)
+    assert parse_outcome_key(key) == OutcomeKey(sequence, child, None, attempt, NAME)
 
 
 def test_two_attempts_say_at_different_places_that_they_were_interrupted() -> None:
-    assert interruption_key(7, 3, 1) != interruption_key(7, 3, 2)
+    assert interruption_key(7, 3, 1, NAME) != interruption_key(7, 3, 2, NAME)
 
 
 def test_keys_are_the_documented_ones() -> None:
     assert pack_key(7) == "packs/7"
     assert object_key("ab", 7) == "objects/ab.7"
-    assert outcome_key(7, None) == "outcomes/7/0"
-    assert outcome_key(7, 0, 5) == "outcomes/7.0/5"
-    assert interruption_key(7, None, 1) == "outcomes/7/interrupted.1"
-    assert interruption_key(7, 3, 2) == "outcomes/7.3/interrupted.2"
-    assert outcome_key(7, None).startswith(f"{OUTCOMES}/")
+    assert outcome_key(7, None, 0, NAME) == f"outcomes/7/0.{NAME}"
+    assert outcome_key(7, 0, 5, NAME) == f"outcomes/7.0/5.{NAME}"
+    assert outcome_key(7, 0, 5, NAME, 2) == f"outcomes/7.0/5-2.{NAME}"
+    assert interruption_key(7, None, 1, NAME) == f"outcomes/7/interrupted.1.{NAME}"
+    assert interruption_key(7, 3, 2, NAME) == f"outcomes/7.3/interrupted.2.{NAME}"
+    assert outcome_key(7, None, 0, NAME).startswith(f"{OUTCOMES}/")
 
 
 @pytest.mark.parametrize(
@@ -186,21 +192,27 @@ def test_keys_are_the_documented_ones() -> None:
         "outcomes/" + "9" * 5000 + "/0",
         "outcomes/7/" + "9" * 5000,
         "a/outcomes/7/0",
+        "outcomes/7/0",
+        "outcomes/7/0-0",
+        "outcomes/7/0-10",
+        "outcomes/7/0-1-1",
     ],
 )
 def test_what_is_no_outcome_key_is_refused(key: str) -> None:
-    with pytest.raises(ContractError):
-        parse_outcome_key(key)
+    for name in ("", f".{NAME}", f".{NAME}0", f".{NAME[1:]}", f".{NAME.upper()}", f".{NAME}\n"):
+        if name != f".{NAME}" or key != "outcomes/7/0":
+            with pytest.raises(ContractError):
+                parse_outcome_key(key + name)
 
 
-@given(st.text() | st.from_regex(r"outcomes/[0-9.a-z/]*", fullmatch=True))
+@given(st.text() | st.from_regex(r"outcomes/[0-9]/[0-9.a-z-]{0,5}\.[0-9a-f]{32}", fullmatch=True))
 def test_any_text_is_an_outcome_key_or_a_contract_error(key: str) -> None:
     try:
-        sequence, child, first = parse_outcome_key(key)
+        sequence, child, first, place, name = parse_outcome_key(key)
     except ContractError:
         return
     if first is not None:
-        assert outcome_key(sequence, child, first) == key
+        assert outcome_key(sequence, child, first, name, place) == key
 
 
 DIGEST = "0123456789abcdef" * 4
@@ -208,6 +220,7 @@ DIGEST = "0123456789abcdef" * 4
 
 def test_the_key_of_an_object_is_known() -> None:
     assert check_object_key(object_key(DIGEST, 7)) == object_key(DIGEST, 7)
+    assert digest_in(object_key(DIGEST, 7)) == DIGEST
 
 
 @pytest.mark.parametrize(

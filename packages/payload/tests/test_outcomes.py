@@ -26,6 +26,7 @@ from scaler_batch.payload import (
     encode_outcomes,
     sections,
 )
+from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.envelope import Kind, seal, unseal
 from scaler_batch.payload.errors import MalformedError, OversizedError
 from scaler_batch.payload.outcomes import MAX_INDEX, MAX_SECONDS, in_objects
@@ -244,7 +245,7 @@ def bomb(index: bytes, body: int) -> bytes:
     """A sealed body that begins with an index, and goes on with zeros that take next to nothing."""
     whole = struct.pack("<I", len(index)) + index
     packed = gzip.compress(whole + bytes(body - len(whole)))
-    return struct.pack("<4sBBBxQI", b"SBPL", 1, Kind.OUTCOMES, 1, body, zlib.crc32(packed)) + packed
+    return struct.pack("<4sBBBxQI", b"SBPL", FORMAT_VERSION, Kind.OUTCOMES, 1, body, zlib.crc32(packed)) + packed
 
 
 SPARSE: dict[str, Callable[[int], bytes]] = {

@@ -24,11 +24,13 @@ from scaler_batch.payload import (
     sections,
 )
 from scaler_batch.payload.buffers import Buffer
+from scaler_batch.payload.contract import FORMAT_VERSION
 from scaler_batch.payload.envelope import MAX_BODY, Kind, seal
-from scaler_batch.payload.errors import MalformedError, VersionError
+from scaler_batch.payload.errors import AlteredError, MalformedError, VersionError
+from scaler_batch.payload.hashing import digest
 from scaler_batch.payload.objects import encode_object
 from scaler_batch.payload.pack import body_of
-from scaler_batch.payload.parts import WHOLE_UP_TO, Range
+from scaler_batch.payload.parts import PAGE, WHOLE_UP_TO, Range
 
 NOISE = random.Random(0).randbytes(2 * WHOLE_UP_TO)
 CLIENT = Client("3.12", "3.1.2")
@@ -51,13 +53,20 @@ class Reading:
 def fetched(pack: Pack, index: int) -> Bundle:
     found = locate(place(pack).parameter)
     assert isinstance(found, Stored)
-    return fetch_bundle(Reading(b"".join(pack.pieces)), found.table, index)
+    return fetch_bundle(Reading(b"".join(pack.pieces)), found.table, found.digest, index)
 
 
-def in_parts(uses: Any, parts: Any, *behind: Sequence[Buffer]) -> tuple[Reading, int]:
-    """A pack with any table."""
-    table = b"".join(seal(Kind.TABLE, sections.join({"uses": uses, "parts": parts}, [])))
-    return Reading(table + b"".join(b"".join(pieces) for pieces in behind)), len(table)
+def in_parts(uses: Any, parts: Any, *behind: Sequence[Buffer], hashes: Any = None) -> tuple[Reading, int, str]:
+    """A pack with any table: how it is read, the size of the table, and its hash."""
+    pieces = [b"".join(each) for each in behind]
+    page = b"".join(map(sha256, pieces))
+    pages = [sha256(page)] if hashes is None else hashes
+    table = b"".join(seal(Kind.TABLE, sections.join({"uses": uses, "parts": parts}, pages)))
+    return Reading(b"".join([table, page, *pieces])), len(table), digest(table)
+
+
+def sha256(data: bytes) -> bytes:
+    return bytes.fromhex(digest(data))
 
 
 # Large enough that any two bundles go out in parts.
@@ -102,9 +111,9 @@ def test_a_child_of_a_large_array_reads_its_own_part_only() -> None:
     pack = encode_pack([[Call(b"serializer", function, (item, b"%d" % n))] for n, item in enumerate(items)])
     assert pack.size > 2_500_000
     reading = Reading(b"".join(pack.pieces))
-    [call] = fetch_bundle(reading, pack.table, 5432).calls
+    [call] = fetch_bundle(reading, pack.table, pack.digest, 5432).calls
     assert call == Call(b"serializer", function, (items[5432], b"5432"))
-    assert reading.bytes < pack.table + len(function) + own + 500
+    assert reading.bytes < pack.table + 2 * PAGE * 32 + len(function) + own + 500
     assert reading.bytes < 20_000
     assert len(reading.requests) == 2
 
@@ -118,7 +127,7 @@ def test_what_few_bundles_share_is_read_by_these_only() -> None:
     assert pack.size < 20 * size + 100_000
     for index in (0, 1, 57, 399):
         reading = Reading(b"".join(pack.pieces))
-        assert fetch_bundle(reading, pack.table, index).calls == [Call(b"s", b"f", pairs[index])]
+        assert fetch_bundle(reading, pack.table, pack.digest, index).calls == [Call(b"s", b"f", pairs[index])]
         assert reading.bytes < 2 * size + pack.table + 70_000
 
 
@@ -126,7 +135,7 @@ def test_parts_that_lie_near_each_other_are_fetched_at_once() -> None:
     shared = [NOISE[n * 1000 : n * 1000 + 1000] for n in range(100)]
     pack = encode_pack([[Call(b"s", b"f", (*shared[:50], *shared[60:]))], [Call(b"s", b"f", tuple(shared))], [LARGE]])
     reading = Reading(b"".join(pack.pieces))
-    assert fetch_bundle(reading, pack.table, 0).calls == [Call(b"s", b"f", (*shared[:50], *shared[60:]))]
+    assert fetch_bundle(reading, pack.table, pack.digest, 0).calls == [Call(b"s", b"f", (*shared[:50], *shared[60:]))]
     assert [len(ranges) for ranges in reading.requests] == [1, 1]
 
 
@@ -187,9 +196,9 @@ def test_a_table_by_hand_is_read() -> None:
     ],
 )
 def test_a_table_that_is_none_is_refused(uses: object, parts: object) -> None:
-    reading, table = in_parts(uses, parts, [VALUE], [PACK])
-    with pytest.raises(MalformedError):
-        fetch_bundle(reading, table, 0)
+    reading, table, known = in_parts(uses, parts, [VALUE], [PACK])
+    with pytest.raises((MalformedError, AlteredError)):
+        fetch_bundle(reading, table, known, 0)
 
 
 @pytest.mark.parametrize(
@@ -207,9 +216,9 @@ def test_a_table_that_is_none_is_refused(uses: object, parts: object) -> None:
 )
 def test_a_store_is_never_asked_for_what_cannot_be(uses: object, parts: object) -> None:
     """For nothing, for the same twice, or for what lies beyond the largest object there is."""
-    reading, table = in_parts(uses, parts)
+    reading, table, known = in_parts(uses, parts)
     with pytest.raises(MalformedError):
-        fetch_bundle(reading, table, 0)
+        fetch_bundle(reading, table, known, 0)
     assert reading.requests == [[(0, table)]]
 
 
@@ -217,22 +226,68 @@ def test_a_store_is_never_asked_for_what_cannot_be(uses: object, parts: object) 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_part_of_another_kind_is_refused(part: int, kind: Kind) -> None:
     rightful = [Kind.TABLE, Kind.OBJECT, Kind.PACK]
-    reading, table = in_parts([[0]], SIZES, [VALUE], [PACK])
-    start = (0, table, table + len(VALUE))[part]
-    changed = bytearray(reading.data)
-    changed[start + 5] = kind
+
+    def changed(envelope: bytes, number: int, version: int = FORMAT_VERSION) -> bytes:
+        if number != part:
+            return envelope
+        return bytes([*envelope[:4], version, kind, *envelope[6:]])
+
+    def pack_with(version: int) -> tuple[Reading, int, str]:
+        reading, size, _ = in_parts([[0]], SIZES, [changed(VALUE, 1, version)], [changed(PACK, 2, version)])
+        table = changed(reading.data[:size], 0, version)
+        return Reading(table + reading.data[size:]), size, digest(table)
+
     if kind is rightful[part]:
-        assert fetch_bundle(Reading(bytes(changed)), table, 0).calls
-        return
-    with pytest.raises(MalformedError):
-        fetch_bundle(Reading(bytes(changed)), table, 0)
-    changed[start + 4] = 2
+        assert fetch_bundle(*pack_with(FORMAT_VERSION), 0).calls
+    else:
+        with pytest.raises(MalformedError):
+            fetch_bundle(*pack_with(FORMAT_VERSION), 0)
     with pytest.raises(VersionError):
-        fetch_bundle(Reading(bytes(changed)), table, 0)
+        fetch_bundle(*pack_with(FORMAT_VERSION + 1), 0)
 
 
 def test_a_parameter_that_names_another_table_is_refused() -> None:
-    reading, table = in_parts([[0]], SIZES, [VALUE], [PACK])
+    reading, table, known = in_parts([[0]], SIZES, [VALUE], [PACK])
     for size in (1, 20, table - 1, table + 1, 10**9):
-        with pytest.raises(MalformedError):
-            fetch_bundle(reading, size, 0)
+        with pytest.raises(AlteredError):
+            fetch_bundle(reading, size, known, 0)
+    with pytest.raises(AlteredError):
+        fetch_bundle(reading, table, digest(b"another"), 0)
+
+
+def test_whatever_byte_of_a_pack_in_parts_is_another_its_reader_refuses_it() -> None:
+    reading, table, known = in_parts([[0]], SIZES, [VALUE], [PACK])
+    for position in range(len(reading.data)):
+        changed = bytearray(reading.data)
+        changed[position] ^= 1
+        with pytest.raises(AlteredError):
+            fetch_bundle(Reading(bytes(changed)), table, known, 0)
+
+
+def test_a_bundle_is_not_read_in_the_place_of_another() -> None:
+    """Whoever can write to the store swaps what is vouched for: the parts of two children have one size."""
+    pack = encode_pack([[Call(b"s", b"first", (NOISE,))], [Call(b"s", b"other", (NOISE,))]])
+    data = b"".join(pack.pieces)
+    first, other = data.index(b"first"), data.index(b"other")
+    swapped = bytearray(data)
+    swapped[first : first + 5], swapped[other : other + 5] = b"other", b"first"
+    for index in (0, 1):
+        with pytest.raises(AlteredError):
+            fetch_bundle(Reading(bytes(swapped)), pack.table, pack.digest, index)
+
+
+@pytest.mark.parametrize("hashes", [[], [b""], [b"x"], [b"", b""], [bytes(31)], [bytes(64)]])
+def test_a_table_without_the_hashes_of_its_parts_is_refused(hashes: list[bytes]) -> None:
+    reading, table, known = in_parts([[0]], SIZES, [VALUE], [PACK], hashes=hashes)
+    with pytest.raises((MalformedError, AlteredError)):
+        fetch_bundle(reading, table, known, 0)
+
+
+def test_the_hashes_of_many_parts_are_read_by_the_page() -> None:
+    items = [NOISE[200 * number : 200 * (number + 1)] for number in range(3 * PAGE)]
+    pack = encode_pack(
+        [[Call(b"serializer", NOISE[: WHOLE_UP_TO // 2], (item, NOISE[:WHOLE_UP_TO]))] for item in items]
+    )
+    for index in (0, PAGE - 1, PAGE, 3 * PAGE - 1):
+        [call] = fetched(pack, index).calls
+        assert call.arguments[0] == items[index]

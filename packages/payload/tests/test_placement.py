@@ -11,11 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.payload import Call, Pack, PayloadError, RunLocation, Stored, decode_pack, encode_pack, locate, place
+from scaler_batch.payload import (
+    Call,
+    Pack,
+    PayloadError,
+    RunLocation,
+    Seal,
+    Stored,
+    decode_pack,
+    encode_pack,
+    locate,
+    place,
+)
 from scaler_batch.payload.contract import (
     ARRAY_INDEX_VARIABLE,
     ATTEMPT_VARIABLE,
     JOB_ID_VARIABLE,
+    KEY_PARAMETER,
     PACK_IN_STORE,
     PACK_PARAMETER,
     RUN_PARAMETER,
@@ -23,7 +35,8 @@ from scaler_batch.payload.contract import (
     SEQUENCE_PARAMETER,
 )
 from scaler_batch.payload.envelope import HEADER_SIZE
-from scaler_batch.payload.errors import MalformedError
+from scaler_batch.payload.errors import MalformedError, VersionError
+from scaler_batch.payload.hashing import digest
 from scaler_batch.payload.keys import LONGEST_ADDRESS
 from scaler_batch.payload.pack import body_of
 from scaler_batch.payload.placement import (
@@ -35,6 +48,8 @@ from scaler_batch.payload.placement import (
 )
 
 NOISE = random.Random(0).randbytes(200_000)
+DIGEST = "0123456789abcdef" * 4
+KEY = Seal(bytes(32)).reveal()
 
 
 def pack_of(size: int, table: int = 0) -> Pack:
@@ -61,8 +76,8 @@ def test_a_pack_at_the_limit_travels_inline() -> None:
 def test_a_pack_one_byte_above_the_limit_travels_through_the_store() -> None:
     placement = place(pack_of(INLINE_LIMIT + 1))
     assert placement.stored
-    assert placement.parameter == PACK_IN_STORE
-    assert locate(placement.parameter) == Stored(0)
+    assert placement.parameter == f"{PACK_IN_STORE}{digest(NOISE[: INLINE_LIMIT + 1])}"
+    assert locate(placement.parameter) == Stored(digest(NOISE[: INLINE_LIMIT + 1]))
 
 
 def test_the_limit_of_the_setup_guide_can_be_set() -> None:
@@ -76,10 +91,11 @@ def test_a_limit_of_zero_sends_everything_through_the_store() -> None:
 
 @pytest.mark.parametrize("table", [1, 20, 9_999_999_999])
 def test_a_pack_in_parts_lies_in_the_store_however_small_it_is(table: int) -> None:
-    placement = place(pack_of(100, table), inline_limit=MAX_INLINE_LIMIT)
+    pack = pack_of(100, table)
+    placement = place(pack, inline_limit=MAX_INLINE_LIMIT)
     assert placement.stored
-    assert placement.parameter == f"{PACK_IN_STORE}{table}"
-    assert locate(placement.parameter) == Stored(table)
+    assert placement.parameter == f"{PACK_IN_STORE}{pack.digest}:{table}"
+    assert locate(placement.parameter) == Stored(pack.digest, table)
 
 
 # --- the setup guide's table ---
@@ -91,7 +107,7 @@ def decided(call: Call, limit: int = INLINE_LIMIT) -> tuple[bool, bool]:
     placement = place(pack, inline_limit=limit)
     found = locate(placement.parameter)
     written = b"".join(pack.pieces)
-    assert found == (Stored(0) if placement.stored else written)
+    assert found == (Stored(digest(written)) if placement.stored else written)
     assert [bundle.calls for bundle in decode_pack(written)] == [[call]]
     return bool(written[6]), not placement.stored
 
@@ -133,6 +149,7 @@ def overrides(address: str, parameter: str) -> str:
     """What ECS gets to see of a job: the command with its parameters, and Batch's own variables."""
     values = {f"Ref::{RUN_PARAMETER}": address, f"Ref::{SEQUENCE_PARAMETER}": "9" * 19}
     values[f"Ref::{PACK_PARAMETER}"] = parameter
+    values[f"Ref::{KEY_PARAMETER}"] = KEY
     variables = {
         ARRAY_INDEX_VARIABLE: "9999",
         ATTEMPT_VARIABLE: "10",
@@ -175,7 +192,12 @@ def test_no_inline_pack_makes_the_request_too_large() -> None:
         "arrayProperties": {"size": 10_000},
         "retryStrategy": {"attempts": 10},
         "timeout": {"attemptDurationSeconds": 10**6},
-        "parameters": {RUN_PARAMETER: address(LONGEST_ADDRESS), SEQUENCE_PARAMETER: "9" * 19, PACK_PARAMETER: largest},
+        "parameters": {
+            RUN_PARAMETER: address(LONGEST_ADDRESS),
+            SEQUENCE_PARAMETER: "9" * 19,
+            PACK_PARAMETER: largest,
+            KEY_PARAMETER: KEY,
+        },
     }
     assert len(json.dumps(request)) <= REQUEST_LIMIT
 
@@ -202,15 +224,21 @@ def test_an_inline_pack_comes_back_as_it_was(pack: bytes) -> None:
         "====",
         "Zm9v!",
         "Zm9v\n",
-        "--",
-        "-0",
-        "-01",
-        "-1x",
-        "- 1",
-        "-1\n",
-        "-99999999999",
-        "-\N{ARABIC-INDIC DIGIT SEVEN}",
         "1-",
+        "sha256:",
+        "sha256:79",
+        f"sha256:{DIGEST[1:]}",
+        f"sha256:{DIGEST}0",
+        f"sha256:{DIGEST.upper()}",
+        f"sha256:{DIGEST}:",
+        f"sha256:{DIGEST}:0",
+        f"sha256:{DIGEST}:01",
+        f"sha256:{DIGEST}:1x",
+        f"sha256:{DIGEST}: 1",
+        f"sha256:{DIGEST}:1\n",
+        f"sha256:{DIGEST}:99999999999",
+        f"sha256:{DIGEST}:\N{ARABIC-INDIC DIGIT SEVEN}",
+        f"sha512:{DIGEST}",
     ],
 )
 def test_what_is_neither_base64_nor_a_place_is_refused(parameter: str) -> None:
@@ -218,13 +246,20 @@ def test_what_is_neither_base64_nor_a_place_is_refused(parameter: str) -> None:
         locate(parameter)
 
 
-@given(st.text() | st.text("-0123456789"))
+@pytest.mark.parametrize("parameter", ["-", "-79", "--"])
+def test_a_pack_that_nothing_vouches_for_is_refused_with_what_helps(parameter: str) -> None:
+    with pytest.raises(VersionError, match="install the same release") as raised:
+        locate(parameter)
+    assert (raised.value.found, raised.value.known) == (1, 2)
+
+
+@given(st.text() | st.text("0123456789:").map(f"sha256:{DIGEST}{{}}".format))
 def test_any_text_is_a_pack_a_place_or_our_error(text: str) -> None:
     try:
         found = locate(text)
     except PayloadError:
         return
     if isinstance(found, Stored):
-        assert text == (f"-{found.table}" if found.table else "-")
+        assert text == f"sha256:{found.digest}" + (f":{found.table}" if found.table else "")
     else:
         assert len(base64.b64encode(found)) >= len(found)

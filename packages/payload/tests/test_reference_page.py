@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 from pathlib import Path
@@ -19,6 +22,8 @@ from scaler_batch.payload import (
     Pack,
     Reference,
     RunLocation,
+    RunSeal,
+    Seal,
     Status,
     Stored,
     Usage,
@@ -109,26 +114,56 @@ def test_the_pack() -> None:
 
 def test_the_pack_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     pack = vector("vector-parts")
-    found = locate("-79")
+    parameter = block("parameter-parts")
+    found = locate(parameter)
     assert isinstance(found, Stored)
     for number, call in enumerate([FIRST, SECOND]):
-        read = fetch_bundle(lambda ranges: [pack[start:end] for start, end in ranges], found.table, number)
+        read = fetch_bundle(
+            lambda ranges: [pack[start:end] for start, end in ranges], found.table, found.digest, number
+        )
         assert read == Bundle([call])
     assert index(Kind.TABLE, pack[: found.table]) == json.loads(block("index-parts"))
     monkeypatch.setattr(parts, "WHOLE_UP_TO", 0)
     written = encode_pack([[FIRST], [SECOND]])
-    assert (joined(written.pieces), place(written).parameter) == (pack, "-79")
+    assert (joined(written.pieces), place(written).parameter) == (pack, parameter)
+    assert f"in pages of {parts.PAGE}" in TEXT
 
 
 def test_the_object() -> None:
     assert joined(encode_object(b"hello")) == vector("vector-object")
-    assert decode_object(vector("vector-object"), 5) == b"hello"
+    reference = Reference(object_key(hashlib.sha256(b"hello").hexdigest(), 7), 5)
+    assert decode_object(vector("vector-object"), reference) == b"hello"
 
 
 def test_the_outcomes() -> None:
     assert joined(encode_outcomes(SAID, ORIGIN)) == vector("vector-outcomes")
     assert decode_outcomes(vector("vector-outcomes")) == (SAID, ORIGIN)
     assert index(Kind.OUTCOMES, vector("vector-outcomes")) == json.loads(block("index-outcomes"))
+
+
+SUBMISSION = RunSeal(RunLocation("bucket", "prefix", "run", "us-east-1"), Seal(bytes(range(32)))).submission(7)
+
+
+def framed(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+
+
+def mac(key: bytes, purpose: bytes, *facts: bytes, over: bytes = b"") -> bytes:
+    return hmac.digest(key, framed(b"scaler-batch " + purpose, framed(*facts)) + over, "sha256")
+
+
+def test_keys_names_and_signatures_are_made_as_the_page_says() -> None:
+    """By the standard library, from the words of the page."""
+    run, key = b"ss3://bucket/prefix/run?region=us-east-1", block("outcome-key")
+    submission = mac(bytes(range(32)), b"derive", b"ssubmission", run, b"i7")
+    assert base64.b64encode(submission).decode().rstrip("=") == SUBMISSION.key.reveal() == block("submission-key")
+    job = mac(submission, b"derive", b"sjob", b"i3")
+    assert f"outcomes/7.3/20.{mac(job, b'name', b'soutcome', b'i20', b'i0')[:16].hex()}" == key
+    assert SUBMISSION.job(3).outcome_key(20) == key
+    outcomes = vector("vector-outcomes")
+    signed = mac(job, b"sign", b"sobject", run, b"i7", b"i3", b"s" + key.encode(), over=outcomes)
+    assert signed == vector("vector-signature")
+    assert SUBMISSION.job(3).open(key, outcomes + signed) == outcomes
 
 
 def test_every_status_is_explained() -> None:
@@ -146,19 +181,22 @@ def test_the_keys() -> None:
     assert [row[0] for row in table("## Keys")] == [
         pack_key(7),
         object_key("<SHA-256>", 7),
-        outcome_key(7, None),
-        outcome_key(7, 3, 20),
-        interruption_key(7, 3, 2),
+        outcome_key(7, None, 0, "<name>"),
+        outcome_key(7, 3, 20, "<name>"),
+        outcome_key(7, 3, 20, "<name>", 1),
+        interruption_key(7, 3, 2, "<name>"),
     ]
 
 
 def test_the_parameters() -> None:
     rows = table("## Parameters of a job")
-    assert [row[0] for row in rows] == [contract.RUN_PARAMETER, contract.SEQUENCE_PARAMETER, contract.PACK_PARAMETER]
-    address, sequence, pack = (row[2] for row in rows)
+    assert [f"Ref::{row[0]}" for row in rows] == [word for word in RUNNER_COMMAND if word.startswith("Ref::")]
+    address, sequence, pack, key = (row[2] for row in rows)
     assert str(RunLocation("my-bucket", "scaler-tasks", "20261122-1a2b", "us-east-1")) == address
     assert int(sequence) == 7
-    assert place(Pack([], 79)).parameter == pack
+    assert pack == place(Pack([], 79)).parameter.replace(hashlib.sha256().hexdigest(), "<SHA-256>")
+    assert Seal.parse(key).reveal() == SUBMISSION.key.reveal() == key
+    assert contract.PAYLOAD_KEY_VARIABLE in TEXT
     assert f"{LONGEST_ADDRESS} characters" in rows[0][1]
 
 

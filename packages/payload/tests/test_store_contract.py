@@ -119,7 +119,9 @@ async def test_a_pack_in_parts_is_read_from_the_store(stores: Stores) -> None:
     assert pack.table
     await stores.store.put("packs/1", pack.pieces)
     read = functools.partial(stores.blocking.get_ranges, "packs/1")
-    assert [fetch_bundle(read, pack.table, index).calls for index in range(8)] == [[call] for call in calls]
+    assert [fetch_bundle(read, pack.table, pack.digest, index).calls for index in range(8)] == [
+        [call] for call in calls
+    ]
 
 
 async def test_what_is_put_replaces_what_lay_there(stores: Stores) -> None:

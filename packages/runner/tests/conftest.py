@@ -20,18 +20,22 @@ from moto.server import ThreadedMotoServer
 from scaler_batch.payload import (
     Call,
     Client,
+    JobSeal,
     Origin,
     Outcome,
     Reference,
     RunLocation,
+    RunSeal,
+    Seal,
     decode_outcomes,
     encode_object,
+    encode_outcomes,
     encode_pack,
     place,
 )
 from scaler_batch.payload.calls import make_call
-from scaler_batch.payload.keys import OUTCOMES, object_key, outcome_folder, outcome_key, pack_key, parse_outcome_key
-from scaler_batch.payload.objects import digest
+from scaler_batch.payload.hashing import digest
+from scaler_batch.payload.keys import OUTCOMES, object_key, outcome_folder, pack_key, parse_outcome_key
 from scaler_batch.payload.placement import MAX_INLINE_LIMIT
 from scaler_batch.payload.s3 import BlockingS3RunStore
 
@@ -87,6 +91,7 @@ class Run:
     location: RunLocation = field(default_factory=lambda: RunLocation("tests", "prefix", uuid4().hex, REGION))
     sequences: Iterator[int] = field(default_factory=itertools.count)
     jobs: list[Job] = field(default_factory=list)
+    key: Seal = field(default_factory=Seal.new)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -95,6 +100,19 @@ class Run:
     @property
     def store(self) -> BlockingS3RunStore:
         return BlockingS3RunStore(self.location, environment=self.environment)
+
+    @property
+    def s3(self) -> Any:
+        """S3 as somebody else has it, who may overwrite what lies there."""
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="other",
+            aws_secret_access_key="other",
+        )
 
     def start(self, *arguments: str, within: Sequence[str] = (), **environment: str) -> Job:
         """Start a runner with this command line, perhaps by way of another program."""
@@ -110,7 +128,24 @@ class Run:
         return job
 
     def command(self, sequence: int, parameter: str) -> list[str]:
-        return ["--run", str(self.location), "--sequence", str(sequence), "--pack", parameter]
+        key = RunSeal(self.location, self.key).submission(sequence).key.reveal()
+        return ["--run", str(self.location), "--sequence", str(sequence), "--pack", parameter, "--key", key]
+
+    def seal(self, sequence: int, index: int | None = None) -> JobSeal:
+        """What a job signs with."""
+        return RunSeal(self.location, self.key).submission(sequence).job(index)
+
+    def publish(self, sequence: int, outcomes: Sequence[Outcome], *, attempt: int = 1, index: int | None = None) -> str:
+        """Put outcomes into the store as an attempt of a job does, and return where."""
+        seal = self.seal(sequence, index)
+        key = seal.outcome_key(min(outcome.position for outcome in outcomes))
+        self.store.put_once(key, seal.sign(key, encode_outcomes(outcomes, self.origin(attempt))))
+        return key
+
+    def read(self, key: str) -> tuple[list[Outcome], Origin]:
+        """Read outcomes as the task manager does."""
+        found = parse_outcome_key(key)
+        return decode_outcomes(self.seal(found.sequence, found.child).open(key, self.store.get(key)))
 
     def inline(self, *calls: Call, client: Client | None = None, processes: int = 0) -> tuple[int, list[str]]:
         """The command line of a job whose bundle travels inline, and its sequence."""
@@ -132,19 +167,23 @@ class Run:
         self.store.put_once(reference.key, encode_object(data))
         return reference
 
+    def paths(self, *keys: str) -> list[str]:
+        """Keys without the part that only the job can tell."""
+        return sorted(key.rpartition(".")[0] for key in keys)
+
     def origin(self, attempt: int) -> Origin:
         return Origin("job", attempt, "host", "3.12.0", {})
 
     def published(self, sequence: int, index: int | None = None) -> tuple[list[Outcome], Origin]:
         """What a job published, as one object."""
-        return decode_outcomes(self.store.get(outcome_key(sequence, index)))
+        return self.read(self.seal(sequence, index).outcome_key())
 
     def answers(self, sequence: int, index: int | None = None) -> dict[int, tuple[Outcome, Origin]]:
         """What a job published, in however many objects, by position; each position once."""
         found: dict[int, tuple[Outcome, Origin]] = {}
         for key in self.store.list(outcome_folder(sequence, index)):
             if parse_outcome_key(key).first is not None:
-                outcomes, origin = decode_outcomes(self.store.get(key))
+                outcomes, origin = self.read(key)
                 assert not found.keys() & {outcome.position for outcome in outcomes}
                 found |= {outcome.position: (outcome, origin) for outcome in outcomes}
         return found

@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import random
+import re
 import signal
 import sys
 import time
@@ -18,10 +19,9 @@ from uuid import uuid4
 
 import pytest
 
-from scaler_batch.payload import Client, Outcome, Status, decode_outcomes, encode_outcomes
+from scaler_batch.payload import Client, Outcome, Status
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
-from scaler_batch.payload.keys import outcome_key
 from scaler_batch.runner.environment import this_side
 
 if TYPE_CHECKING:
@@ -71,18 +71,18 @@ def test_what_is_finished_is_published_while_the_rest_runs(run: Run, tmp_path: P
     while not (keys := run.published_keys()):
         assert job.poll() is None
         time.sleep(0.05)
-    assert keys == [outcome_key(sequence, None, 0)]
+    assert keys == [run.seal(sequence).outcome_key(0)]
     assert run.answers(sequence).keys() == {0, 1}, "what finished within a second is one object"
     (tmp_path / "gate").write_text("opened")
     assert job.finish()[0] == ExitCode.PUBLISHED
-    assert sorted(run.published_keys()) == [outcome_key(sequence, None, 0), outcome_key(sequence, None, 2)]
+    assert sorted(run.published_keys()) == [run.seal(sequence).outcome_key(0), run.seal(sequence).outcome_key(2)]
     assert values(run, sequence) == [4.0, 5.0, "opened"]
 
 
 def test_a_bundle_that_is_quick_is_published_as_one_object(run: Run) -> None:
     sequence, command = run.inline(*(make_call(math.sqrt, number * number) for number in range(20)))
     assert run.start(*command).finish()[0] == ExitCode.PUBLISHED
-    assert run.published_keys() == [outcome_key(sequence, None, 0)]
+    assert run.published_keys() == [run.seal(sequence).outcome_key(0)]
     assert values(run, sequence) == list(map(float, range(20)))
 
 
@@ -111,7 +111,7 @@ def test_a_second_attempt_runs_what_the_first_left_unanswered(run: Run, tmp_path
 
     sequence, command = run.inline(*(make_call(attempt) for _ in range(4)))
     earlier = [Outcome(position, Status.SUCCESS, pickle.dumps("1")) for position in (3, 1)]
-    run.store.put_once(outcome_key(sequence, None, 1), encode_outcomes(earlier, run.origin(attempt=1)))
+    run.publish(sequence, earlier)
     code, _, err = run.start(*command, AWS_BATCH_JOB_ATTEMPT="2").finish()
     assert code == ExitCode.PUBLISHED
     assert values(run, sequence) == ["2", "1", "2", "1"]
@@ -137,7 +137,7 @@ def test_attempts_that_meet_answer_every_call_once(run: Run, tmp_path: Path) -> 
     assert job.stdout is not None
     assert job.stdout.readline() == "running\n"
     late = [Outcome(position, Status.SUCCESS, pickle.dumps("first")) for position in (0, 2)]
-    run.store.put_once(outcome_key(sequence, None, 0), encode_outcomes(late, run.origin(attempt=1)))
+    run.publish(sequence, late)
     (tmp_path / "gate").write_text("second")
     assert job.finish()[0] == ExitCode.PUBLISHED
     assert values(run, sequence) == ["first", "second", "first", "second"]
@@ -254,12 +254,11 @@ def test_an_object_that_is_not_there_is_named(run: Run) -> None:
 def test_each_child_of_a_large_array_reads_its_own_part(run: Run) -> None:
     bundles = [[make_call(len, os.urandom(400_000))] for _ in range(6)]
     sequence, command = run.stored(*bundles)
-    assert command[-1].startswith("-"), "so large a pack goes in parts"
-    assert len(command[-1]) > 1
+    assert re.fullmatch("sha256:[0-9a-f]{64}:[0-9]+", command[5]), "so large a pack goes in parts"
     for index in (0, 5):
         job = run.start(*command, AWS_BATCH_JOB_ARRAY_INDEX=str(index))
         assert job.finish()[0] == ExitCode.PUBLISHED
-        [outcome], _ = decode_outcomes(run.store.get(outcome_key(sequence, index)))
+        [outcome], _ = run.published(sequence, index)
         assert pickle.loads(outcome.value) == 400_000
 
 

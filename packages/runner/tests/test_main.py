@@ -22,9 +22,9 @@ Fresh = Callable[[Callable[[], Any]], Any]
 
 
 def test_the_command_of_a_job_definition_is_understood(run: Run) -> None:
-    sequence, (_, address, _, number, _, pack) = run.inline(make_call(math.sqrt, 16))
-    values = {"Ref::run": address, "Ref::sequence": number, "Ref::pack": pack}
-    python, *module, _, _, _, _, _, _ = RUNNER_COMMAND
+    sequence, (_, address, _, number, _, pack, _, key) = run.inline(make_call(math.sqrt, 16))
+    values = {"Ref::run": address, "Ref::sequence": number, "Ref::pack": pack, "Ref::key": key}
+    python, *module = RUNNER_COMMAND[:3]
     assert (python, module) == ("python", ["-m", "scaler_batch.runner"])
     command = [values.get(element, element) for element in RUNNER_COMMAND[3:]]
     assert run.start(*command).finish()[0] == ExitCode.PUBLISHED

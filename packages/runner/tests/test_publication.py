@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scaler_batch.payload import RunLocation, Status
+from scaler_batch.payload import Outcome, RunLocation, Seal, Status, encode_outcomes
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
-from scaler_batch.payload.keys import outcome_key
+from scaler_batch.payload.keys import PLACES
 from scaler_batch.payload.testing import Answer, Fault, FaultyS3, Hang, Reset
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def test_a_store_that_refuses_is_told_by_the_exit_code(run: Run) -> None:
 @pytest.mark.parametrize("stored", [True, False])
 def test_an_endpoint_that_is_none_is_an_error_of_usage(run: Run, stored: bool) -> None:
     _, command = run.inline(make_call(math.sqrt, 16))
-    code, _, err = run.start(*(run.command(9, "-") if stored else command), AWS_ENDPOINT_URL="nowhere").finish()
+    code, _, err = run.start(
+        *(run.command(9, f"sha256:{'0' * 64}") if stored else command), AWS_ENDPOINT_URL="nowhere"
+    ).finish()
     assert code == ExitCode.USAGE
     assert "AWS_ENDPOINT_URL" in json.loads(err.splitlines()[-1])["message"]
 
@@ -128,7 +130,8 @@ def test_a_second_attempt_whose_first_has_answered_meanwhile_leaves_that(run: Ru
         assert there.published(sequence) == first
 
 
-JUNK = ["outcomes/{}//x", "outcomes/{}/../x", "outcomes/{}/a\x01", "outcomes/{}/x", "outcomes/{}/1", "outcomes/{}/99"]
+JUNK = ["outcomes/{}//x", "outcomes/{}/../x", "outcomes/{}/a\x01", "outcomes/{}/x", "outcomes/{}/1"]
+JUNK.append(f"outcomes/{{}}/0.{'0' * 32}")
 
 
 @pytest.mark.parametrize("key", JUNK)
@@ -142,22 +145,72 @@ def test_what_others_have_put_among_the_outcomes_does_not_stop_a_second_attempt(
         code, _, err = there.start(*command, AWS_BATCH_JOB_ATTEMPT="2").finish()
         assert code == ExitCode.PUBLISHED, err
         assert '"event": "task"' not in err
-        stored = s3.objects[f"{there.location.root}/{outcome_key(sequence, None)}"]
-        assert stored
         assert first.keys() == {0, 1}
 
 
-def test_what_lies_where_an_outcome_belongs_costs_that_call_only(run: Run) -> None:
+FORGED = [Outcome(position, Status.SUCCESS, pickle.dumps("forged")) for position in range(3)]
+
+
+def forgeries(there: Run, sequence: int, key: str) -> dict[str, bytes]:
+    """What may lie where a job's outcomes belong, and is not from the job."""
+    envelope = encode_outcomes(FORGED, there.origin(attempt=1))
+    stranger = replace(there, key=Seal.new())
+    return {
+        "junk": b"junk",
+        "nothing": b"",
+        "unsigned": b"".join(envelope),
+        "signed by another run": b"".join(stranger.seal(sequence).sign(key, envelope)),
+        "signed by another submission": b"".join(there.seal(sequence + 1).sign(key, envelope)),
+        "signed by another job": b"".join(there.seal(sequence, 0).sign(key, envelope)),
+        "signed for another place": b"".join(there.seal(sequence).sign(f"{key}0", envelope)),
+    }
+
+
+@pytest.mark.parametrize(
+    "forgery", ["junk", "nothing", "unsigned", "signed by another run", "signed for another place"]
+)
+def test_what_lies_in_the_place_of_an_outcome_makes_the_job_take_another(run: Run, forgery: str) -> None:
     with FaultyS3() as s3:
         there = replace(run, endpoint=s3.address)
         sequence, command = there.inline(*[make_call(math.sqrt, number) for number in (16, 25, 36)])
-        s3.objects[f"{there.location.root}/{outcome_key(sequence, None, 0)}"] = b"junk"
+        seal = there.seal(sequence)
+        taken = seal.outcome_key(0)
+        s3.objects[f"{there.location.root}/{taken}"] = forgeries(there, sequence, taken)[forgery]
+        assert there.start(*command).finish()[0] == ExitCode.PUBLISHED
+        assert sorted(there.published_keys()) == sorted([taken, seal.outcome_key(0, 1)])
+        outcomes, _ = there.read(seal.outcome_key(0, 1))
+        assert [pickle.loads(outcome.value) for outcome in outcomes] == [4.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "forgery", ["junk", "unsigned", "signed by another run", "signed by another submission", "signed by another job"]
+)
+def test_a_second_attempt_believes_no_answer_that_its_job_has_not_signed(run: Run, forgery: str) -> None:
+    with FaultyS3() as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(make_call(math.sqrt, 16), make_call(math.sqrt, 25))
+        seal = there.seal(sequence)
+        planted = seal.outcome_key(0)
+        s3.objects[f"{there.location.root}/{planted}"] = forgeries(there, sequence, planted)[forgery]
+        code, _, err = there.start(*command, AWS_BATCH_JOB_ATTEMPT="2").finish()
+        assert code == ExitCode.PUBLISHED
+        assert err.count('"event": "task"') == 2
+        outcomes, _ = there.read(seal.outcome_key(0, 1))
+        assert [pickle.loads(outcome.value) for outcome in outcomes] == [4.0, 5.0]
+
+
+def test_where_every_place_of_an_outcome_is_taken_the_others_go_out_and_the_job_says_so(run: Run) -> None:
+    with FaultyS3() as s3:
+        there = replace(run, endpoint=s3.address)
+        sequence, command = there.inline(*[make_call(math.sqrt, number) for number in (16, 25, 36)])
+        seal = there.seal(sequence)
+        taken = [seal.outcome_key(0, place) for place in range(PLACES)]
+        s3.objects |= {f"{there.location.root}/{key}": b"junk" for key in taken}
         code, _, err = there.start(*command).finish()
         assert code == ExitCode.BAD_PACK
-        assert outcome_key(sequence, None, 0) in json.loads(err.splitlines()[-1])["message"]
-        del s3.objects[f"{there.location.root}/{outcome_key(sequence, None, 0)}"]
-        answers = there.answers(sequence)
-        assert [pickle.loads(answers[position][0].value) for position in (1, 2)] == [5.0, 6.0]
+        assert taken[-1] in json.loads(err.splitlines()[-1])["message"]
+        outcomes, _ = there.read(seal.outcome_key(1))
+        assert [pickle.loads(outcome.value) for outcome in outcomes] == [5.0, 6.0]
 
 
 def test_many_long_failures_are_published_in_objects_that_can_be_read(run: Run) -> None:

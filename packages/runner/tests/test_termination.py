@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scaler_batch.payload import Status, decode_outcomes
+from scaler_batch.payload import Status
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.contract import ExitCode
-from scaler_batch.payload.keys import interruption_key
 
 if TYPE_CHECKING:
     from conftest import Job, Run
@@ -62,7 +61,7 @@ def test_sigterm_ends_the_call_with_all_its_processes_and_says_that_it_was_inter
     code, _, err = job.finish()
     assert code == ExitCode.INTERRUPTED
     assert are_gone(handles)
-    assert run.published_keys() == [interruption_key(sequence, None, 1)]
+    assert run.published_keys() == [run.seal(sequence).interruption_key(1)]
     assert run.answers(sequence) == {}
     assert '"event": "task"' not in err
 
@@ -98,7 +97,7 @@ def test_what_was_finished_before_sigterm_is_published_and_the_next_attempt_runs
     first.terminate()
     assert first.finish()[0] == ExitCode.INTERRUPTED
     assert run.answers(sequence).keys() == {0}
-    interrupted, _ = decode_outcomes(run.store.get(interruption_key(sequence, None, 1)))
+    interrupted, _ = run.read(run.seal(sequence).interruption_key(1))
     assert [(outcome.position, outcome.status) for outcome in interrupted] == [
         (1, Status.INTERRUPTED),
         (2, Status.INTERRUPTED),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from scaler_batch.aws import JobShape
-from scaler_batch.payload import Call, RunLocation
+from scaler_batch.payload import Call, JobSeal, RunLocation
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings, TaskRequest, renewal
@@ -85,7 +85,14 @@ class Bench:
         self.inputs = MemoryInputs()
         self.sink = RecordingSink()
         self.jobs = FakeJobService(
-            self.store, run=run, seconds=seconds, work=work, latency=latency, grace=grace, faults=faults
+            self.store,
+            run=run,
+            seconds=seconds,
+            work=work,
+            latency=latency,
+            grace=grace,
+            faults=faults,
+            payload_key=others.get("payload_key"),
         )
         self.settings = TaskManagerSettings(
             "queue",
@@ -124,6 +131,21 @@ class Bench:
         request = self.request(name, *arguments, priority=priority)
         assert self.manager.submit(request)
         return request
+
+    def seal(self, sequence: int, child: int | None = None) -> JobSeal:
+        """What a job signs with."""
+        return next(job.seal for job in self.jobs.jobs if (job.sequence, job.index) == (sequence, child))
+
+    def outcome(self, sequence: int, child: int | None = None, first: int = 0) -> str:
+        """Where a job puts the outcomes that begin with a call."""
+        return self.seal(sequence, child).outcome_key(first)
+
+    def put(self, sequence: int, envelope: bytes, child: int | None = None, first: int = 0) -> str:
+        """Put something there that the job has signed, whatever it is."""
+        seal = self.seal(sequence, child)
+        key = seal.outcome_key(first)
+        self.store.objects[key] = b"".join(seal.sign(key, [envelope]))
+        return key
 
     def names(self, job_id: str) -> list[str]:
         """The tasks of a submission, in order of its jobs."""

@@ -10,7 +10,6 @@ import pytest
 
 from scaler_batch.payload import Outcome
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.keys import interruption_key
 from scaler_batch.tasks import Stage
 from scaler_batch.tasks.errors import JobFailedError, OutcomeUnreadableError, StorageUnavailableError
 from scaler_batch.tasks.testing import Stall
@@ -170,7 +169,7 @@ async def test_outcomes_that_cannot_be_fetched_fail_their_tasks_and_no_others(be
         get = bench.store.get
 
         async def denied(key: str) -> bytes:
-            if key == "outcomes/2/0":
+            if key == bench.outcome(2):
                 raise StoreError("AccessDenied", key=key, retryable=False)
             return await get(key)
 
@@ -188,7 +187,7 @@ async def test_outcomes_that_cannot_be_fetched_fail_their_tasks_and_no_others(be
 async def test_outcomes_that_cannot_be_read_are_said_so(benches: Benches):
     async with benches(tasks_per_job=2) as bench:
         await bundle(bench, 2)
-        bench.store.objects["outcomes/2/0"] = b"garbage"
+        bench.put(2, b"garbage")
         await asyncio.sleep(1)
         bench.jobs.die("job-2")
         await bench.sink.answers(2)
@@ -222,7 +221,7 @@ async def test_an_interruption_brings_the_next_checkup_forward_and_answers_nothi
         await bench.submitted()
         await asyncio.sleep(2000)
         before = bench.jobs.calls["describe"]
-        bench.store.objects[interruption_key(1, None, 1)] = b""
+        bench.store.objects[bench.seal(1).interruption_key(1)] = b""
         await asyncio.sleep(15)
         assert bench.jobs.calls["describe"] > before
         assert not bench.sink.results

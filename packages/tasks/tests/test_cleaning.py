@@ -10,7 +10,7 @@ import pytest
 
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.keys import interruption_key
+from scaler_batch.payload.keys import outcome_key
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import TaskManagerSettings
 from scaler_batch.tasks.cleanup import purge
@@ -103,12 +103,13 @@ async def test_what_a_cancelled_job_publishes_is_removed_and_not_what_somebody_w
             bench.manager.cancel(name, force=True)
         await asyncio.sleep(1)
         bench.jobs.publish("job-1", 0, positions=[1])
-        bench.store.objects[interruption_key(1, 0, attempt=2)] = b""
+        bench.store.objects[bench.seal(1, 0).interruption_key(2)] = b""
         for number in range(PORTION):
-            bench.store.objects[f"outcomes/1.0/{number + 2}"] = b"?"
-        bench.store.objects["outcomes/7/0"] = b"of a job that may yet be submitted"
+            bench.store.objects[bench.outcome(1, 0, number + 2)] = b"?"
+        planted = outcome_key(7, None, 0, "0" * 32)
+        bench.store.objects[planted] = b"of a job that may yet be submitted"
         await asyncio.sleep(20)
-        assert "outcomes/7/0" in bench.store.objects
+        assert planted in bench.store.objects
         assert len(bench.store.objects) < PORTION / 10
 
 

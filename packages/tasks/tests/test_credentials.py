@@ -46,7 +46,7 @@ async def test_everything_waits_for_hours_and_goes_on_by_itself(benches: Benches
         await asyncio.sleep(10 * HOURS)
         assert not bench.sink.announced
         assert not bench.jobs.terminated
-        assert "outcomes/1/0" in bench.store.objects
+        assert bench.outcome(1) in bench.store.objects
         signed_out.sign_in()
         await bench.submitted(2)
         bench.jobs.succeed("job-2", value=b"done too")
@@ -143,7 +143,7 @@ async def test_patience_is_a_setting_and_holds_for_tasks_that_run_too(benches: B
         await bench.sink.answers(1)
         assert asyncio.get_running_loop().time() < 720
         assert "aws sso login" in str(bench.sink.results[b"a"])
-        assert "outcomes/1/0" in bench.store.objects
+        assert bench.outcome(1) in bench.store.objects
 
 
 async def test_input_that_cannot_be_stored_waits_too(benches: Benches):

@@ -61,6 +61,7 @@ EXAMPLES = [
     dead(EXITED, "", 64),
     dead(EXITED, "", 65),
     dead(EXITED, "", 66),
+    dead(EXITED, "", 76),
     dead(EXITED, "", 74),
     dead(EXITED, "", 143),
     dead(EXITED, "", 137),
@@ -181,8 +182,21 @@ async def test_an_outcome_that_cannot_be_read_is_told_of_as_the_page_shows(bench
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.objects["outcomes/1/0"] = b"nonsense"
+        bench.put(1, b"nonsense")
         await asyncio.sleep(1)
+        await bench.sink.answers(1)
+        error = bench.sink.results[b"a"]
+    assert f"```text\n{error}\n```" in section(error)
+
+
+@pytest.mark.looptime(end=10_000)
+async def test_an_outcome_that_its_job_has_not_signed_is_told_of_as_the_page_shows(benches):
+    async with benches() as bench:
+        bench.ask("a")
+        await bench.submitted()
+        bench.store.objects[bench.outcome(1)] = b"nonsense"
+        [job] = bench.jobs.jobs
+        job.status, job.exit_code = JobStatus.SUCCEEDED, 0
         await bench.sink.answers(1)
         error = bench.sink.results[b"a"]
     assert f"```text\n{error}\n```" in section(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scaler_batch.payload.keys import outcome_key
 from scaler_batch.tasks.state import watching
 from scaler_batch.tasks.testing import ANY, Stall, Throttle
 
@@ -108,7 +109,7 @@ async def test_an_object_that_answers_a_call_its_job_does_not_have_harms_nobody(
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.objects |= {"outcomes/1/1": b"?", "outcomes/1/999": b"?"}
+        bench.store.objects |= {bench.outcome(1, first=first): b"?" for first in (1, 999)}
         await asyncio.sleep(10)
         assert not bench.sink.announced
         bench.jobs.succeed("job-1", value=b"value")
@@ -120,7 +121,8 @@ async def test_a_listing_of_any_length_lets_others_have_their_turn(benches: Benc
     async with benches() as bench:
         bench.ask("a")
         await bench.submitted()
-        bench.store.objects |= {f"outcomes/{number}/0": b"?" for number in range(10**6, 10**6 + 20_000)}
+        numbers = range(10**6, 10**6 + 20_000)
+        bench.store.objects |= {outcome_key(number, None, 0, "0" * 32): b"?" for number in numbers}
         looked: list[str] = []
         when_others_came: list[int] = []
 

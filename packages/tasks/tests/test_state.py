@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaler_batch.aws import Classification, CredentialsError, JobReport, JobSpec, JobStatus, ServiceError
-from scaler_batch.payload import Outcome, RunLocation, Status
+from scaler_batch.payload import JobSeal, Outcome, RunLocation, RunSeal, Seal, Status
 from scaler_batch.payload.contract import PACK_PARAMETER
 from scaler_batch.payload.errors import NotStoredError, StoreError
-from scaler_batch.payload.keys import interruption_key, outcome_key, pack_key
+from scaler_batch.payload.keys import outcome_key, pack_key
 from scaler_batch.tasks import TaskManagerSettings, TaskRequest, Verdict, commands, events
 from scaler_batch.tasks.errors import InputUnavailableError, StorageUnavailableError
 from scaler_batch.tasks.failures import job_failed
@@ -29,6 +29,7 @@ from scaler_batch.tasks.state import State
 from scaler_batch.tasks.state.objects import UNUSED
 
 RUN = RunLocation("bucket", "", "run", "eu-west-1")
+KEY = Seal(bytes(32))
 
 PASSING = ServiceError("throttled", Classification.REPEAT)
 FINAL = ServiceError("refused", Classification.FINAL)
@@ -58,6 +59,10 @@ class FakeJob:
     def report(self) -> JobReport:
         return JobReport(self.job_id, self.status, index=self.child)
 
+    @property
+    def seal(self) -> JobSeal:
+        return RunSeal(RUN, KEY).submission(self.sequence).job(self.child)
+
 
 @dataclass(eq=False)
 class Parent:
@@ -81,7 +86,12 @@ class Outside:
     """AWS Batch, S3, and whoever asks."""
 
     def __init__(self, **options: Any) -> None:
-        options = {"max_concurrent_jobs": 3, "transfers": 2, "backoff": Backoff(within=30.0)} | options
+        options = {
+            "max_concurrent_jobs": 3,
+            "transfers": 2,
+            "backoff": Backoff(within=30.0),
+            "payload_key": KEY,
+        } | options
         self.state = State(TaskManagerSettings("queue", "definition", **options), RUN, seed=1)
         self.now = 0.0
         self.pending: list[commands.Command] = []
@@ -160,7 +170,7 @@ class Outside:
             case "leave nothing":
                 job.status = JobStatus.SUCCEEDED
             case "interrupt":
-                self.objects[interruption_key(job.sequence, job.child, attempt=1)] = ()
+                self.objects[job.seal.interruption_key(1)] = ()
             case "contradict":
                 # Called over, and then it publishes all the same.
                 job.status = JobStatus.FAILED
@@ -171,7 +181,7 @@ class Outside:
     def publish(self, job: FakeJob, positions: list[int]) -> None:
         if positions:
             job.answered |= set(positions)
-            key = outcome_key(job.sequence, job.child, positions[0])
+            key = job.seal.outcome_key(positions[0])
             self.objects[key] = [Outcome(position, Status.SUCCESS, b"") for position in positions]
 
     def answer(self, which: int, how: str) -> None:
@@ -289,6 +299,8 @@ class Outside:
             return events.OutcomeFetched(read, self.objects[key])
         if how == "expired":
             return events.OutcomeUnreadable(read, "no")
+        if how == "lost":
+            return events.OutcomeRefused(read)
         return events.FetchFailed(read, error) if how != "well" else events.OutcomeRead(read, self.objects[key])
 
     def reports(self, job_ids: Any) -> dict[str, JobReport]:
@@ -578,7 +590,9 @@ def test_a_listing_that_is_as_long_as_somebody_likes_is_looked_at_in_pieces():
     outside = running(1)
     listing = outside.until(commands.ListOutcomes)
     outside.tell(
-        events.OutcomesListed(listing.listing, [f"outcomes/{number}/0" for number in range(10**6, 10**6 + 5000)])
+        events.OutcomesListed(
+            listing.listing, [outcome_key(number, None, 0, "0" * 32) for number in range(10**6, 10**6 + 5000)]
+        )
     )
     turns = 0
     while outside.state.wake_at <= outside.now:

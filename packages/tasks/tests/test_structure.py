@@ -180,6 +180,6 @@ def test_no_constructor_takes_a_function_but_the_clock(kind: type):
 def test_the_door_is_small():
     public = {name for name, _ in inspect.getmembers(State) if not name.startswith("_")}
     assert public == {
-        "admitted_first", "answers", "handle", "holds", "is_idle", "job_of", "jobs", "keys_in_use", "stages",
-        "stopped", "verdict", "waiting", "wake_at",
+        "admitted_first", "answers", "handle", "holds", "is_idle", "job_of", "jobs", "keys_in_use", "refused",
+        "stages", "stopped", "verdict", "waiting", "wake_at",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -83,7 +84,7 @@ async def test_a_small_pack_travels_inline_and_touches_no_store(benches: Benches
     async with benches() as bench:
         bench.ask("a", b"small")
         await bench.submitted()
-        assert bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER] != PACK_IN_STORE
+        assert not bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER].startswith(PACK_IN_STORE)
         assert bench.jobs.jobs[0].calls[0].arguments == (b"small", b"a")
         assert not bench.store.objects
         assert not bench.store.calls["put"]
@@ -93,7 +94,8 @@ async def test_a_large_pack_is_in_the_store_before_its_job_is_submitted(benches:
     async with benches(inline_limit=100) as bench:
         bench.ask("a", bytes(range(256)) * 3)
         await bench.submitted()
-        assert bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER] == PACK_IN_STORE
+        digest = hashlib.sha256(bench.store.objects["packs/1"]).hexdigest()
+        assert bench.jobs.submissions["job-1"].spec.parameters[PACK_PARAMETER] == f"{PACK_IN_STORE}{digest}"
         assert list(bench.store.objects) == ["packs/1"]
         assert bench.jobs.jobs[0].calls[0].arguments == (bytes(range(256)) * 3, b"a")
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from scaler_batch.aws import JobShape
+from scaler_batch.payload import RunLocation, RunSeal, Seal
 from scaler_batch.tasks.errors import IllegalMoveError
 from scaler_batch.tasks.models import JobRef, Stage, TaskRequest
 from scaler_batch.tasks.state.tables import MOVES, JobTable, Submission, Task, TaskTable, join_job
@@ -114,10 +115,11 @@ def test_a_new_life_is_not_touched_by_what_holds_the_old_one():
     assert new.stage is Stage.QUEUED
 
 
-def test_every_stage_but_the_last_can_fail_and_none_leads_back_but_to_the_queue():
+def test_every_stage_but_the_last_can_fail_and_none_leads_back_but_to_the_queue_or_a_job_that_may_answer_yet():
     order = list(Stage)
     for stage, targets in MOVES.items():
-        assert all(order.index(target) > order.index(stage) for target in targets - {Stage.QUEUED})
+        back = {Stage.QUEUED} | ({Stage.RUNNING} if stage is Stage.COLLECTING else set())
+        assert all(order.index(target) > order.index(stage) for target in targets - back)
         assert (Stage.REPLYING in targets) == (stage is not Stage.REPLYING)
 
 
@@ -131,13 +133,14 @@ def test_every_life_has_a_number_of_its_own():
     assert first.life != second.life
 
 
+SEALS = RunSeal(RunLocation("bucket", "", "run", "us-east-1"), Seal(bytes(32)))
 SHAPE = JobShape("queue", "definition", 60)
 
 
 def submission(count: int, sequence: int = 1, tasks_per_job: int = 1) -> Submission:
     waiting = [Task(TaskRequest(b"%d" % number, b"s", b"f"), number, 0.0) for number in range(count)]
     bundles = [waiting[start : start + tasks_per_job] for start in range(0, count, tasks_per_job)]
-    made = Submission(sequence, f"job-{sequence}", SHAPE, bundles)
+    made = Submission(sequence, f"job-{sequence}", SHAPE, bundles, SEALS.submission(sequence))
     for job, bundle in zip(made.jobs.values(), bundles, strict=True):
         for position, task in enumerate(bundle):
             join_job(task, job, position)
@@ -168,12 +171,25 @@ def test_a_job_no_longer_answers_for_a_task_that_is_forgotten():
     tasks = TaskTable()
     task = tasks.admit(TaskRequest(b"a", b"s", b"f"), 1.0)
     assert task is not None
-    made = Submission(1, "job-1", SHAPE, [[task]])
+    made = Submission(1, "job-1", SHAPE, [[task]], SEALS.submission(1))
     join_job(task, made.eldest, 0)
     tasks.forget(task)
     assert not made.eldest.unanswered
     assert task.job is None
     assert task.job_id == "job-1"
+
+
+def test_a_job_that_was_taken_for_over_is_open_again():
+    jobs = JobTable()
+    made = submission(1)
+    jobs.add(made)
+    job = made.eldest
+    assert jobs.close(job)
+    assert not jobs
+    jobs.reopen(job)
+    jobs.reopen(job)
+    assert (jobs.open, jobs.find(1, None), jobs.get(1)) == (1, job, made)
+    assert jobs.close(job)
 
 
 def test_a_job_is_closed_once():

@@ -11,7 +11,18 @@ from dataclasses import replace
 import pytest
 
 from scaler_batch.aws import JobReport, JobShape, JobSpec, JobStatus, ServiceError
-from scaler_batch.payload import Call, Status, decode_outcomes, encode_pack, place
+from scaler_batch.payload import (
+    Call,
+    Origin,
+    Outcome,
+    RunLocation,
+    RunSeal,
+    Seal,
+    Status,
+    decode_outcomes,
+    encode_pack,
+    place,
+)
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.errors import InputError
 from scaler_batch.tasks.models import TaskRequest
@@ -34,6 +45,17 @@ from scaler_batch.tasks.testing import (
 pytestmark = pytest.mark.looptime(end=10_000)
 
 
+RUN = RunLocation("bucket", "", "run", "us-east-1")
+SEALS = RunSeal(RUN, Seal(bytes(32))).submission(1)
+KEY = SEALS.key.reveal()
+
+
+def published(store: MemoryStore, child: int | None) -> tuple[list[Outcome], Origin]:
+    """What a job has published, as the task manager reads it."""
+    seal = SEALS.job(child)
+    return decode_outcomes(seal.open(seal.outcome_key(), store.objects[seal.outcome_key()]))
+
+
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
@@ -42,7 +64,7 @@ def store() -> MemoryStore:
 def spec(size: int = 1, *, name: str = "name", timeout: int = 60, sequence: int = 1, argument: bytes = b"a") -> JobSpec:
     pack = encode_pack([[Call(b"s", b"f", (argument, b"%d" % number))] for number in range(size)])
     inline = place(pack, inline_limit=pack.size).parameter
-    parameters = {"run": "s3://b/r?region=x", "sequence": str(sequence), "pack": inline}
+    parameters = {"run": str(RUN), "sequence": str(sequence), "pack": inline, "key": KEY}
     return JobSpec(name, JobShape("queue", "definition", timeout), parameters, size)
 
 
@@ -81,7 +103,7 @@ async def test_a_pack_that_does_not_fit_its_array_is_a_mistake_of_the_sender(sto
 
 async def test_a_job_without_its_pack_fails_as_the_runner_does(store: MemoryStore):
     jobs = FakeJobService(store)
-    job_id = await jobs.submit(JobSpec("name", spec().shape, {**spec().parameters, "pack": "-"}, 1))
+    job_id = await jobs.submit(JobSpec("name", spec().shape, {**spec().parameters, "pack": f"sha256:{'0' * 64}"}, 1))
     jobs.succeed(job_id)
     assert (await jobs.describe([job_id]))[job_id].exit_code == 66
     assert not store.objects
@@ -107,7 +129,7 @@ async def test_an_array_whose_children_all_succeed_succeeds(store: MemoryStore):
     job_id = await jobs.submit(spec(2))
     jobs.succeed(job_id)
     assert (await jobs.describe([job_id]))[job_id].status is JobStatus.SUCCEEDED
-    assert sorted(store.objects) == ["outcomes/1.0/0", "outcomes/1.1/0"]
+    assert sorted(store.objects) == sorted(SEALS.job(child).outcome_key() for child in (0, 1))
 
 
 async def test_the_first_outcome_stands(store: MemoryStore):
@@ -116,7 +138,7 @@ async def test_the_first_outcome_stands(store: MemoryStore):
     jobs.publish(job_id, value=b"first")
     jobs.succeed(job_id, value=b"second")
     jobs.die(job_id)
-    (outcome,), origin = decode_outcomes(store.objects["outcomes/1/0"])
+    (outcome,), origin = published(store, None)
     assert (outcome.status, bytes(outcome.value)) == (Status.SUCCESS, b"first")
     assert origin.job == "job-1"
     assert (await jobs.describe([job_id]))[job_id].status is JobStatus.SUCCEEDED, "over is over"
@@ -136,9 +158,9 @@ async def test_a_function_is_run_for_every_call(store: MemoryStore):
     await asyncio.sleep(4.9)
     assert not store.objects
     await asyncio.sleep(0.2)
-    assert sorted(store.objects) == ["outcomes/1.0/0", "outcomes/1.1/0"]
-    assert bytes(decode_outcomes(store.objects["outcomes/1.0/0"])[0][0].value) == b"aa"
-    assert decode_outcomes(store.objects["outcomes/1.1/0"])[0][0].status is Status.RAISED
+    assert sorted(store.objects) == sorted(SEALS.job(child).outcome_key() for child in (0, 1))
+    assert bytes(published(store, 0)[0][0].value) == b"aa"
+    assert published(store, 1)[0][0].status is Status.RAISED
     (dead,) = await jobs.failed_children(job_id)
     assert (dead.index, dead.exit_code) == (2, 3)
     assert jobs.active == 0

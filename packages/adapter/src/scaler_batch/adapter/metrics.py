@@ -65,6 +65,7 @@ def _worker(worker: Worker) -> Status:
         "oldest": look.oldest,
         "jobs": look.jobs,
         "answers": look.answers,
+        "refused": look.refused,
         "calls": look.calls,
         "sent": look.sent,
         "received": look.received,
@@ -110,6 +111,7 @@ _GAUGES: Final = (
 )
 _COUNTERS: Final = (
     ("answers", "Tasks that were answered, by what became of them.", "answers", "status"),
+    ("refused_outcomes", "Objects in the place of outcomes that were not believed, by why.", "refused", "reason"),
     ("requests", "Requests to AWS, by operation.", "calls", "operation"),
     ("sent_bytes", "Bytes put into S3.", "sent", ""),
     ("received_bytes", "Bytes fetched from S3.", "received", ""),

@@ -44,6 +44,7 @@ class FailureKind(Enum):
     INTERRUPTED = "interrupted"
     ENVIRONMENT_MISMATCH = "environment mismatch"
     INPUT_MISSING = "input missing"
+    INPUT_ALTERED = "input altered"
     STORAGE = "storage"
     CRASHED = "crashed"
     RUNNER_FAILED = "runner failed"
@@ -252,6 +253,12 @@ FAILURES: Final = (
         ExitCode.NO_INPUT,
         "the task's data was not in S3 any more",
         "Could the worker not renew it (see its log), or does anybody else remove objects below its prefix?",
+    ),
+    _exited(
+        FailureKind.INPUT_ALTERED,
+        ExitCode.ALTERED_INPUT,
+        "the task's data in S3 was not what the worker had put there, and none of it was run",
+        "Find out who else may write below the worker's prefix in the bucket, and submit the task again",
     ),
     _exited(
         FailureKind.STORAGE,

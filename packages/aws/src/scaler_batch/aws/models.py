@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -49,13 +49,14 @@ class JobSpec:
     Attributes:
         name: At most 128 letters, digits, ``-`` and ``_``; unique to this submission, so that it can be looked up.
         shape: Queue, definition, timeout, and what replaces the definition's own.
-        parameters: Values for the ``Ref::`` elements of the definition's command.
+        parameters: Values for the ``Ref::`` elements of the definition's command; not shown, since tasks' data and keys
+            are among them.
         size: 1 for a single job, 2 to 10,000 for an array.
     """
 
     name: str
     shape: JobShape
-    parameters: dict[str, str]
+    parameters: dict[str, str] = field(repr=False)
     size: int
 
 

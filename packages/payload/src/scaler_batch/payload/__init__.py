@@ -3,7 +3,7 @@
 The two directions, and who goes which way::
 
     task manager   encode_pack ─► place ─► job parameter or store ─► locate ─► decode_bundle   runner
-    task manager   decode_outcomes ◄────────────── store ◄───────────────── encode_outcomes   runner
+    task manager   decode_outcomes ◄─ JobSeal.open ◄─ store ◄─ JobSeal.sign ◄─ encode_outcomes   runner
 
 ``scaler_batch.payload.s3`` holds the store (install the extra ``[s3]``), ``scaler_batch.payload.calls`` turns bytes
 into Python objects and is for the container only, ``scaler_batch.payload.contract`` names everything that crosses the
@@ -19,6 +19,7 @@ from scaler_batch.payload.outcomes import Failure, Origin, Outcome, Status, Usag
 from scaler_batch.payload.pack import decode_bundle, decode_pack
 from scaler_batch.payload.parts import Pack, encode_pack, fetch_bundle
 from scaler_batch.payload.placement import Placement, Stored, locate, place
+from scaler_batch.payload.seals import JobSeal, RunSeal, Seal, SubmissionSeal
 from scaler_batch.payload.store import BlockingStore, Store
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Call",
     "Client",
     "Failure",
+    "JobSeal",
     "Origin",
     "Outcome",
     "Pack",
@@ -36,9 +38,12 @@ __all__ = [
     "Placement",
     "Reference",
     "RunLocation",
+    "RunSeal",
+    "Seal",
     "Status",
     "Store",
     "Stored",
+    "SubmissionSeal",
     "Usage",
     "body_size",
     "decode_bundle",

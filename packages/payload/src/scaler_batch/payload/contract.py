@@ -14,7 +14,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Version of packs and outcomes. A reader refuses every version it does not know."""
 
 RUN_PARAMETER: Final = "run"
@@ -24,11 +24,24 @@ SEQUENCE_PARAMETER: Final = "sequence"
 """Which submission of the run this job belongs to: a decimal number without padding."""
 
 PACK_PARAMETER: Final = "pack"
-"""The pack itself in base64, or :data:`PACK_IN_STORE` when it has to be fetched from the store, followed by the size of
-its table where it lies there in parts (:mod:`~.parts`)."""
+"""The pack itself in base64, or :data:`PACK_IN_STORE` when it has to be fetched from the store, followed by the SHA-256
+of what is to be read there first: the pack, or the table of a pack in parts (:mod:`~.parts`), and then a colon and the
+table's size."""
 
-PACK_IN_STORE: Final = "-"
+PACK_IN_STORE: Final = "sha256:"
 """Begins the pack parameter of a job whose pack is too large to travel inline. No base64 text has it."""
+
+FIRST_PACK_IN_STORE: Final = "-"
+"""Began it in version 1 of the format, where nothing vouched for the pack."""
+
+KEY_PARAMETER: Final = "key"
+"""The key of the submission (:mod:`~.seals`), or :data:`KEY_IN_CONTAINER` and the fingerprint of the payload key."""
+
+KEY_IN_CONTAINER: Final = "container:"
+"""Begins the key parameter of a job that has to find its key in :data:`PAYLOAD_KEY_VARIABLE`. No base64 text has it."""
+
+PAYLOAD_KEY_VARIABLE: Final = "SCALER_BATCH_PAYLOAD_KEY"
+"""The payload key, 64 hex digits, where the job definition has it delivered to the container as a secret."""
 
 RUNNER_COMMAND: Final = (
     "python",
@@ -40,6 +53,8 @@ RUNNER_COMMAND: Final = (
     f"Ref::{SEQUENCE_PARAMETER}",
     "--pack",
     f"Ref::{PACK_PARAMETER}",
+    "--key",
+    f"Ref::{KEY_PARAMETER}",
 )
 """The container command of every job definition that scaler-batch submits to."""
 
@@ -70,5 +85,7 @@ class ExitCode(IntEnum):
     """The pack is not in the store."""
     STORE_UNAVAILABLE = 74
     """The store could not be read or written, retries included."""
+    ALTERED_INPUT = 76
+    """The pack, or an object that it refers to, is not what the task manager has put into the store."""
     INTERRUPTED = 143
     """SIGTERM came: a timeout, a termination, or a reclaimed host."""

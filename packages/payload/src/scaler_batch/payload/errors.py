@@ -7,6 +7,9 @@
     ├── MalformedError        bytes that are damaged, truncated, or nothing of ours
     │   └── OversizedError    bytes that claim to expand beyond what the reader allows
     ├── VersionError          written by a format version that this reader does not know
+    ├── UntrustedError        bytes that nobody vouches for; nothing of them is read
+    │   ├── AlteredError          not the bytes whose hash was given
+    │   └── UnsignedError         not signed by who should have written them
     └── StoreError            the store did not do what was asked; says whether trying again may help
         ├── NotStoredError    there is no object under this key
         ├── AlreadyStoredError  there is one already, and it was to be written once
@@ -48,6 +51,24 @@ class VersionError(PayloadError):
         )
         self.found = found
         self.known = known
+
+
+class UntrustedError(PayloadError):
+    """Bytes that nobody vouches for."""
+
+
+class AlteredError(UntrustedError):
+    """Bytes that are not those whose hash was given."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not what the worker has put there: its SHA-256 is another than the job was told, so nothing of "
+            "it was read. Find out who else may write to the bucket, and submit the task again"
+        )
+
+
+class UnsignedError(UntrustedError):
+    """Bytes that are not signed with the key that they should be signed with."""
 
 
 class StoreError(PayloadError):

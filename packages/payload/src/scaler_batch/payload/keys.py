@@ -5,11 +5,13 @@ its outcomes and one bulk removal leaves nothing behind::
 
     <prefix>/<run id>/packs/<sequence>
     <prefix>/<run id>/objects/<SHA-256>.<sequence>
-    <prefix>/<run id>/outcomes/<sequence>/<first>                   of a single job
-    <prefix>/<run id>/outcomes/<sequence>.<index>/<first>           of a child of an array
-    <prefix>/<run id>/outcomes/<…>/interrupted.<attempt>            of either, when it was told to stop
+    <prefix>/<run id>/outcomes/<sequence>/<first>.<name>            of a single job
+    <prefix>/<run id>/outcomes/<sequence>.<index>/<first>.<name>    of a child of an array
+    <prefix>/<run id>/outcomes/<…>/interrupted.<attempt>.<name>     of either, when it was told to stop
 
-``<first>`` is the position of the first call that the object answers: a job publishes while it runs.
+``<first>`` is the position of the first call that the object answers: a job publishes while it runs. ``<name>`` is what
+only the job and its task manager can tell (:class:`~.seals.JobSeal`); in the place of ``<first>`` stands
+``<first>-<place>`` where the first place was taken by something else.
 """
 
 from __future__ import annotations
@@ -123,7 +125,13 @@ OUTCOMES: Final = "outcomes"
 
 _INTERRUPTED: Final = "interrupted"
 
-_OUTCOME: Final = re.compile(rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/(?:({_NUMBER})|{_INTERRUPTED}\.(?:{_NUMBER}))")
+_OUTCOME: Final = re.compile(
+    rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/"
+    rf"(?:({_NUMBER})(?:-([1-9]))?|{_INTERRUPTED}\.({_NUMBER}))\.([0-9a-f]{{32}})"
+)
+
+PLACES: Final = 10
+"""How many places there are for one object of outcomes, of which all but the first are for when that is taken."""
 
 
 class OutcomeKey(NamedTuple):
@@ -134,11 +142,15 @@ class OutcomeKey(NamedTuple):
         child: Place of the job in its array; ``None`` for a single job.
         first: Position of the first call that is answered there; ``None`` where an attempt only says that it was
             interrupted.
+        place: Which of the places for this object, from 0; the number of the attempt where one was interrupted.
+        name: What only the job can tell: 32 hex digits.
     """
 
     sequence: int
     child: int | None
     first: int | None
+    place: int
+    name: str
 
 
 def is_readable(key: str) -> bool:
@@ -159,7 +171,7 @@ def object_key(digest: str, sequence: int) -> str:
     """Where a large object lies, relative to its run.
 
     Args:
-        digest: What the object is known by (:func:`.objects.digest`).
+        digest: What the object is known by (:func:`.hashing.digest`).
         sequence: Number of the submission that was the first to need it. An object that was removed and is needed
             again gets another key, so that removing it and storing it cannot meet.
     """
@@ -177,6 +189,15 @@ def check_object_key(key: str) -> str:
     return key
 
 
+def digest_in(key: str) -> str:
+    """The SHA-256 that the key of a large object says it has.
+
+    Raises:
+        ContractError: It is not the key of an object.
+    """
+    return check_object_key(key)[len(OBJECTS) + 1 :].partition(".")[0]
+
+
 def outcome_folder(sequence: int, index: int | None) -> str:
     """Where a job puts what came of its bundle, relative to its run.
 
@@ -187,17 +208,18 @@ def outcome_folder(sequence: int, index: int | None) -> str:
     return f"{OUTCOMES}/{sequence}" if index is None else f"{OUTCOMES}/{sequence}.{index}"
 
 
-def outcome_key(sequence: int, index: int | None, first: int = 0) -> str:
+def outcome_key(sequence: int, index: int | None, first: int, name: str, place: int = 0) -> str:
     """Where a job puts one object of outcomes, relative to its run; see :class:`OutcomeKey`.
 
     The position of the first call that is answered there makes the key: two attempts of a job cannot both answer it.
     """
-    return f"{outcome_folder(sequence, index)}/{first}"
+    elsewhere = f"-{place}" if place else ""
+    return f"{outcome_folder(sequence, index)}/{first}{elsewhere}.{name}"
 
 
-def interruption_key(sequence: int, index: int | None, attempt: int) -> str:
+def interruption_key(sequence: int, index: int | None, attempt: int, name: str) -> str:
     """Where an attempt says that it was interrupted. No outcome: another attempt may answer."""
-    return f"{outcome_folder(sequence, index)}/{_INTERRUPTED}.{attempt}"
+    return f"{outcome_folder(sequence, index)}/{_INTERRUPTED}.{attempt}.{name}"
 
 
 def parse_outcome_key(key: str) -> OutcomeKey:
@@ -209,8 +231,8 @@ def parse_outcome_key(key: str) -> OutcomeKey:
     match = _OUTCOME.fullmatch(key)
     if match is None:
         raise ContractError(f"{key!r} is not the key of an outcome")
-    sequence, child, first = match.groups()
-    return OutcomeKey(int(sequence), _number(child), _number(first))
+    sequence, child, first, place, attempt, name = match.groups()
+    return OutcomeKey(int(sequence), _number(child), _number(first), int(place or attempt or 0), name)
 
 
 def _number(text: str | None) -> int | None:

@@ -87,7 +87,7 @@ def decode_bundle(pack: Buffer, index: int, shared: Sequence[Buffer] = ()) -> Bu
     """Read one bundle of a sealed pack; its values are views into it.
 
     Args:
-        pack: The sealed pack.
+        pack: The sealed pack. Whoever has it from the store has compared it with its hash before.
         index: Which bundle.
         shared: Values that lie elsewhere, where the pack is one part of a larger one.
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 from typing import Final, NamedTuple
 
-from scaler_batch.payload.contract import PACK_IN_STORE
-from scaler_batch.payload.errors import MalformedError
+from scaler_batch.payload.contract import FIRST_PACK_IN_STORE, FORMAT_VERSION, PACK_IN_STORE
+from scaler_batch.payload.errors import MalformedError, VersionError
+from scaler_batch.payload.hashing import is_digest
 from scaler_batch.payload.parts import Pack
 
 REQUEST_LIMIT: Final = 30 * 1024
@@ -49,10 +50,12 @@ class Stored(NamedTuple):
     """A pack that lies in the store.
 
     Attributes:
+        digest: SHA-256, in hex, of the pack in one piece, or of the table.
         table: Bytes of the table at its beginning; 0 for a pack in one piece.
     """
 
-    table: int
+    digest: str
+    table: int = 0
 
 
 def place(pack: Pack, *, inline_limit: int = INLINE_LIMIT) -> Placement:
@@ -63,9 +66,9 @@ def place(pack: Pack, *, inline_limit: int = INLINE_LIMIT) -> Placement:
         inline_limit: Largest pack to send inline, in bytes before base64; 0 sends everything through the store.
     """
     if pack.table:
-        return Placement(f"{PACK_IN_STORE}{pack.table}", stored=True)
+        return Placement(f"{PACK_IN_STORE}{pack.digest}:{pack.table}", stored=True)
     if pack.size > inline_limit:
-        return Placement(PACK_IN_STORE, stored=True)
+        return Placement(f"{PACK_IN_STORE}{pack.digest}", stored=True)
     return Placement(base64.b64encode(b"".join(pack.pieces)).decode("ascii"), stored=False)
 
 
@@ -74,15 +77,23 @@ def locate(parameter: str) -> bytes | Stored:
 
     Raises:
         MalformedError: It is neither.
+        VersionError: Written by a version this reader does not know.
     """
-    if parameter == PACK_IN_STORE:
-        return Stored(table=0)
-    if (size := parameter.removeprefix(PACK_IN_STORE)) != parameter and _is_size(size):
-        return Stored(int(size))
+    if parameter.startswith(PACK_IN_STORE):
+        return _stored(parameter)
+    if parameter.startswith(FIRST_PACK_IN_STORE):
+        raise VersionError(1, FORMAT_VERSION)
     try:
         return base64.b64decode(parameter, validate=True)
     except ValueError as error:
         raise MalformedError(f"the inline pack is not base64: {error}") from error
+
+
+def _stored(parameter: str) -> Stored:
+    digest, colon, size = parameter.removeprefix(PACK_IN_STORE).partition(":")
+    if not is_digest(digest) or (colon and not _is_size(size)):
+        raise MalformedError("the parameter names no pack in the store by its SHA-256")
+    return Stored(digest, int(size) if colon else 0)
 
 
 def _is_size(text: str) -> bool:

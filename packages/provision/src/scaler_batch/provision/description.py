@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.aws import PREFIX_TAG
 from scaler_batch.payload.contract import (
+    KEY_PARAMETER,
     PACK_IN_STORE,
     PACK_PARAMETER,
     RUN_PARAMETER,
@@ -54,6 +55,7 @@ DEFAULT_PARAMETERS: Final[Mapping[str, str]] = {
     RUN_PARAMETER: "none",
     SEQUENCE_PARAMETER: "0",
     PACK_PARAMETER: PACK_IN_STORE,
+    KEY_PARAMETER: "none",
 }
 """Of a job that was submitted by hand, without any: the runner says that it has no run, and ends."""
 

@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run", required=True, metavar="ADDRESS", help="s3://bucket/prefix/run-id?region=…")
     parser.add_argument("--sequence", required=True, metavar="N", help="number of the submission within the run")
-    parser.add_argument("--pack", required=True, metavar="BASE64|-", help="the pack, or - to fetch it from the store")
+    parser.add_argument("--pack", required=True, metavar="BASE64|sha256:…", help="the pack, or its hash in the store")
+    parser.add_argument("--key", default="", metavar="KEY", help="key of the submission, or container:FINGERPRINT")
     parser.add_argument(
         "--processes",
         default="0",

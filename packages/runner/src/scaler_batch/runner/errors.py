@@ -6,6 +6,7 @@
     ├── RequestError        the command line or the environment is not what the contract says
     ├── PackError           the pack is damaged, or of a version this runner does not serve
     ├── PackMissingError    the pack is not in the store
+    ├── InputAlteredError   the pack, or an object, is not what the task manager has put into the store
     ├── StoreFailedError    the store could not be read or written
     └── TerminatedError     SIGTERM came before the work was done
 """
@@ -43,6 +44,12 @@ class PackMissingError(RunnerError):
     """The pack is not in the store."""
 
     exit_code = ExitCode.NO_INPUT
+
+
+class InputAlteredError(RunnerError):
+    """The pack, or an object that it refers to, is not what the task manager has put into the store."""
+
+    exit_code = ExitCode.ALTERED_INPUT
 
 
 class StoreFailedError(RunnerError):

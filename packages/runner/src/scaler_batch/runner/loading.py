@@ -19,8 +19,9 @@ from scaler_batch.payload import (
     locate,
 )
 from scaler_batch.payload.bundles import references
-from scaler_batch.payload.errors import NotStoredError, StoreError, UnlistableError
-from scaler_batch.payload.keys import outcome_folder, outcome_key, pack_key
+from scaler_batch.payload.errors import ContractError, NotStoredError, StoreError, UnlistableError
+from scaler_batch.payload.hashing import check_digest
+from scaler_batch.payload.keys import outcome_folder, pack_key, parse_outcome_key
 from scaler_batch.payload.pack import body_of, read_bundle
 from scaler_batch.runner import log
 from scaler_batch.runner.errors import PackError, TerminatedError
@@ -47,11 +48,12 @@ class Loaded(NamedTuple):
 
 
 def load(request: Request, supervisor: Supervisor) -> Loaded:
-    """Return the calls that this job has to run.
+    """Return the calls that this job has to run. Nothing is unpickled, and nothing believed that nobody vouches for.
 
     Raises:
         PackError: The pack is damaged, of another version, or without this child's bundle.
         PackMissingError: The pack, or an object that it refers to, is not in the store.
+        InputAlteredError: It is not what the task manager has put there.
         StoreFailedError: The store failed.
         TerminatedError: SIGTERM came meanwhile.
     """
@@ -80,7 +82,7 @@ _COUNT: Final = struct.Struct("<I")
 
 def _fetch(request: Request, store: BlockingStore, stream: BinaryIO) -> None:
     bundle = _bundle(request, store)
-    fetched = {each: decode_object(store.get(each.key), each.size) for each in references(bundle.calls)}
+    fetched = {each: decode_object(store.get(each.key), each) for each in references(bundle.calls)}
     whole = bundle.resolved(fetched)
     answered = _answered(request, len(bundle.calls), store) if request.origin.attempt > 1 else set()
     stream.write(_COUNT.pack(len(answered)) + b"".join(map(_COUNT.pack, sorted(answered))))
@@ -93,27 +95,40 @@ def _bundle(request: Request, store: BlockingStore) -> Bundle:
         return decode_bundle(pack, request.bundle_index)
     key = pack_key(request.sequence)
     if pack.table:
-        return fetch_bundle(functools.partial(store.get_ranges, key), pack.table, request.bundle_index)
-    return decode_bundle(store.get(key), request.bundle_index)
+        read = functools.partial(store.get_ranges, key)
+        return fetch_bundle(read, pack.table, pack.digest, request.bundle_index)
+    found = store.get(key)
+    check_digest(found, pack.digest, key)
+    return decode_bundle(found, request.bundle_index)
 
 
 def _answered(request: Request, calls: int, store: BlockingStore) -> set[int]:
-    """Positions that an earlier attempt has answered. Tasks may write here too: what cannot be read answers nothing."""
-    return {position for key in _published(request, calls, store) for position in _positions(key, calls, store)}
+    """Positions that an earlier attempt has answered. Others may write here too: what is not signed answers nothing."""
+    found = (_positions(request, key, calls, store) for key in _published(request, calls, store))
+    return {position for positions in found for position in positions}
 
 
 def _published(request: Request, calls: int, store: BlockingStore) -> list[str]:
     """Where an earlier attempt may have put outcomes."""
-    possible = [outcome_key(request.sequence, request.array_index, first) for first in range(calls)]
     try:
-        return sorted(set(store.list(outcome_folder(request.sequence, request.array_index))).intersection(possible))
+        found = store.list(outcome_folder(request.sequence, request.array_index))
     except UnlistableError:
-        return possible
+        return [request.seal.outcome_key(first) for first in range(calls)]
+    return sorted(key for key in found if _is_own(request, key, calls))
 
 
-def _positions(key: str, calls: int, store: BlockingStore) -> list[int]:
+def _is_own(request: Request, key: str, calls: int) -> bool:
     try:
-        return [outcome.position for outcome in decode_outcomes(store.get(key), positions=calls)[0]]
+        found = parse_outcome_key(key)
+    except ContractError:
+        return False
+    return found.first is not None and found.first < calls and request.seal.owns(found)
+
+
+def _positions(request: Request, key: str, calls: int, store: BlockingStore) -> list[int]:
+    try:
+        envelope = request.seal.open(key, store.get(key))
+        return [outcome.position for outcome in decode_outcomes(envelope, positions=calls)[0]]
     except NotStoredError:
         return []
     except StoreError:

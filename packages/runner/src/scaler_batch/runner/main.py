@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from scaler_batch.payload import Failure, Outcome, Status
-from scaler_batch.payload.contract import ExitCode
+from scaler_batch.payload.contract import PAYLOAD_KEY_VARIABLE, ExitCode
 from scaler_batch.runner import log
 from scaler_batch.runner.bundle import BundleRun
 from scaler_batch.runner.container import Container
 from scaler_batch.runner.environment import mismatch
 from scaler_batch.runner.errors import RunnerError
+from scaler_batch.runner.forgetting import forget_variable
 from scaler_batch.runner.loading import load
 from scaler_batch.runner.publication import Publisher
 from scaler_batch.runner.request import parse_request
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str], supervisor: Supervisor) -> None:
     request = parse_request(argv, os.environ)
+    forget_variable(PAYLOAD_KEY_VARIABLE)
     loaded = load(request, supervisor)
     publisher = Publisher(request, supervisor)
     if words := mismatch(loaded.bundle):

@@ -4,8 +4,10 @@ What finishes within a second goes out as one object; the rest goes at the end. 
 first call that it answers, and it is written only where nothing lies. So when two attempts of a job meet, or a request
 is repeated that had worked after all, the first answer stands, and what it does not answer goes out by itself.
 
-A task may write to the bucket too. What lies where outcomes belong and is not theirs costs one call its answer there;
-those of the others go out beside it, and the job says at its end what has happened.
+Only those who have the job's key can tell where its outcomes belong (:class:`~scaler_batch.payload.JobSeal`), and its
+own tasks may. What lies there and is not signed, or does not answer that call, is passed over: there are some more
+places. Where all are taken, the outcomes of the other calls go out beside it, and the job says at its end what has
+happened.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import BinaryIO, Final
 
 from scaler_batch.payload import BlockingStore, Outcome, PayloadError, Status, decode_outcomes, encode_outcomes
 from scaler_batch.payload.errors import AlreadyStoredError, MalformedError, NotStoredError, StoreError
-from scaler_batch.payload.keys import interruption_key, outcome_key
+from scaler_batch.payload.keys import PLACES
 from scaler_batch.payload.outcomes import in_objects
 from scaler_batch.runner import log
 from scaler_batch.runner.errors import RunnerError, StoreFailedError
@@ -136,32 +138,34 @@ def _publish(
 
 
 def _put(request: Request, outcomes: Sequence[Outcome], store: BlockingStore, blocked: list[str]) -> list[Outcome]:
-    """Write outcomes; return those that could not be written because the key is taken by others.
+    """Write outcomes; return those that could not be written because their place is taken.
 
     Args:
         request: Which job's.
         outcomes: What to write.
         store: Where to.
-        blocked: Takes the key, if what lies there is not an answer; the call that it is for has none then.
+        blocked: Takes the key, if all places are taken and the first call is not answered; it has no answer then.
     """
-    first = min(outcome.position for outcome in outcomes)
-    key = outcome_key(request.sequence, request.array_index, first)
-    try:
-        store.put_once(key, encode_outcomes(outcomes, request.origin))
-    except AlreadyStoredError:
-        log.line("already_published", key=key)
-        if (answered := _answered_at(key, store)) is None:
+    envelope, first = encode_outcomes(outcomes, request.origin), min(outcome.position for outcome in outcomes)
+    for key in (request.seal.outcome_key(first, place) for place in range(PLACES)):
+        try:
+            store.put_once(key, request.seal.sign(key, envelope))
+        except AlreadyStoredError:
+            log.line("already_published", key=key)
+        else:
+            return []
+        if (answered := _answered_at(request, key, store)) is None:
             return list(outcomes)
-        if first not in answered:
-            blocked.append(key)
-        return [outcome for outcome in outcomes if outcome.position not in answered | {first}]
-    return []
+        if first in answered:
+            return [outcome for outcome in outcomes if outcome.position not in answered]
+    blocked.append(key)
+    return [outcome for outcome in outcomes if outcome.position != first]
 
 
-def _answered_at(key: str, store: BlockingStore) -> set[int] | None:
+def _answered_at(request: Request, key: str, store: BlockingStore) -> set[int] | None:
     """Which calls an object answers; ``None`` where it has gone meanwhile."""
     try:
-        return {outcome.position for outcome in decode_outcomes(store.get(key))[0]}
+        return {outcome.position for outcome in decode_outcomes(request.seal.open(key, store.get(key)))[0]}
     except NotStoredError:
         return None
     except StoreError:
@@ -172,8 +176,8 @@ def _answered_at(key: str, store: BlockingStore) -> set[int] | None:
 
 def _say_interrupted(request: Request, positions: Iterable[int], store: BlockingStore) -> None:
     outcomes = [Outcome(position, Status.INTERRUPTED) for position in positions]
-    key = interruption_key(request.sequence, request.array_index, request.origin.attempt)
+    key = request.seal.interruption_key(request.origin.attempt)
     try:
-        store.put_once(key, encode_outcomes(outcomes, request.origin))
+        store.put_once(key, request.seal.sign(key, encode_outcomes(outcomes, request.origin)))
     except AlreadyStoredError:
         log.line("already_published", key=key)

@@ -12,15 +12,23 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from scaler_batch.payload import BlockingStore, PayloadError, RunLocation
-from scaler_batch.payload.errors import ContractError, NotStoredError, StoreError
-from scaler_batch.runner.errors import PackError, PackMissingError, RequestError, RunnerError, StoreFailedError
+from scaler_batch.payload.errors import AlteredError, ContractError, NotStoredError, StoreError
+from scaler_batch.runner.errors import (
+    InputAlteredError,
+    PackError,
+    PackMissingError,
+    RequestError,
+    RunnerError,
+    StoreFailedError,
+)
 from scaler_batch.runner.forked import Ended, Work
 
 Action = Callable[[BlockingStore, BinaryIO], None]
 """What to ask of the store; the stream takes what was fetched."""
 
 _FAILURES: Final[dict[int, type[RunnerError]]] = {
-    failure.exit_code: failure for failure in (PackMissingError, StoreFailedError, RequestError, PackError)
+    failure.exit_code: failure
+    for failure in (PackMissingError, InputAlteredError, StoreFailedError, RequestError, PackError)
 }
 """How a child says what failed: by the exit code that will be the runner's own."""
 
@@ -48,6 +56,7 @@ def answer(ended: Ended) -> memoryview:
 
     Raises:
         PackMissingError: There is no such object.
+        InputAlteredError: It is not the object that was written.
         PackError: What was fetched cannot be read.
         StoreFailedError: The store, or the child, failed.
         RequestError: The environment names no store.
@@ -68,6 +77,8 @@ def _act(connect: Callable[[], BlockingStore], action: Action, stream: BinaryIO)
         return _fail(stream, error, PackMissingError)
     except StoreError as error:
         return _fail(stream, error, StoreFailedError)
+    except AlteredError as error:
+        return _fail(stream, error, InputAlteredError)
     except PayloadError as error:
         return _fail(stream, error, PackError)
     return 0

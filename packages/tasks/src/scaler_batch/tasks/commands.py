@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from scaler_batch.aws import JobReport, JobSpec
-from scaler_batch.payload import Call, Client, Reference
+from scaler_batch.payload import Call, Client, JobSeal, Reference
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.tasks.models import Result, TaskRequest
 
@@ -61,11 +61,12 @@ class ListOutcomes(NamedTuple):
 
 
 class FetchOutcome(NamedTuple):
-    """Fetch an outcome object of a job with ``positions`` calls, and decode it at once if it is small."""
+    """Fetch an outcome object of a job with ``positions`` calls, and open it at once if it is small."""
 
     read: int
     key: str
     positions: int
+    seal: JobSeal
 
 
 class OpenOutcome(NamedTuple):
@@ -74,6 +75,7 @@ class OpenOutcome(NamedTuple):
     read: int
     key: str
     positions: int
+    seal: JobSeal
     sealed: Buffer
 
 

@@ -12,6 +12,7 @@
         ├── StorageUnavailableError
         ├── BatchUnavailableError
         ├── OutcomeUnreadableError
+        ├── OutcomeRefusedError
         └── JobFailedError       its job ended without an outcome, in a way that no class below names
             ├── JobOutOfMemoryError
             ├── JobTimeoutError
@@ -23,6 +24,7 @@
             ├── OverridesTooLargeError
             ├── EnvironmentMismatchError
             ├── JobInputMissingError
+            ├── JobInputAlteredError
             ├── JobStorageError
             ├── JobCrashedError
             ├── OutcomeMissingError
@@ -89,6 +91,10 @@ class OutcomeUnreadableError(TaskFailedError):
     """There is an outcome, and it cannot be read."""
 
 
+class OutcomeRefusedError(TaskFailedError):
+    """What lay in the place of the task's outcome was not signed by its job, and its job has left nothing else."""
+
+
 class JobFailedError(TaskFailedError):
     """The job ended without an outcome."""
 
@@ -148,6 +154,10 @@ class EnvironmentMismatchError(JobFailedError):
 
 class JobInputMissingError(JobFailedError):
     """The runner did not find the task's data in S3."""
+
+
+class JobInputAlteredError(JobFailedError):
+    """The runner found something else in S3 than the task's data, and ran nothing of it."""
 
 
 class JobStorageError(JobFailedError):

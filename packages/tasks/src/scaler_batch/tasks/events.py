@@ -153,6 +153,12 @@ class OutcomeUnreadable(NamedTuple):
     reason: str
 
 
+class OutcomeRefused(NamedTuple):
+    """An object was fetched that its job has not signed."""
+
+    read: int
+
+
 class FetchFailed(NamedTuple):
     """An object of outcomes could not be fetched."""
 
@@ -261,6 +267,7 @@ Event = (
     | OutcomeFetched
     | OutcomeRead
     | OutcomeUnreadable
+    | OutcomeRefused
     | FetchFailed
     | JobsReported
     | ReportsFailed

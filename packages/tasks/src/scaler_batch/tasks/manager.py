@@ -159,6 +159,7 @@ class AWSHPCTaskManager:
             0.0 if state.admitted_first is None else self._now() - state.admitted_first,
             jobs=state.jobs,
             answers=state.answers,
+            refused=state.refused,
             calls={**store.calls, **self._jobs.calls},
             sent=store.sent,
             received=store.received,

@@ -95,6 +95,8 @@ class Snapshot:
         oldest: Seconds since the oldest task was admitted; 0 without tasks.
         jobs: How many jobs AWS Batch may be running.
         answers: How many tasks were answered, by the outcome's status or the failure's class.
+        refused: How many objects were refused that lay where outcomes belong, by the reason: ``unsigned``, or
+            ``unreadable``.
         calls: How many requests were made, by operation.
         sent: Bytes put into S3.
         received: Bytes fetched from S3.
@@ -106,6 +108,7 @@ class Snapshot:
     oldest: float
     jobs: int = 0
     answers: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     received: int = 0

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from scaler_batch.aws import JobShape
 from scaler_batch.aws.limits import MOST_ATTEMPTS, SHORTEST_TIMEOUT
-from scaler_batch.payload import Client
+from scaler_batch.payload import Client, Seal
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks import credentials, renewal, waiting
@@ -90,6 +90,8 @@ class TaskManagerSettings:
             given up. AWS Batch says so too while an environment starts its first machine.
         renew_after: Seconds after which data in S3 that unfinished tasks need is stored again, so that the bucket's
             lifecycle does not remove it.
+        payload_key: A key that containers have too, so that none travels in the parameters of jobs; ``None`` makes one
+            for the run, and those of its submissions travel.
         share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
         tags: Tags of every job, each a name and a value.
         scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
@@ -113,6 +115,7 @@ class TaskManagerSettings:
     credentials_patience: float = credentials.PATIENCE
     misconfiguration_patience: float = waiting.PATIENCE
     renew_after: float = renewal.AFTER
+    payload_key: Seal | None = field(default=None, repr=False)
     share_identifier: str | None = None
     scheduling_priority: int | None = None
     tags: tuple[tuple[str, str], ...] = ()

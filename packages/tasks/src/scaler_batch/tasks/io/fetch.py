@@ -6,7 +6,7 @@ import asyncio
 
 from scaler_batch.payload import Store, encode_object
 from scaler_batch.payload.errors import StoreError
-from scaler_batch.payload.objects import digest
+from scaler_batch.payload.hashing import digest
 from scaler_batch.tasks.commands import LoadInput, StoreObject
 from scaler_batch.tasks.errors import InputError, InputUnavailableError, StorageUnavailableError
 from scaler_batch.tasks.events import InputFailed, InputLoaded, ObjectFailed, ObjectStored

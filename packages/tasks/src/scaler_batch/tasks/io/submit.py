@@ -17,7 +17,7 @@ from scaler_batch.tasks.ports import JobService
 async def write_pack(store: Store, command: WritePack) -> PackWritten | PackFailed:
     """Make a pack, and put it into S3 unless it travels inline."""
     pack = await asyncio.to_thread(encode_pack, command.calls, client=command.client, processes=command.processes)
-    placement = place(pack, inline_limit=command.inline_limit)
+    placement = await asyncio.to_thread(place, pack, inline_limit=command.inline_limit)
     if placement.stored:
         try:
             await store.put(pack_key(command.sequence), pack.pieces)

@@ -15,12 +15,12 @@ import random
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final, Protocol
 
 from scaler_batch.aws import JobReport, JobStatus
-from scaler_batch.payload import Outcome, RunLocation, Status
-from scaler_batch.payload.keys import outcome_key
+from scaler_batch.payload import JobSeal, Outcome, RunLocation, RunSeal, Seal, Status
 from scaler_batch.payload.outcomes import Usage
 from scaler_batch.payload.placement import INLINE_LIMIT
 from scaler_batch.tasks import commands, events
@@ -35,6 +35,9 @@ from scaler_batch.tasks.simulation.workloads import Workload
 from scaler_batch.tasks.state import State
 
 RUN: Final = RunLocation("simulated", "", "run", "us-east-1")
+
+KEY: Final = Seal(bytes(32))
+"""Nobody forges anything here."""
 
 _CALL_BYTES: Final = 100
 """Bytes of a call in a pack, about."""
@@ -60,15 +63,17 @@ class SimulatedJob:
     Attributes:
         made: What it was submitted with.
         child: Its place in the array; ``None`` for a single job.
+        seal: What it calls its outcomes by.
         status: Its state.
         attempt: How often it was started.
     """
 
-    __slots__ = ("attempt", "child", "made", "status")
+    __slots__ = ("attempt", "child", "made", "seal", "status")
 
     def __init__(self, made: Made, child: int | None) -> None:
         self.made = made
         self.child = child
+        self.seal: JobSeal = made.seal.job(child)
         self.status = JobStatus.RUNNABLE
         self.attempt = 0
 
@@ -90,10 +95,11 @@ class Made:
         ended: Whether somebody has ended those that wait.
     """
 
-    __slots__ = ("bundles", "ended", "failed", "over", "running", "sequence")
+    __slots__ = ("bundles", "ended", "failed", "over", "running", "seal", "sequence")
 
     def __init__(self, sequence: int, bundles: list[list[int]]) -> None:
         self.sequence = sequence
+        self.seal = RunSeal(RUN, KEY).submission(sequence)
         self.bundles = bundles
         self.running: dict[int | None, SimulatedJob] = {}
         self.over = 0
@@ -301,7 +307,7 @@ class Simulator:
         self._calls["PutObject"] += 1
         tasks, work = job.made.bundles[job.child or 0], self._work.seconds
         self._worked += sum(work[task] for task in tasks[first:end])
-        self._objects[outcome_key(job.made.sequence, job.child, first)] = [
+        self._objects[job.seal.outcome_key(first)] = [
             Outcome(position, Status.SUCCESS, b"", usage=Usage(work[tasks[position]])) for position in range(first, end)
         ]
 
@@ -382,9 +388,9 @@ class Simulator:
 
 def simulate(workload: Workload, settings: TaskManagerSettings, cloud: Cloud, seed: int = 1) -> Report:
     """Let our task manager do a workload."""
-    return Simulator(workload, State(settings, RUN, seed), cloud, seed).run()
+    return Simulator(workload, State(replace(settings, payload_key=KEY), RUN, seed), cloud, seed).run()
 
 
 def simulate_upstream(workload: Workload, settings: TaskManagerSettings, cloud: Cloud, seed: int = 1) -> Report:
     """Let upstream's rules do it."""
-    return Simulator(workload, UpstreamRules(settings), cloud, seed).run()
+    return Simulator(workload, UpstreamRules(settings, RunSeal(RUN, KEY)), cloud, seed).run()

@@ -12,8 +12,7 @@ from typing import Final
 
 from scaler_batch.aws import JobSpec
 from scaler_batch.aws.limits import LARGEST_ARRAY
-from scaler_batch.payload import Call, Outcome, Reference
-from scaler_batch.payload.keys import outcome_key
+from scaler_batch.payload import Call, JobSeal, Outcome, Reference, RunSeal
 from scaler_batch.tasks import commands, events
 from scaler_batch.tasks.models import TaskRequest
 from scaler_batch.tasks.settings import TaskManagerSettings
@@ -46,10 +45,12 @@ class UpstreamRules:
 
     Args:
         settings: How many jobs may be in flight, and what they are told.
+        seals: Tell where jobs put what comes of them.
     """
 
-    def __init__(self, settings: TaskManagerSettings) -> None:
+    def __init__(self, settings: TaskManagerSettings, seals: RunSeal) -> None:
         self._settings = settings
+        self._seals = seals
         self._waiting: deque[TaskRequest] = deque()
         self._arrays: dict[int, Array] = {}
         self._results: dict[int, tuple[int, int]] = {}
@@ -132,14 +133,17 @@ class UpstreamRules:
         place = array.left.popleft()
         read = self._number()
         self._results[read] = (sequence, place)
-        child = place if len(array.requests) > 1 else None
-        return [commands.FetchOutcome(read, outcome_key(sequence, child, 0), 1)]
+        seal = self._seal(sequence, place)
+        return [commands.FetchOutcome(read, seal.outcome_key(), 1, seal)]
+
+    def _seal(self, sequence: int, place: int) -> JobSeal:
+        is_array = len(self._arrays[sequence].requests) > 1
+        return self._seals.submission(sequence).job(place if is_array else None)
 
     def _read(self, read: int, outcome: Outcome) -> list[commands.Command]:
         sequence, place = self._results.pop(read)
         array = self._arrays[sequence]
         life = self._number()
         request = self._lives[life] = array.requests[place]
-        child = place if len(array.requests) > 1 else None
-        remove = commands.RemoveObjects((outcome_key(sequence, child, 0),))
+        remove = commands.RemoveObjects((self._seal(sequence, place).outcome_key(),))
         return [remove, commands.PrepareReply(life, request, outcome), *self._fetch_next(sequence)]

@@ -10,8 +10,14 @@ from typing import Final, NamedTuple
 from scaler_batch.payload import Outcome
 from scaler_batch.payload.errors import NotStoredError, StoreError
 from scaler_batch.tasks.commands import FetchOutcome, OpenOutcome
-from scaler_batch.tasks.errors import OutcomeUnreadableError, StorageUnavailableError, TaskFailedError
-from scaler_batch.tasks.events import FetchFailed, OutcomeFetched, OutcomeRead, OutcomeUnreadable
+from scaler_batch.tasks.errors import (
+    OutcomeMissingError,
+    OutcomeRefusedError,
+    OutcomeUnreadableError,
+    StorageUnavailableError,
+    TaskFailedError,
+)
+from scaler_batch.tasks.events import FetchFailed, OutcomeFetched, OutcomeRead, OutcomeRefused, OutcomeUnreadable
 from scaler_batch.tasks.models import Stage
 from scaler_batch.tasks.outages import Outage
 from scaler_batch.tasks.retrying import Backoff
@@ -23,6 +29,12 @@ from scaler_batch.tasks.state.tables import Job, Task, leave_job
 from scaler_batch.tasks.state.timers import Timer
 
 logger = logging.getLogger(__name__)
+
+_REFUSED: Final = (
+    "something was put in the place of the task's outcome that its job had not signed, so it was thrown away; and the "
+    "job has left no other. Find out who else may write below the worker's prefix in the bucket, and submit the task "
+    "again"
+)
 
 _FETCHING: Final = Backoff(first=2.0, longest=30.0, within=math.inf)
 """When to fetch an object again. How often, the outage decides."""
@@ -81,7 +93,7 @@ def read_next(core: Core, now: float) -> None:
             continue
         number = core.number()
         reading.reads[number] = Read(job, key)
-        core.emit(FetchOutcome(number, key, job.size))
+        core.emit(FetchOutcome(number, key, job.size, job.seal))
 
 
 def on_fetched(core: Core, event: OutcomeFetched) -> None:
@@ -109,10 +121,32 @@ def on_unreadable(core: Core, event: OutcomeUnreadable, now: float) -> None:
     if (read := _done(core, event.read)) is None:
         return
     core.reading.outage.worked()
-    text = f"the task has run, but its outcome {read.key} cannot be read: {event.reason}"
+    core.reading.refused["unreadable"] += 1
+    where = read.key.rpartition(".")[0]  # without what only the job is to know
+    text = f"the task has run, but its outcome {where} cannot be read: {event.reason}"
     read.job.read_error = OutcomeUnreadableError(text)
     discard(core, read.key)
     _finish(core, read.job, read.key, now)
+    read_next(core, now)
+
+
+def on_refused(core: Core, event: OutcomeRefused, now: float) -> None:
+    """Go on as if an object were not there: what becomes of its job's tasks, its job decides."""
+    if (read := _done(core, event.read)) is None:
+        return
+    job = read.job
+    core.reading.outage.worked()
+    core.reading.refused["unsigned"] += 1
+    logger.warning("refused what lay in the place of an outcome of job %s: the job has not signed it", job.job_id)
+    job.refused.add(read.key)
+    discard(core, read.key)
+    if job.unanswered and job.failure is None:
+        # A single job was taken for over when this was seen.
+        core.jobs.reopen(job)
+        for task in job.unanswered.values():
+            if task.stage is Stage.COLLECTING:
+                core.tasks.move(task, Stage.RUNNING)
+    _finish(core, job, read.key, now)
     read_next(core, now)
 
 
@@ -135,14 +169,14 @@ def on_fetch_failed(core: Core, event: FetchFailed, now: float) -> None:
 def on_fetch_due(core: Core, number: int) -> None:
     """Fetch an object once more."""
     if (read := core.reading.reads.get(number)) is not None:
-        core.emit(FetchOutcome(number, read.key, read.job.size))
+        core.emit(FetchOutcome(number, read.key, read.job.size, read.job.seal))
 
 
 def settle(core: Core, job: Job, now: float) -> None:
     """Close a job that has answered all its tasks, or will answer no more, as soon as all that it said is read."""
     if job.fetching:
         return
-    if job.size == 1 and job.seen and job.unanswered and job.failure is None:
+    if job.size == 1 and job.seen - job.refused and job.unanswered and job.failure is None:
         job.failure = OutcomeUnreadableError("the job has published outcomes, but none for this task")
     if job.unanswered and job.failure is None:
         return
@@ -171,6 +205,8 @@ def _answer(core: Core, job: Job, outcome: Outcome) -> None:
 def _give_up(core: Core, job: Job, task: Task, failure: TaskFailedError, now: float) -> None:
     """Answer for a task that its job has left without an answer, or run it again by itself if others shared it."""
     if job.read_error is not None or job.size == 1:
+        if job.refused and isinstance(failure, OutcomeMissingError):
+            failure = OutcomeRefusedError(f"{_REFUSED}\njob: {job.job_id}")
         answer(core, task, job.read_error or failure)
     elif core.tasks.move(task, Stage.QUEUED):
         leave_job(task)
@@ -210,7 +246,7 @@ def _open_next(core: Core) -> None:
         number, sealed = reading.to_open.popleft()
         if (read := reading.reads.get(number)) is not None:
             reading.opening = number
-            core.emit(OpenOutcome(number, read.key, read.job.size, sealed))
+            core.emit(OpenOutcome(number, read.key, read.job.size, read.job.seal, sealed))
 
 
 def _finish(core: Core, job: Job, key: str, now: float) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scaler_batch.aws.limits import DESCRIBE_JOBS
-from scaler_batch.payload import RunLocation
+from scaler_batch.payload import RunLocation, RunSeal, Seal
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.tasks.commands import Command
 from scaler_batch.tasks.models import Result
@@ -100,9 +100,11 @@ class Reading:
         opening: The read whose large object is being opened.
         unread: Keys of objects that were given up, and so must not be removed.
         outage: Whether outcomes can be fetched.
+        refused: How many objects were refused, by the reason.
     """
 
     def __init__(self, patience: float) -> None:
+        self.refused: Counter[str] = Counter()
         self.pending: set[str] = set()
         self.waiting: deque[tuple[Job, str]] = deque()
         self.reads: dict[int, Read] = {}
@@ -125,7 +127,6 @@ class Watching:
         storage: Whether outcomes can be listed.
         batch: Whether AWS Batch says how jobs are.
         has_passed_over: Whether somebody was told of unexpected objects.
-        interruptions: Keys by which attempts have said that they were interrupted.
         strange: Jobs in states that nobody knows here.
         reasons: Why jobs wait, as far as somebody was told.
     """
@@ -139,7 +140,6 @@ class Watching:
         self.storage = Outage(patience)
         self.batch = Outage(patience)
         self.has_passed_over = False
-        self.interruptions: set[str] = set()
         self.strange: set[str] = set()
         self.reasons: set[str] = set()
 
@@ -181,6 +181,7 @@ class Core:
         settings: How to behave.
         run: Where the run's objects lie.
         random: Makes jitter.
+        seals: The keys of the run's jobs.
         numbers: The last number given to anything that commands and events name.
         commands: What is to be done next; taken by whoever has the event handled.
     """
@@ -199,6 +200,7 @@ class Core:
     submitting: Submitting = field(default_factory=Submitting)
     ending: Ending = field(default_factory=Ending)
     backlog: Backlog = field(init=False)
+    seals: RunSeal = field(init=False)
     reading: Reading = field(init=False)
     watching: Watching = field(init=False)
     stop: Stop | None = None
@@ -209,6 +211,7 @@ class Core:
         """Set up what depends on the settings."""
         patience = self.settings.outage_patience
         self.backlog = Backlog(self.settings.shape)
+        self.seals = RunSeal(self.run, self.settings.payload_key or Seal.new())
         self.reading = Reading(patience)
         self.watching = Watching(self.settings.polling.batch_check_shortest, patience)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from scaler_batch.aws.limits import TERMINATE_JOBS
-from scaler_batch.payload.keys import interruption_key, outcome_key, pack_key
+from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.commands import TerminateJobs
 from scaler_batch.tasks.events import Terminated, TerminateFailed
 from scaler_batch.tasks.state.cleaning import discard, discard_all
@@ -52,7 +52,7 @@ def abandon(core: Core, job: Job) -> None:
     close(core, job)
     end(core, job.job_id)
     # It may publish before it ends, or say that it was interrupted, and nobody will look at that.
-    discard(core, outcome_key(*job.ref), interruption_key(*job.ref, attempt=1))
+    discard(core, job.seal.outcome_key(), job.seal.interruption_key(attempt=1))
 
 
 def close(core: Core, job: Job) -> bool:

@@ -124,6 +124,11 @@ class State:
         """How many tasks were answered, by the outcome's status or the failure's class."""
         return dict(self._core.replying.answers)
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many objects of outcomes were refused, by the reason."""
+        return dict(self._core.reading.refused)
+
     def keys_in_use(self) -> Iterator[tuple[str, float]]:
         """What lies in S3 and jobs may still read, each with when it was stored: packs, and large inputs."""
         core, attempt = self._core, self._core.submitting.attempt
@@ -205,6 +210,12 @@ def _listing_failed(core: Core, event: events.ListingFailed, now: float) -> None
     _listing_over(core, event.listing, now, worked=False)
 
 
+def _refused(core: Core, event: events.OutcomeRefused, now: float) -> None:
+    collecting.on_refused(core, event, now)
+    # Its job may have been the only one, and taken for over.
+    watching.note_event(core, now)
+
+
 def _prepared(core: Core, event: events.ReplyPrepared, now: float) -> None:
     replying.on_prepared(core, event)
     collecting.read_next(core, now)
@@ -230,6 +241,7 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Core, Any, float], None]]] = {
     events.OutcomeFetched: lambda core, event, now: collecting.on_fetched(core, event),
     events.OutcomeRead: collecting.on_read,
     events.OutcomeUnreadable: collecting.on_unreadable,
+    events.OutcomeRefused: _refused,
     events.FetchFailed: collecting.on_fetch_failed,
     events.JobsReported: checkups.on_reported,
     events.ReportsFailed: checkups.on_reports_failed,

@@ -12,7 +12,13 @@ import logging
 from typing import Final
 
 from scaler_batch.aws import JobShape, JobSpec, ServiceError
-from scaler_batch.payload.contract import PACK_PARAMETER, RUN_PARAMETER, SEQUENCE_PARAMETER
+from scaler_batch.payload.contract import (
+    KEY_IN_CONTAINER,
+    KEY_PARAMETER,
+    PACK_PARAMETER,
+    RUN_PARAMETER,
+    SEQUENCE_PARAMETER,
+)
 from scaler_batch.payload.keys import pack_key
 from scaler_batch.tasks.commands import FindJob, SubmitJob, WritePack
 from scaler_batch.tasks.errors import StorageUnavailableError, SubmitRejectedError, TaskFailedError
@@ -94,6 +100,7 @@ def on_packed(core: Core, event: PackWritten, now: float) -> None:
         RUN_PARAMETER: str(core.run),
         SEQUENCE_PARAMETER: str(attempt.sequence),
         PACK_PARAMETER: event.parameter,
+        KEY_PARAMETER: _key_parameter(core, attempt.sequence),
     }
     name = f"{job_names(core.run.run_id)}{attempt.sequence}"
     logger.info(
@@ -256,6 +263,12 @@ def _pack(core: Core, attempt: Attempt) -> None:
     core.emit(WritePack(attempt.sequence, calls, settings.client, processes, settings.inline_limit))
 
 
+def _key_parameter(core: Core, sequence: int) -> str:
+    """The key that jobs sign with, unless they have what it is made from."""
+    shared = core.settings.payload_key
+    return core.seals.submission(sequence).key.reveal() if shared is None else f"{KEY_IN_CONTAINER}{shared.fingerprint}"
+
+
 def _submit(core: Core, attempt: Attempt, job: JobSpec) -> None:
     attempt.step = Step.SUBMITTING
     attempt.sent += 1
@@ -292,7 +305,8 @@ def _launch(core: Core, attempt: Attempt, job_id: str, *, certain: bool, now: fl
     name = attempt.job.name if attempt.job else ""
     logger.info("submitted %s as job %s", name, job_id)
     _resolve(core, name, certain=certain)
-    submission = Submission(attempt.sequence, job_id, attempt.shape, attempt.bundles, attempt.stored_at)
+    seal = core.seals.submission(attempt.sequence)
+    submission = Submission(attempt.sequence, job_id, attempt.shape, attempt.bundles, seal, attempt.stored_at)
     core.jobs.add(submission)
     for job, bundle in zip(list(submission.jobs.values()), attempt.bundles, strict=True):
         for position, task in enumerate(bundle):

@@ -6,6 +6,7 @@ A task enters by :meth:`TaskTable.admit` and leaves by :meth:`TaskTable.forget`,
        └───────────┴─────────────┴─────────── failed ───────┘
     SUBMITTING ──► QUEUED   its inputs are late, or too many at once
     RUNNING ──► QUEUED      the job that ran it among others died before its turn
+    COLLECTING ──► RUNNING  what looked like its outcome was refused
     any stage ──► (forgotten: cancelled)
 
 A task that was forgotten may be admitted again under the same id, as schedulers do. So whatever is under way for a task
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from scaler_batch.aws import JobShape
+from scaler_batch.payload import JobSeal, SubmissionSeal
 from scaler_batch.tasks.errors import IllegalMoveError, TaskFailedError
 from scaler_batch.tasks.models import JobRef, Stage, TaskRequest
 from scaler_batch.tasks.waiting import Wait, jobs_by_reason
@@ -26,7 +28,7 @@ MOVES: Final[Mapping[Stage, frozenset[Stage]]] = {
     Stage.QUEUED: frozenset({Stage.SUBMITTING, Stage.REPLYING}),
     Stage.SUBMITTING: frozenset({Stage.RUNNING, Stage.REPLYING, Stage.QUEUED}),
     Stage.RUNNING: frozenset({Stage.COLLECTING, Stage.REPLYING, Stage.QUEUED}),
-    Stage.COLLECTING: frozenset({Stage.REPLYING}),
+    Stage.COLLECTING: frozenset({Stage.REPLYING, Stage.RUNNING}),
     Stage.REPLYING: frozenset(),
 }
 
@@ -141,11 +143,12 @@ class Job:
         death: What AWS Batch says of it, once it is over and before its last outcomes are read; empty before.
         is_open: Whether it holds a slot.
         runs_in_vain: Whether a task was cancelled that it runs, or will, beside others.
+        refused: Keys of what lay where its outcomes belong and was not signed by it.
     """
 
     __slots__ = (
-        "death", "failure", "fetching", "is_open", "read_error", "ref", "runs_in_vain", "seen", "size", "submission",
-        "unanswered",
+        "_seal", "death", "failure", "fetching", "is_open", "read_error", "ref", "refused", "runs_in_vain", "seen",
+        "size", "submission", "unanswered",
     )  # fmt: skip
 
     def __init__(self, ref: JobRef, submission: Submission, tasks: Sequence[Task]) -> None:
@@ -160,6 +163,15 @@ class Job:
         self.death = ""
         self.is_open = True
         self.runs_in_vain = False
+        self.refused: set[str] = set()
+        self._seal: JobSeal | None = None
+
+    @property
+    def seal(self) -> JobSeal:
+        """What it signs its outcomes with."""
+        if self._seal is None:
+            self._seal = self.submission.seal.job(self.ref.child)
+        return self._seal
 
     @property
     def job_id(self) -> str:
@@ -188,6 +200,7 @@ class Submission:
         sequence: Its number in the run.
         job_id: AWS Batch's id; the parent's for an array.
         shape: What its jobs were told.
+        seal: The keys of its jobs.
         stored_at: When its pack was put into S3, on the manager's clock; ``None`` for one that travels inline.
         jobs: Those that are open, by their places.
         failures_seen: How many failed children have been looked at.
@@ -198,7 +211,7 @@ class Submission:
     """
 
     __slots__ = (
-        "checked_at", "failures_seen", "idle_checks", "job_id", "jobs", "missing_since", "sequence", "shape",
+        "checked_at", "failures_seen", "idle_checks", "job_id", "jobs", "missing_since", "seal", "sequence", "shape",
         "stored_at", "wait",
     )  # fmt: skip
 
@@ -208,9 +221,11 @@ class Submission:
         job_id: str,
         shape: JobShape,
         bundles: Sequence[Sequence[Task]],
+        seal: SubmissionSeal,
         stored_at: float | None = None,
     ) -> None:
         self.sequence = sequence
+        self.seal = seal
         self.job_id = job_id
         self.shape = shape
         self.stored_at = stored_at
@@ -270,6 +285,16 @@ class JobTable:
         if not submission.jobs:
             del self._submissions[submission.sequence]
         return True
+
+    def reopen(self, job: Job) -> None:
+        """Take a job for open again that was taken for over."""
+        if job.is_open:
+            return
+        job.is_open = True
+        self.open += 1
+        submission = job.submission
+        submission.jobs[job.ref.child] = job
+        self._submissions.setdefault(submission.sequence, submission)
 
     def waiting(self) -> dict[str, int]:
         """How many open jobs wait, by AWS Batch's reason."""

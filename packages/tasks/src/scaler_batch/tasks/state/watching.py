@@ -196,17 +196,17 @@ def _see(core: Core, key: str, now: float) -> bool:
     except ContractError:
         _pass_over(core, key)
         return False
-    if found.first is None:
-        _note_interruption(core, key, now)
-        return False
     job = core.jobs.find(found.sequence, found.child)
     if job is None:
         _remove_orphan(core, found.sequence, key)
         return False
     if key in job.seen:
         return False
-    if found.first >= job.size:
+    if not job.seal.owns(found) or (found.first is not None and found.first >= job.size):
         _pass_over(core, key)
+        return False
+    if found.first is None:
+        _note_interruption(core, job, key, now)
         return False
     see(core, job, key, now)
     return True
@@ -221,16 +221,15 @@ def _remove_orphan(core: Core, sequence: int, key: str) -> None:
 
 
 def _pass_over(core: Core, key: str) -> None:
-    """Leave alone what is not the key of an outcome, and say so the first time: each listing shows it again."""
+    """Leave alone what no job of ours has called so, and say so the first time: each listing shows it again."""
     if not core.watching.has_passed_over:
         core.watching.has_passed_over = True
         logger.warning("ignoring unexpected objects among the outcomes, such as %r", key)
 
 
-def _note_interruption(core: Core, key: str, now: float) -> None:
+def _note_interruption(core: Core, job: Job, key: str, now: float) -> None:
     """An attempt was told to stop: whether another follows, AWS Batch knows."""
-    if key not in core.watching.interruptions:
-        core.watching.interruptions.add(key)
-        discard(core, key)
-        worry(core)
-        note_event(core, now)
+    job.seen.add(key)
+    discard(core, key)
+    worry(core)
+    note_event(core, now)

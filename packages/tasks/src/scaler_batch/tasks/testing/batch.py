@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from scaler_batch.aws import Classification, JobReport, JobSpec, JobStatus, ServiceError, is_numbered
-from scaler_batch.payload import Call, Failure, Origin, Outcome, Status, encode_outcomes
+from scaler_batch.payload import Call, Failure, Origin, Outcome, Seal, Status, encode_outcomes
 from scaler_batch.payload.buffers import Buffer
 from scaler_batch.payload.contract import ExitCode
-from scaler_batch.payload.keys import outcome_key
 from scaler_batch.payload.outcomes import Usage
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.testing.faults import Fault
@@ -38,6 +37,7 @@ class FakeJobService:
         latency: Seconds that each call to AWS takes.
         grace: Seconds from TerminateJob to the end of the job.
         faults: What goes wrong; may be added to at any time.
+        payload_key: The payload key of its containers.
 
     Attributes:
         calls: How many requests each operation took: a request for a hundred ids, or a thousand children.
@@ -58,8 +58,10 @@ class FakeJobService:
         latency: float = 0.0,
         grace: float = 0.0,
         faults: Iterable[Fault] = (),
+        payload_key: Seal | None = None,
     ) -> None:
         self._store = store
+        self._payload_key = payload_key
         self._run = run
         self._seconds = seconds
         self._work = work
@@ -217,7 +219,7 @@ class FakeJobService:
         if (text := refusal(job)) is not None:
             raise ServiceError(text, Classification.FINAL)
         job_id = f"job-{len(self.submissions) + 1}"
-        submission = FakeSubmission(job_id, job, unpack(job_id, job, self._store.objects))
+        submission = FakeSubmission(job_id, job, unpack(job_id, job, self._store.objects, self._payload_key))
         self.submissions[job_id] = submission
         self._taken.set()
         self.active += job.size
@@ -267,8 +269,8 @@ class FakeJobService:
         fresh = [outcome for outcome in outcomes if outcome.position not in job.answered]
         job.answered |= {outcome.position for outcome in fresh}
         if fresh:
-            key = outcome_key(job.sequence, job.index, min(outcome.position for outcome in fresh))
-            self._store.objects[key] = b"".join(encode_outcomes(fresh, origin))
+            key = job.seal.outcome_key(min(outcome.position for outcome in fresh))
+            self._store.objects[key] = b"".join(job.seal.sign(key, encode_outcomes(fresh, origin)))
 
     def _kill(self, job_id: str, reason: str) -> None:
         parent, index = _split(job_id)

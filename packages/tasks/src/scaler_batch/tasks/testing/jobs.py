@@ -10,9 +10,30 @@ from typing import Final
 
 from scaler_batch.aws import JobReport, JobSpec, JobStatus
 from scaler_batch.aws.limits import LARGEST_ARRAY, SHORTEST_TIMEOUT
-from scaler_batch.payload import Bundle, Call, Stored, decode_object, decode_pack, fetch_bundle, locate
+from scaler_batch.payload import (
+    Bundle,
+    Call,
+    JobSeal,
+    RunLocation,
+    RunSeal,
+    Seal,
+    Stored,
+    SubmissionSeal,
+    decode_object,
+    decode_pack,
+    fetch_bundle,
+    locate,
+)
 from scaler_batch.payload.bundles import references
-from scaler_batch.payload.contract import PACK_PARAMETER, RUNNER_COMMAND, SEQUENCE_PARAMETER
+from scaler_batch.payload.contract import (
+    KEY_IN_CONTAINER,
+    KEY_PARAMETER,
+    PACK_PARAMETER,
+    RUN_PARAMETER,
+    RUNNER_COMMAND,
+    SEQUENCE_PARAMETER,
+)
+from scaler_batch.payload.hashing import check_digest
 from scaler_batch.payload.keys import pack_key
 from scaler_batch.payload.parts import Range
 from scaler_batch.payload.placement import OVERRIDES_LIMIT, REQUEST_LIMIT
@@ -29,6 +50,7 @@ class FakeJob:
         job_id: Its id, ``parent:index`` for a child.
         sequence: Number of its submission in the run.
         index: Its place in the array, for a child.
+        seal: What it signs its outcomes with.
         bundle: What it runs; ``None`` where the pack was not to be found.
         answered: Positions of the calls whose outcomes are published.
         status: Its state.
@@ -41,6 +63,7 @@ class FakeJob:
     job_id: str
     sequence: int
     index: int | None
+    seal: JobSeal
     bundle: Bundle | None
     status: JobStatus = JobStatus.RUNNABLE
     exit_code: int | None = None
@@ -131,15 +154,23 @@ def overrides_too_long(job: JobSpec) -> bool:
     return len(json.dumps({"containerOverrides": [{"name": "default", "command": command}]})) > OVERRIDES_LIMIT
 
 
-def unpack(job_id: str, job: JobSpec, objects: Mapping[str, bytes]) -> list[FakeJob]:
+def unpack(job_id: str, job: JobSpec, objects: Mapping[str, bytes], payload_key: Seal | None = None) -> list[FakeJob]:
     """Make the jobs of a submission, each with its bundle of the pack."""
     sequence = int(job.parameters[SEQUENCE_PARAMETER])
+    seal = _seal(job, sequence, payload_key)
     bundles = _bundles(locate(job.parameters[PACK_PARAMETER]), sequence, job.size, objects)
     if len(bundles) != job.size:
         raise AssertionError(f"{job.name} has {job.size} jobs and a pack of {len(bundles)} bundles")
     if job.size == 1:
-        return [FakeJob(job_id, sequence, None, bundles[0])]
-    return [FakeJob(f"{job_id}:{index}", sequence, index, bundle) for index, bundle in enumerate(bundles)]
+        return [FakeJob(job_id, sequence, None, seal.job(None), bundles[0])]
+    return [FakeJob(f"{job_id}:{index}", sequence, index, seal.job(index), each) for index, each in enumerate(bundles)]
+
+
+def _seal(job: JobSpec, sequence: int, payload_key: Seal | None) -> SubmissionSeal:
+    run, key = RunLocation.parse(job.parameters[RUN_PARAMETER]), job.parameters[KEY_PARAMETER]
+    if payload_key is not None and key == f"{KEY_IN_CONTAINER}{payload_key.fingerprint}":
+        return RunSeal(run, payload_key).submission(sequence)
+    return SubmissionSeal(str(run), sequence, Seal.parse(key))
 
 
 def _bundles(pack: bytes | Stored, sequence: int, size: int, objects: Mapping[str, bytes]) -> Sequence[Bundle | None]:
@@ -148,14 +179,16 @@ def _bundles(pack: bytes | Stored, sequence: int, size: int, objects: Mapping[st
     if found is None:
         return [None] * size
     if isinstance(pack, bytes) or not pack.table:
+        if isinstance(pack, Stored):
+            check_digest(found, pack.digest, pack_key(sequence))
         return [_resolved(bundle, objects) for bundle in decode_pack(found)]
 
     def read(ranges: Sequence[Range]) -> list[bytes]:
         return [found[start:end] for start, end in ranges]
 
-    return [_resolved(fetch_bundle(read, pack.table, index), objects) for index in range(size)]
+    return [_resolved(fetch_bundle(read, pack.table, pack.digest, index), objects) for index in range(size)]
 
 
 def _resolved(bundle: Bundle, objects: Mapping[str, bytes]) -> Bundle:
-    fetched = {each: decode_object(objects[each.key], each.size) for each in references(bundle.calls)}
+    fetched = {each: decode_object(objects[each.key], each) for each in references(bundle.calls)}
     return bundle.resolved(fetched)
