@@ -86,6 +86,8 @@ CASES: list[tuple[str, str, Any]] = [
     ("--inline-limit 0", "worker.tasks.inline_limit", 0),
     ("--transfers 3", "worker.tasks.transfers", 3),
     ("--renew-after 3600", "worker.tasks.renew_after", 3600.0),
+    ("--payload-key ssm:/mine/key", "worker.payload_key", "ssm:/mine/key"),
+    ("--payload-key file:/etc/key", "worker.payload_key", "file:/etc/key"),
     ("--client-python 3.12", "worker.tasks.client.python", "3.12"),
     ("--client-python any", "worker.tasks.client", None),
     ("-q other", "worker.tasks.job_queue", "other"),

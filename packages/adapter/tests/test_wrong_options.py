@@ -48,6 +48,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("inline_limit", "99999", "a whole number from 0 to"),
     ("transfers", "0", "from 1 to 1024"),
     ("renew_after", "0", "seconds, at least 1"),
+    ("payload_key", "00ff", "ssm:/PARAMETER or file:PATH"),
     ("client_python", "2.7", "a minor version such as 3.12, or any"),
     ("backend", "slurm", "one of batch"),
     ("transport", "pigeon", "one of auto, zmq, ymq"),

@@ -88,6 +88,7 @@ def _worker(chosen: Chosen) -> WorkerSettings:
         routes=Routes.read(chosen.tables, tasks.shape, chosen.file),
         manager_id=_manager_id(chosen),
         tag_jobs=chosen["tag_jobs"] == "yes",
+        payload_key=chosen["payload_key"],
         link=_link(chosen),
     )
 

@@ -16,6 +16,7 @@ from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.fleet import Fleet, manager_link
 from scaler_batch.adapter.member import Cloud, Member, leases_of
 from scaler_batch.adapter.metrics import serving
+from scaler_batch.adapter.payload_key import find_payload_key
 from scaler_batch.adapter.preflight import check_resources, check_storage, ranked
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
@@ -60,6 +61,8 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
     worker = replace(ranked(worker, found.unranked), provisioned_prefix=found.prefix)
     if worker.match_vcpus:
         worker = replace(worker, tasks=replace(worker.tasks, processes=found.vcpus))
+    key = await find_payload_key(worker.payload_key, session, worker.aws_region)
+    worker = replace(worker, tasks=replace(worker.tasks, payload_key=key))
     with contextlib.closing(BatchJobService(session, worker.aws_region)) as jobs, signalled(told) as stop:
         credentials = Credentials(worker.tasks.credentials_patience)
         cloud = Cloud(session, jobs, jobs.logs, credentials)

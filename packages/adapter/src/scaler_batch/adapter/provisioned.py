@@ -15,6 +15,7 @@ VARIABLES: Final = {
     "SCALER_S3_BUCKET": "s3_bucket",
     "SCALER_JOB_QUEUE": "job_queue",
     "SCALER_JOB_DEFINITION": "job_definition",
+    "SCALER_PAYLOAD_KEY": "payload_key",
 }
 """Names in the lines, and the options they give."""
 
@@ -56,6 +57,8 @@ def _from_json(text: str) -> dict[str, tuple[str, str]]:
         for option, kind in _RESOURCES.items():
             if kind in resources:
                 found[option] = (f"resources.{kind}.name", str(resources[kind]["name"]))
+        if "payload_key" in resources:
+            found["payload_key"] = ("resources.payload_key.name", f"ssm:{resources['payload_key']['name']}")
         return found
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record of resources ({type(error).__name__}: {error})") from error

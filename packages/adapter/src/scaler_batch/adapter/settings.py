@@ -49,6 +49,8 @@ class WorkerSettings:
         manager_id: The worker manager that the worker belongs to; empty for none.
         tag_jobs: Whether jobs bear tags by which their cost is told.
         provisioned_prefix: Prefix that the provisioner made the job definition for; empty where it did not.
+        payload_key: Where the key lies that containers have too (:mod:`~.payload_key`); ``None`` for keys that travel
+            in the parameters of jobs.
         link: The scheduler link.
     """
 
@@ -68,6 +70,7 @@ class WorkerSettings:
     manager_id: bytes = b""
     tag_jobs: bool = True
     provisioned_prefix: str = ""
+    payload_key: str | None = None
     link: LinkSettings = field(default_factory=LinkSettings)
 
     def announced(self, table: str | None = None) -> tuple[Capability, ...]:
