@@ -16,7 +16,7 @@ import cloudpickle
 import pytest
 from scaler import Client
 
-from scaler_batch.payload import Call, Outcome, RunLocation, Status, decode_outcomes, encode_pack, place
+from scaler_batch.payload import Call, Outcome, RunLocation, RunSeal, Seal, Status, decode_outcomes, encode_pack, place
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.keys import outcome_folder
 from scaler_batch.payload.placement import MAX_INLINE_LIMIT
@@ -63,14 +63,17 @@ def run_bundle(cloud: Stack, *calls: Call, processes: int) -> list[Outcome]:
     bucket, region = cloud.provisioned["SCALER_S3_BUCKET"], cloud.environment["AWS_DEFAULT_REGION"]
     run = RunLocation(bucket, "scaler-tasks", uuid4().hex, region)
     pack = place(encode_pack([calls], processes=processes), inline_limit=MAX_INLINE_LIMIT).parameter
-    words = ("--run", str(run), "--sequence", "1", "--pack", pack)
+    submission = RunSeal(run, Seal.new()).submission(1)
+    words = ("--run", str(run), "--sequence", "1", "--pack", pack, "--key", submission.key.reveal())
     command = [*within, sys.executable, "-m", "scaler_batch.runner", *words]
     environment = cloud.environment | {"AWS_BATCH_JOB_ID": "job"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     s3, folder = cloud.aws("s3"), f"{run.root}/{outcome_folder(1, None)}/"
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]]
-    found = [decode_outcomes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())[0] for key in keys]
+    seal, start = submission.job(None), len(run.root) + 1
+    signed = {key[start:]: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    found = [decode_outcomes(seal.open(key, data))[0] for key, data in signed.items()]
     return sorted((outcome for outcomes in found for outcome in outcomes), key=lambda outcome: outcome.position)
 
 

@@ -10,6 +10,7 @@ from scaler_batch.payload.contract import (
     KEY_PARAMETER,
     PACK_IN_STORE,
     PACK_PARAMETER,
+    PAYLOAD_KEY_VARIABLE,
     RUN_PARAMETER,
     RUNNER_COMMAND,
     SEQUENCE_PARAMETER,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 TASK_PREFIX: Final = "scaler-tasks"
 """Where tasks lie in the bucket: the worker's default for ``--s3-prefix``, and all that the job role opens."""
-
-PAYLOAD_KEY_VARIABLE: Final = "SCALER_BATCH_PAYLOAD_KEY"
-"""The variable in which the runner finds the key that seals tasks and results."""
 
 LOG_DAYS: Final = 30
 
