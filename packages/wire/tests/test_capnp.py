@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from scaler_batch.wire import capnp
+from scaler_batch.wire import messages as m
 from scaler_batch.wire.capnp import (
     BYTE_ELEMENTS,
+    MAX_ELEMENTS,
     POINTER_ELEMENTS,
+    STRUCT_WEIGHT,
     Reader,
     put_blob,
     put_list,
     put_struct,
     split_segments,
 )
-from scaler_batch.wire.envelope import decode
+from scaler_batch.wire.envelope import decode, encode
 from scaler_batch.wire.errors import LocalProtocolError, RemoteProtocolError
 
 
@@ -34,6 +38,7 @@ def blob_at(*segments: bytes) -> bytes:
     return reader.blob(reader.segments[0], 0)
 
 
+MIB = 1024 * 1024
 BLOB_8 = 8 << 3 | BYTE_ELEMENTS
 
 
@@ -116,10 +121,65 @@ def test_pointing_at_the_same_bytes_again_and_again_is_refused() -> None:
         decode(envelope(3, 1, 3, body + pointers + blob))
 
 
-def test_a_list_of_elements_without_size_cannot_be_longer_than_the_message_allows() -> None:
-    tag = word(((1 << 29) - 1) << 2, 0)
+@pytest.mark.parametrize("count", [1, (1 << 29) - 1])
+@pytest.mark.parametrize("padding", [0, 32 * MIB])
+def test_a_list_of_elements_without_size_is_refused_whatever_it_is_padded_with(count: int, padding: int) -> None:
+    tag = word(count << 2, 0)
+    with pytest.raises(RemoteProtocolError, match="elements without a size"):
+        decode(task_with_arguments(word(1 << 2 | 1, 0 << 3 | 7), tag + bytes(padding)))
+
+
+def test_an_empty_list_of_elements_without_size_is_an_empty_list() -> None:
+    task = decode(task_with_arguments(word(1 << 2 | 1, 0 << 3 | 7), word(0, 0)))
+    assert isinstance(task, m.Task)
+    assert task.arguments == ()
+
+
+def delete_of(objects: int) -> m.ObjectInstruction:
+    return m.ObjectInstruction(m.InstructionKind.DELETE, b"", m.ObjectMetadata((b"",) * objects, (), ()))
+
+
+def task_of(arguments: int) -> m.Task:
+    return m.Task(b"t", b"c", b"", b"f", (m.Argument(m.ArgumentKind.TASK, b""),) * arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "most"), [(delete_of, MAX_ELEMENTS), (task_of, MAX_ELEMENTS // STRUCT_WEIGHT)], ids=["objects", "structs"]
+)
+def test_lists_are_read_up_to_a_number_of_elements(make: Callable[[int], m.Message], most: int) -> None:
+    assert decode(encode(make(most))) == make(most)
+    with pytest.raises(RemoteProtocolError, match="more elements than"):
+        decode(encode(make(most + 1)))
+
+
+def test_the_elements_of_all_lists_of_a_message_count_together() -> None:
+    half = MAX_ELEMENTS // 2 + 1
+    names = m.ObjectMetadata((b"",) * half, (), (b"",) * half)
+    with pytest.raises(RemoteProtocolError, match="more elements than"):
+        decode(encode(m.ObjectInstruction(m.InstructionKind.DELETE, b"", names)))
+
+
+def test_far_pointers_that_lead_in_a_circle_are_refused() -> None:
+    here, there = word(0 << 3 | 2, 1), word(0 << 3 | 2, 0)
+    with pytest.raises(RemoteProtocolError, match="landing pad"):
+        decode(framed(here, there))
+
+
+def test_a_far_pointer_to_itself_is_refused() -> None:
+    for pad in (2, 6):  # a landing pad of one word, and of two
+        with pytest.raises(RemoteProtocolError):
+            decode(framed(word(0 << 3 | pad, 0) + word(0 << 3 | 2, 0)))
+
+
+def test_many_segments_that_one_list_leads_to_again_and_again_are_paid_for_each_time() -> None:
+    # 400 pointers, all far, to the one segment that holds 80 kB: 32 MB out of 83 kB.
+    count, blob = 400, b"x" * 80_000
+    body = bytes(24) + word(0 << 2 | 1, count << 3 | POINTER_ELEMENTS)
+    far = word(0 << 3 | 2, 1) * count
+    pad = word(0 << 2 | 1, len(blob) << 3 | BYTE_ELEMENTS)
+    first = word(0, 1 | 1 << 16) + struct.pack("<Q", 3) + word(0, 1 | 3 << 16) + body + far
     with pytest.raises(RemoteProtocolError, match="again and again"):
-        decode(task_with_arguments(word(1 << 2 | 1, 0 << 3 | 7), tag))
+        decode(framed(first, pad + blob))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from random import Random
@@ -92,6 +93,41 @@ def test_frames(frame: bytes, dialect: Dialect) -> None:
     with contextlib.suppress(RemoteProtocolError):
         # A struct of no size still becomes a record with all its fields, and a few are made for a message of nothing.
         assert size_of(decode(frame, dialect)) <= 60 + 16 * len(frame)
+
+
+@st.composite
+def of_telling_words(draw: st.DrawFn) -> bytes:
+    """Some segments of words that look like pointers and sizes, beneath the envelope of a message that has lists."""
+    segments = [b"".join(draw(st.lists(TELLING_WORDS, max_size=24))) for _ in range(draw(st.integers(1, 4)))]
+    segments[0] = struct.pack("<IIQ", 0, 1 | 1 << 16, draw(st.sampled_from([0, 3, 6, 9, 25]))) + segments[0]
+    table = struct.pack(f"<{len(segments) + 1}I", len(segments) - 1, *(len(each) // 8 for each in segments))
+    return table + bytes(-len(table) % 8) + b"".join(segments)
+
+
+class Counting:
+    """Counts the calls of functions while it is entered: the work that is done, on whatever machine."""
+
+    calls = 0
+
+    def __enter__(self) -> Counting:
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _note(self, _: object, event: str, __: object) -> None:
+        self.calls += event in ("call", "c_call")
+
+
+@hostile
+@given(st.one_of(of_telling_words(), mutated(FRAMES)), st.sampled_from(Dialect))
+def test_the_work_and_the_objects_are_bounded_by_the_bytes(frame: bytes, dialect: Dialect) -> None:
+    value: object = None
+    with contextlib.suppress(RemoteProtocolError), Counting() as counting:
+        value = decode(frame, dialect)
+    assert counting.calls <= 300 + 4 * len(frame)
+    assert size_of(value) <= 60 + 16 * len(frame)
 
 
 @hostile

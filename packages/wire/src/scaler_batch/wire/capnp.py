@@ -5,10 +5,11 @@ pointers of one word: to a struct (some words of data, then some pointers), to a
 where a landing pad of one word (or two) tells the rest. Peers use several segments for anything above about 8 KiB, so
 reading follows far pointers; writing always makes one segment.
 
-Whatever arrives may be hostile. Three rules keep the cost of reading proportional to the number of bytes received:
-every pointer is checked against its segment before it is followed; everything that is followed is charged to a budget
-of words fixed by the size of the message (an honest message refers to each of its words once); and what is allocated is
-never more than what was charged for. Schemas here do not recurse, so depth needs no limit.
+Whatever arrives may be hostile. Four rules keep the cost of reading proportional to the number of bytes received, and
+below a second whatever that number is: every pointer is checked against its segment before it is followed; everything
+that is followed is charged to a budget of words fixed by the size of the message (an honest message refers to each of
+its words once); what is allocated is never more than what was charged for; and the elements of all lists together are
+limited. Schemas here do not recurse, so depth needs no limit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from .errors import LocalProtocolError, RemoteProtocolError
 WORD = 8
 BYTE_ELEMENTS, SHORT_ELEMENTS, WORD_ELEMENTS, POINTER_ELEMENTS, STRUCT_ELEMENTS = 2, 3, 5, 6, 7
 MAX_SEGMENTS = 512
+MAX_ELEMENTS = 1 << 20
+"""Elements of all lists of a message: as many objects as a client can have deleted at once."""
+STRUCT_WEIGHT = 8
+"""Elements that a struct counts for, which is about what it costs to read."""
 MAX_BLOB = (1 << 29) - 1
 """The most elements that a pointer to a list can announce."""
 
@@ -36,14 +41,15 @@ Place = tuple[bytes, int, int]
 
 
 class Reader:
-    """One received message: its segments, and how many words may still be followed."""
+    """One received message: its segments, how many words may still be followed, and how many elements read."""
 
-    __slots__ = ("budget", "segments")
+    __slots__ = ("budget", "elements", "segments")
 
     def __init__(self, message: bytes) -> None:
         self.segments = split_segments(message)
         # Twice the message leaves room for landing pads and for what the charging counts double.
         self.budget = len(message) // WORD * 2
+        self.elements = MAX_ELEMENTS
 
     def charge(self, words: int) -> None:
         """Take `words` from the budget.
@@ -54,6 +60,17 @@ class Reader:
         self.budget -= words
         if self.budget < 0:
             raise RemoteProtocolError("the message refers to the same bytes again and again")
+
+    def count(self, elements: int) -> None:
+        """Take the elements of a list from those that may be read.
+
+        Raises:
+            RemoteProtocolError: there are too many.
+        """
+        self.elements -= elements
+        if self.elements < 0:
+            most = f"{MAX_ELEMENTS} elements, or {MAX_ELEMENTS // STRUCT_WEIGHT} structs"
+            raise RemoteProtocolError(f"its lists have more elements than are read: {most}")
 
     def find_struct(self, segment: bytes, at: int) -> tuple[bytes, int, int, int] | None:
         """Follow the pointer at `at` to a struct: segment, start, words of data, number of pointers; None for null."""
@@ -75,6 +92,8 @@ class Reader:
             raise RemoteProtocolError(f"a list has elements of kind {size & 7} where kind {element} was expected")
         count = size >> 3
         self._check(target, start, (count * _ELEMENT_BITS[element] + 63) >> 6)
+        if element != BYTE_ELEMENTS:  # bytes are read as a whole
+            self.count(count)
         return target, start, count
 
     def find_structs(self, segment: bytes, at: int) -> tuple[bytes, int, int, int, int] | None:
@@ -93,8 +112,9 @@ class Reader:
             raise RemoteProtocolError("a list of structs does not say how its elements are made")
         if count * (data_words + pointers) > words:
             raise RemoteProtocolError("a list of structs announces more elements than it has room for")
-        if not data_words + pointers:
-            self.charge(count)  # elements without size would otherwise be free, however many
+        if count and not data_words + pointers:
+            raise RemoteProtocolError("a list of structs announces elements without a size")  # any number, for nothing
+        self.count(count * STRUCT_WEIGHT)
         return target, start + WORD, count, data_words, pointers
 
     def blob(self, segment: bytes, at: int) -> bytes:
