@@ -62,8 +62,8 @@ POOL = 400
 AT_ONCE = 500
 """Tasks that are with the manager at a time."""
 
-SUBMISSIONS = 2 * AT_ONCE
-"""Submissions that the fake AWS Batch remembers."""
+REMEMBERED = 4 * AT_ONCE
+"""Jobs that the fake AWS Batch remembers, about. Whatever it keeps, a garbage collection on the loop walks through."""
 
 FORGED = b"forged"
 
@@ -228,6 +228,7 @@ class Recent(dict[str, FakeSubmission]):
     def __init__(self) -> None:
         super().__init__()
         self._count = 0
+        self._jobs = 0
 
     def __len__(self) -> int:
         return self._count
@@ -235,8 +236,10 @@ class Recent(dict[str, FakeSubmission]):
     def __setitem__(self, job_id: str, submission: FakeSubmission) -> None:
         super().__setitem__(job_id, submission)
         self._count += 1
-        if super().__len__() > SUBMISSIONS:
-            del self[next(iter(self))]
+        self._jobs += len(submission.jobs)
+        while self._jobs - len((oldest := next(iter(self.values()))).jobs) > REMEMBERED:
+            self._jobs -= len(oldest.jobs)
+            del self[oldest.job_id]
 
 
 @dataclass
@@ -370,6 +373,7 @@ async def attack(count: int) -> Figures:
                 task_id = each.to_bytes(16, "big")
                 call = Call(b"serializer", b"function", (kind.encode(),))
                 manager.submit(inputs.request(task_id, call, context=kind))
+                await asyncio.sleep(0)  # what tasks take to arrive is no time for which outcomes block the loop
             for _ in range(AT_ONCE):
                 await room.acquire()
             await manager.stop(10)
