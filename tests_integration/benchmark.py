@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lithops_peer
+from authentication_costs import authentication_costs
 from bench import sides, tables, works
 from bench.goals import AUTO, LITHOPS, LITHOPS_BUNDLED, OURS, SPAWNED_SIDE, THEIRS, goals
 from bench.limits import rates
@@ -132,6 +133,7 @@ def measured(quick: bool, count: int, largest: int, most: int) -> Results:
         codec=codec_costs(),
         link=idle_costs(5.0 if quick else 20.0),
         rates=rates(200 if quick else 1000),
+        authentication=authentication_costs(3 if quick else 15),
     )
 
 

@@ -68,8 +68,8 @@ def startup_costs(times: int) -> list[StartupCost]:
     with serving() as endpoint:
         environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}
         return [
-            _compared("imported", partial(_runner, math.sqrt, 16), _script(math.sqrt, 16), environment, times),
-            _compared("by value", partial(_runner, double, 16), _script(double, 16), environment, times),
+            _compared("imported", partial(runner_command, math.sqrt, 16), _script(math.sqrt, 16), environment, times),
+            _compared("by value", partial(runner_command, double, 16), _script(double, 16), environment, times),
         ]
 
 
@@ -77,16 +77,17 @@ def _compared(
     function: str, ours: Callable[[int], list[str]], theirs: list[str], environment: dict[str, str], times: int
 ) -> StartupCost:
     # The first of each writes byte code.
-    turns = [(_cost(ours(number), environment), _cost(theirs, environment)) for number in range(times + 1)][1:]
+    turns = [(job_cost(ours(number), environment), job_cost(theirs, environment)) for number in range(times + 1)][1:]
     return StartupCost(function, [mine for mine, _ in turns], [their for _, their in turns])
 
 
-def _runner(function: Callable[..., Any], argument: Any, number: int) -> list[str]:
+def runner_command(function: Callable[..., Any], argument: Any, number: int, *program: str) -> list[str]:
+    """The command line of a job that runs one call; its program is the runner, unless named otherwise."""
     pack = place(encode_pack([[make_call(function, argument)]])).parameter
     run = str(RunLocation("plain", "startup", "run", "us-east-1"))
     python = JOB_PYTHON or sys.executable
-    command = [python, "-m", "scaler_batch.runner", "--run", run, "--sequence", str(number), "--pack", pack]
-    return [*command, "--key", Seal.new().reveal()]
+    command = [python, *(program or ("-m", "scaler_batch.runner")), "--run", run, "--sequence", str(number)]
+    return [*command, "--pack", pack, "--key", Seal.new().reveal()]
 
 
 def _script(function: Callable[..., Any], argument: Any) -> list[str]:
@@ -94,7 +95,8 @@ def _script(function: Callable[..., Any], argument: Any) -> list[str]:
     return [sys.executable, "-c", SCRIPT, call]
 
 
-def _cost(command: Sequence[str], environment: dict[str, str]) -> float:
+def job_cost(command: Sequence[str], environment: dict[str, str]) -> float:
+    """Processor time of a job, in milliseconds."""
     before = _spent()
     subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
     return _spent() - before

@@ -244,6 +244,10 @@ def test_a_bundle_is_not_run_in_the_place_of_another(container: Container) -> No
     count = (data.index(b"SBPL", hashes) - hashes) // 32
     first, last = hashes + 32 * (count - 2), hashes + 32 * (count - 1)
     swapped = data[:first] + data[last : last + 32] + data[first : first + 32] + data[last + 32 :]
+    end = data.rindex(b"SBPL")
+    start = 2 * end - len(data)
+    assert data[start : start + 4] == b"SBPL", "both are of one size"
+    swapped = swapped[:start] + data[end:] + data[start:end]
     container.put(pack_key(1), swapped)
     assert container.start(place(honest).parameter, AWS_BATCH_JOB_ARRAY_INDEX="0") == ExitCode.ALTERED_INPUT
     container.put(pack_key(1), data)

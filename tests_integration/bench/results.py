@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from authentication_costs import AuthenticationCost
 from bench.limits import Rate
 from bench.measuring import Sample
 from bench.recovery import Recovery
@@ -41,6 +42,7 @@ class Results:
         codec: What messages cost.
         link: What an idle connection costs.
         rates: What the local AWS answers.
+        authentication: What hashes and signatures add; nothing in files that are older than these.
     """
 
     machine: dict[str, str]
@@ -52,6 +54,7 @@ class Results:
     codec: list[CodecCost]
     link: list[IdleCost]
     rates: list[Rate]
+    authentication: list[AuthenticationCost] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -67,13 +70,14 @@ _KINDS: dict[str, Any] = {
     "codec": CodecCost,
     "link": IdleCost,
     "rates": Rate,
+    "authentication": AuthenticationCost,
 }
 
 
 def read(path: Path) -> Results:
     """Read what :meth:`Results.write` has written."""
     found = json.loads(path.read_text())
-    tables = {name: [kind(**row) for row in found[name]] for name, kind in _KINDS.items()}
+    tables = {name: [kind(**row) for row in found.get(name, ())] for name, kind in _KINDS.items()}
     return Results(machine=found["machine"], **tables)
 
 

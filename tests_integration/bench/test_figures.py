@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from authentication_costs import AuthenticationCost
 from bench.goals import ALONE, AUTO, OURS, THEIRS, goals
 from bench.measuring import Sample
 from bench.meters import Reading, by_role
@@ -80,9 +81,16 @@ def test_a_reading_is_what_was_used_since_the_one_before() -> None:
     assert after.since(before) == Reading({"a": 2.0, "b": 1.0}, {"jobs": {"x": 3, "y": 1}})
 
 
+def test_what_checks_add_is_judged_as_a_part_or_by_itself() -> None:
+    cost = AuthenticationCost("a map", [101.0, 103.0, 99.0], [100.0, 100.0, 100.0], 0.02, is_part=True)
+    assert (cost.added, cost.part, cost.is_good) == (1.0, 0.01, True)
+    assert not replace(cost, most_added=0.5, is_part=False).is_good
+
+
 def test_results_come_out_of_a_file_as_they_went_in(tmp_path: Path) -> None:
     payload, startup = PayloadCost("1 kB", 1000, 1.0, 2.0, 3, 4), StartupCost("imported", [1.0], [2.0])
-    results = Results(machine(), [sample("ours")], [], [], [startup], [payload], [], [], [])
+    checks = AuthenticationCost("a map", [2.0, 2.5], [1.0, 2.0], 0.02, is_part=True)
+    results = Results(machine(), [sample("ours")], [], [], [startup], [payload], [], [], [], [checks])
     results.write(tmp_path / "results.json")
 
     assert read(tmp_path / "results.json") == results

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler_batch.aws import JobShape, JobSpec
-from scaler_batch.payload import Call, Store, encode_pack, place
+from scaler_batch.payload import Call, Seal, Store, encode_pack, place
 from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks.errors import SettingsError
 from scaler_batch.tasks.leases import STALE, Lease, LeaseHolder, Leases, Place
@@ -55,7 +55,8 @@ class World:
 
     async def submit(self, run_id: str, queue: str = "queue") -> str:
         pack = place(encode_pack([[Call(b"s", b"f")]])).parameter
-        parameters = {"run": f"s3://b/{run_id}?region=x", "sequence": "1", "pack": pack}
+        # A job is told its run by its name here; some of these runs have names that no run can have.
+        parameters = {"run": "s3://bucket/run?region=x", "sequence": "1", "pack": pack, "key": Seal.new().reveal()}
         return await self.jobs.submit(JobSpec(f"{job_names(run_id)}1", JobShape(queue, "d", 60), parameters, 1))
 
 

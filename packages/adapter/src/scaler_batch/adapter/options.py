@@ -155,7 +155,7 @@ OPTIONS: Final = (
            "default suits every lifecycle, as the shortest is a day", RENEW_AFTER, metavar="S"),
     Option(DATA, ("--payload-key",), text("ssm:/PARAMETER or file:PATH", r"ssm:[A-Za-z0-9_.:/-]{1,2048}|file:.+"),
            "where the key lies that tasks and results are sealed with, 64 hex digits; containers get the same one as a "
-           "secret of their job definition", otherwise="a key for each run, whose parts travel in job parameters",
+           "secret of their job definition", otherwise="keys made for each run, which travel in job parameters",
            metavar="ssm:/PARAMETER|file:PATH"),
     Option(DATA, ("--client-python",), text("a minor version such as 3.12, or any", r"3\.\d{1,2}|any"), "Python of the "
            "clients; a container with another one refuses their tasks; any: do not compare",

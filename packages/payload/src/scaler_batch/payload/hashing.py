@@ -6,6 +6,8 @@ a short job has to hash.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -26,16 +28,18 @@ def sha256_for(size: int) -> Callable[[], Any]:
     """Return the constructor of SHA-256 to use for so many bytes."""
     if size > _WORTH_LOADING or "_hashlib" in sys.modules:
         from hashlib import sha256
-    else:
-        try:
-            # Where Python keeps its own since 3.12, and before. What is missing is in hashlib anyway.
-            from _sha2 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
-        except ImportError:
-            try:
-                from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
-            except ImportError:
-                from hashlib import sha256
-    return sha256
+
+        return sha256
+    return _light_sha256()
+
+
+@functools.cache
+def _light_sha256() -> Callable[[], Any]:
+    """Python's own, where hashlib looks for it too: since 3.12, and before."""
+    for module in ("_sha2", "_sha256", "hashlib"):
+        with contextlib.suppress(ImportError):
+            return __import__(module).sha256  # type: ignore[no-any-return]
+    raise ImportError("hashlib")
 
 
 def digest(data: Buffer) -> str:
