@@ -135,6 +135,8 @@ class Options:
         scheduler: Further options of the scheduler.
         local: Further options of the local AWS.
         image: What the job definition names; only containers look at it.
+        scheme: How scheduler and object storage are reached; ZMQ is spoken at ``tcp`` only.
+        tls: Certificate and key that they listen with.
     """
 
     slots: int | None = None
@@ -143,6 +145,8 @@ class Options:
     scheduler: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
     image: str = "local/scaler-batch"
+    scheme: str = "tcp"
+    tls: tuple[Path, Path] | None = None
 
 
 @dataclass
@@ -154,7 +158,8 @@ class Stack:
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="scaler-batch-"))
         self._parts: list[Part] = []
-        self.environment = {**os.environ, "SCALER_NETWORK_BACKEND": "zmq", "PYTHONUNBUFFERED": "1"}
+        backend = "zmq" if self.options.scheme == "tcp" else "ymq"
+        self.environment = {**os.environ, "SCALER_NETWORK_BACKEND": backend, "PYTHONUNBUFFERED": "1"}
         self.storage_port = free_port()
         self.scheduler_port = free_port()
         return self
@@ -166,7 +171,7 @@ class Stack:
     @property
     def scheduler_address(self) -> str:
         """Where the scheduler listens."""
-        return f"tcp://127.0.0.1:{self.scheduler_port}"
+        return f"{self.options.scheme}://127.0.0.1:{self.scheduler_port}"
 
     def start_all(self) -> Self:
         """Start every part in order."""
@@ -218,7 +223,8 @@ class Stack:
 
     def start_storage(self) -> Part:
         """Start Scaler's object storage."""
-        part = self._start("object storage", [script("scaler_object_storage_server"), self._storage_address])
+        command = [script("scaler_object_storage_server"), self._storage_address, *self._listening_options]
+        part = self._start("object storage", command)
         return part.wait_until(lambda: answers(self.storage_port))
 
     def start_scheduler(self) -> Part:
@@ -232,6 +238,7 @@ class Stack:
                 self._storage_address,
                 "-pc",
                 "allocate=even_load; scaling=no",
+                *self._listening_options,
                 *self.options.scheduler,
             ],
         )
@@ -313,7 +320,14 @@ class Stack:
 
     @property
     def _storage_address(self) -> str:
-        return f"tcp://127.0.0.1:{self.storage_port}"
+        return f"{self.options.scheme}://127.0.0.1:{self.storage_port}"
+
+    @property
+    def _listening_options(self) -> list[str]:
+        if self.options.tls is None:
+            return []
+        certificate, key = map(str, self.options.tls)
+        return ["--tls-cert", certificate, "--tls-key", key]
 
     def _start(self, name: str, command: Sequence[str]) -> Part:
         part = Part(name, command, self.environment, self.directory)

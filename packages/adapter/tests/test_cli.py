@@ -38,6 +38,12 @@ def test_a_wrong_value_ends_with_2_and_a_sentence(capsys: pytest.CaptureFixture[
     )
 
 
+def test_a_file_for_tls_that_cannot_be_used_ends_with_2_and_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*REQUIRED, "--tls-ca", "/nowhere/ca.pem"]) == 2
+    said = capsys.readouterr().err
+    assert said == "scaler-batch-worker: /nowhere/ca.pem cannot be read: No such file or directory (--tls-ca)\n"
+
+
 def test_an_option_that_does_not_exist_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*REQUIRED, "--max-concurrent", "5"])

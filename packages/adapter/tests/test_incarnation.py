@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import zmq
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler_batch.adapter.incarnation import identity_in, incarnation_of
-from scaler_batch.wire import Endpoint
+from scaler_batch.wire import Endpoint, Scheme
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Serve = Callable[[bytes], Awaitable[Endpoint]]
@@ -40,6 +41,11 @@ async def serve() -> AsyncIterator[Serve]:
 async def test_over_ymq_the_greeting_tells(serve: Serve) -> None:
     endpoint = await serve(b"YMQ\x02" + struct.pack("<Q", 3) + b"one")
     assert await incarnation_of(endpoint) == b"one"
+
+
+async def test_where_a_websocket_is_refused_nothing_is_told(serve: Serve) -> None:
+    endpoint = await serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    assert await incarnation_of(replace(endpoint, scheme=Scheme.WS)) is None
 
 
 async def test_over_zmq_the_handshake_of_the_real_library_tells() -> None:

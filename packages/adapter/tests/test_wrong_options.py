@@ -66,8 +66,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("death_timeout_seconds", "0", "seconds, at least 1"),
     ("shutdown_deadline", "soon", "seconds, at least 1"),
     ("scale_down_cooldown_seconds", "-1", "seconds, at least 0"),
-    ("scheduler_address", "h:1", "tcp://HOST:PORT"),
+    ("scheduler_address", "h:1", "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT"),
     ("object_storage_address", "tcp://h", "tcp://HOST:PORT"),
+    ("tls_server_name", "a b", "a host name or IP address"),
     ("name", "a b", "printable characters without spaces"),
     ("task_queue_size", "0", "a whole number from 1 to"),
     ("per_worker_capabilities", "cpu=many", "linux,cpu=4"),
@@ -117,14 +118,30 @@ def test_uvloop_that_is_not_installed_is_said_with_how_to_install_it(monkeypatch
     )
 
 
-@pytest.mark.parametrize("flag", ["--preload x", "--hard-processor-suspend", "--tls-cert x"])
+def test_zmq_is_refused_where_scaler_does_not_speak_it() -> None:
+    others = ["--scheduler-address", "wss://h:1", *REQUIRED[2:]]
+    assert refusal(*others, "--transport", "zmq") == (
+        "--transport is 'zmq' (command line); allowed: auto or ymq: Scaler speaks ZMQ at tcp:// addresses only"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--preload x", "--hard-processor-suspend"])
 def test_an_option_of_scalers_own_workers_is_refused_with_what_to_do(flag: str) -> None:
     said = refusal(*REQUIRED, *flag.split())
     assert said.startswith(f"{flag.split()[0]} is an option of Scaler's own workers and has no meaning here: ")
 
 
 def test_every_option_has_a_wrong_value() -> None:
-    free_text = {"config", "from_provisioned", "job_definition", "logging_paths", "logging_config_file"}
+    free_text = {
+        "tls_ca",
+        "tls_cert",
+        "tls_key",
+        "config",
+        "from_provisioned",
+        "job_definition",
+        "logging_paths",
+        "logging_config_file",
+    }
     assert {option.name for option in OPTIONS} - {name for name, _, _ in WRONG} == free_text
 
 

@@ -21,7 +21,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert wire.__version__ == importlib.metadata.version("scaler-batch-wire")
 
 
-def test_nothing_but_pyzmq_is_needed() -> None:
+def test_nothing_but_pyzmq_and_wsproto_is_needed() -> None:
     program = (
         "import sys, scaler_batch.wire, scaler_batch.wire.testing; "
         "print({'scaler', 'capnp', 'pytest', 'hypothesis'} & set(sys.modules))"

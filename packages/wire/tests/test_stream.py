@@ -119,7 +119,10 @@ async def test_what_is_not_the_protocol_ends_the_connection(peer: Peer) -> None:
 
 @pytest.mark.parametrize(
     ("hello", "within", "complaint"),
-    [(b"HTTP/1.1 400 Bad Request", SOON, "does not speak YMQ"), (b"", 0.05, "cannot be reached: no answer")],
+    [
+        (b"HTTP/1.1 400 Bad Request", SOON, "does not speak YMQ"),
+        (b"", 0.05, "cannot be reached: it accepts connections and does not greet"),
+    ],
     ids=["nonsense", "nothing"],
 )
 async def test_a_peer_that_does_not_greet_is_not_connected_to(

@@ -24,7 +24,7 @@ from scaler_batch.adapter.settings import ProgramSettings
 from scaler_batch.adapter.sources import PREFIX, SECTION, Chosen, choose
 from scaler_batch.aws import AwsError
 from scaler_batch.tasks import TasksError
-from scaler_batch.wire import WireError
+from scaler_batch.wire import TlsError, WireError
 
 EXIT_STOPPED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -50,8 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = program_of(chosen)
         if showing:
             return _show(chosen)
+        settings.worker.link.tls.context()  # files that cannot be used are told before anything starts
         start_logging(settings.logs)
-    except (AdapterError, TasksError) as error:
+    except (AdapterError, TasksError, TlsError) as error:
         _complain(error)
         return EXIT_USAGE
     return _run(settings)

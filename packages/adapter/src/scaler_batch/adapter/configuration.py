@@ -24,7 +24,7 @@ from scaler_batch.payload import Client
 from scaler_batch.payload.errors import ContractError
 from scaler_batch.payload.keys import LONGEST_ADDRESS
 from scaler_batch.tasks import TaskManagerSettings
-from scaler_batch.wire import LinkSettings, TransportKind, new_manager_id
+from scaler_batch.wire import LinkSettings, Scheme, TlsSettings, TransportKind, new_manager_id, parse
 
 CONNECT_WITHIN: Final = 10.0
 """Seconds for the first connection: enough for a scheduler that is starting, short for a person who waits."""
@@ -134,6 +134,8 @@ def _link(chosen: Chosen) -> LinkSettings:
     interval, silence = chosen["heartbeat_interval_seconds"], chosen["death_timeout_seconds"]
     if interval >= silence:
         raise chosen.wrong("heartbeat_interval_seconds", f"less than death_timeout_seconds, which is {silence:g}")
+    if chosen["transport"] == "zmq" and parse(chosen["scheduler_address"]).scheme is not Scheme.TCP:
+        raise chosen.wrong("transport", "auto or ymq: Scaler speaks ZMQ at tcp:// addresses only")
     return LinkSettings(
         transport=TransportKind(chosen["transport"]),
         heartbeat_interval=interval,
@@ -141,4 +143,14 @@ def _link(chosen: Chosen) -> LinkSettings:
         connect_timeout=CONNECT_WITHIN,
         goodbye_grace=min(GOODBYE_WITHIN, reserve(chosen["shutdown_deadline"]) / 2),
         io_threads=chosen["io_threads"],
+        tls=_tls(chosen),
+    )
+
+
+def _tls(chosen: Chosen) -> TlsSettings:
+    return TlsSettings(
+        ca=chosen["tls_ca"],
+        certificate=chosen["tls_cert"],
+        key=chosen["tls_key"],
+        server_name=chosen["tls_server_name"],
     )

@@ -9,9 +9,20 @@ from collections.abc import AsyncIterator
 
 from scaler_batch.adapter.errors import SchedulerLostError
 from scaler_batch.adapter.settings import WorkerSettings
-from scaler_batch.wire import ConnectionLostError, TransportKind, WorkerConnection
+from scaler_batch.wire import ConnectionLostError, Endpoint, TlsError, TransportKind, WorkerConnection
 
 logger = logging.getLogger(__name__)
+
+
+def warn_if_readable(what: str, endpoint: Endpoint) -> None:
+    """Say so once where whoever is on the network between here and there can read and change everything."""
+    if not endpoint.is_private:
+        logger.warning(
+            "the link to the %s at %s is not encrypted: whoever can reach the network between can read functions, "
+            "arguments and results, and replace them by code of their own; use a wss:// address",
+            what,
+            endpoint,
+        )
 
 
 @contextlib.asynccontextmanager
@@ -22,6 +33,7 @@ async def connected(
 
     Raises:
         SchedulerLostError: Nobody answers.
+        TlsError: Whoever answers cannot be trusted, or refuses our certificate.
     """
     now = asyncio.get_running_loop().time
     deadline = now() + patience
@@ -34,6 +46,8 @@ async def connected(
             except TimeoutError:
                 why = "told to stop before it answered"
                 raise SchedulerLostError.unreachable(settings.scheduler_address, why) from None
+            except TlsError:
+                raise
             except ConnectionLostError as error:
                 if stop.is_set() or now() >= deadline:
                     raise SchedulerLostError.unreachable(settings.scheduler_address, error) from error

@@ -15,7 +15,7 @@ from typing import Protocol
 from scaler_batch.adapter.errors import SchedulerLostError
 from scaler_batch.adapter.settings import FleetSettings, WorkerSettings
 from scaler_batch.tasks import Snapshot
-from scaler_batch.wire import ConcurrencyDesired, ConnectionLostError, ManagerConnection, SchedulerSilent
+from scaler_batch.wire import ConcurrencyDesired, ConnectionLostError, ManagerConnection, SchedulerSilent, TlsError
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,8 @@ class Fleet:
                     if isinstance(event, ConcurrencyDesired):
                         now = asyncio.get_running_loop().time()
                         self._adjust(group, scaling.decide(event.workers, self._present, now), stop)
+        except TlsError:
+            raise
         except ConnectionLostError as error:
             raise SchedulerLostError.unreachable(self._scheduler, error) from error
 

@@ -5,8 +5,9 @@ neither do the clients wait for any. The protocol does not say so; but whoever c
 that listens, before anything else is said, and that name is a new one at each start. So a second, short connection
 tells a link that dropped from a scheduler that is gone.
 
-Over YMQ the name stands in the greeting. Over ZMQ it is a property of the handshake, which is ZMTP 3 with the NULL
-mechanism: 64 bytes of greeting from each side, then a command READY with properties.
+Over YMQ the name stands in the greeting. Over ZMQ, which is spoken at ``tcp`` addresses only, it is a property of the
+handshake, which is ZMTP 3 with the NULL mechanism: 64 bytes of greeting from each side, then a command READY with
+properties.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from scaler_batch.wire import Endpoint
+from scaler_batch.wire import ConnectionLostError, Endpoint, Scheme, TlsSettings, hear_greeting
 
 PATIENCE: Final = 5.0
 """Seconds for the handshake."""
@@ -24,18 +25,22 @@ PATIENCE: Final = 5.0
 _LONGEST: Final = 64 * 1024
 """Bytes of a handshake at most; one has hundreds."""
 
+_NO_FILES: Final = TlsSettings()
+
 _GREETING: Final = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 _GREETING_REST: Final = len(_GREETING) - 4
 _LONG, _COMMAND = 0x02, 0x04
 _READY: Final = b"\x05READY"
 
 
-async def incarnation_of(endpoint: Endpoint) -> bytes | None:
+async def incarnation_of(endpoint: Endpoint, tls: TlsSettings = _NO_FILES) -> bytes | None:
     """Return the name of the process that listens; ``None`` where nobody does, or it does not tell."""
     try:
+        if endpoint.scheme is not Scheme.TCP:
+            return (await hear_greeting(endpoint, PATIENCE, tls)).identity
         async with asyncio.timeout(PATIENCE):
             return await _ask(endpoint)
-    except (OSError, EOFError, ValueError):  # TimeoutError is an OSError
+    except (OSError, EOFError, ValueError, ConnectionLostError):  # TimeoutError is an OSError
         return None
 
 

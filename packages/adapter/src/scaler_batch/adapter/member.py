@@ -26,7 +26,7 @@ from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from scaler_batch.adapter.connecting import connected
+from scaler_batch.adapter.connecting import connected, warn_if_readable
 from scaler_batch.adapter.cost_tags import with_tags
 from scaler_batch.adapter.deadline import Deadline, closing
 from scaler_batch.adapter.heartbeat import HeartbeatManager
@@ -58,6 +58,7 @@ from scaler_batch.wire import (
     ObjectStorageClient,
     StorageSettings,
     WorkerConnection,
+    endpoint_of,
     new_worker_id,
     parse,
 )
@@ -136,7 +137,7 @@ class Member:
         self._settings = settings = with_tags(settings, run.run_id)
         self.run_id = ""
         self.worker_id = ""
-        self._storage = StorageLink(settings.object_storage, partial(_storage_client, settings.shutdown_deadline))
+        self._storage = StorageLink(settings.object_storage, partial(_storage_client, settings))
         self._inputs = CachedInputs(self._storage)
         self.run_id = run.run_id
         self._output = Output(cloud.jobs, cloud.logs, self._job_of, self._say)
@@ -236,7 +237,7 @@ class Member:
             self._settings.routes,
             table,
             self._output,
-            identify=lambda: incarnation_of(scheduler),
+            identify=lambda: incarnation_of(scheduler, self._settings.link.tls),
         )
 
     @property
@@ -279,9 +280,11 @@ class Member:
                 await asyncio.gather(*(each.close() for each in links))
 
 
-def _storage_client(within: float, address: ObjectStorageAddress | str) -> ObjectStorageClient:
+def _storage_client(settings: WorkerSettings, address: ObjectStorageAddress | str) -> ObjectStorageClient:
     """A client that leaves in time: the storage has confirmed whatever matters before that."""
-    return ObjectStorageClient(address, settings=StorageSettings(close_grace=closing(within)))
+    warn_if_readable("object storage", endpoint_of(address))
+    limits = StorageSettings(close_grace=closing(settings.shutdown_deadline), tls=settings.link.tls)
+    return ObjectStorageClient(address, settings=limits)
 
 
 def new_run(settings: WorkerSettings) -> RunLocation:

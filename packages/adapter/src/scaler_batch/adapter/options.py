@@ -18,14 +18,14 @@ from scaler_batch.tasks import LARGEST_BUNDLE, TasksError
 from scaler_batch.tasks.leases import NAMES, check_worker_name
 from scaler_batch.tasks.renewal import AFTER as RENEW_AFTER
 from scaler_batch.tasks.settings import SHORTEST_RENEWAL
-from scaler_batch.wire import AddressError, TransportKind, parse
+from scaler_batch.wire import ADDRESS_FORMS, AddressError, TransportKind, parse
 
 HERE: Final = "{}.{}".format(*sys.version_info)
 """Minor version of the Python that runs this."""
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-_ADDRESS: Final = parsed("tcp://HOST:PORT", parse, AddressError)
+_ADDRESS: Final = parsed(ADDRESS_FORMS, parse, AddressError)
 _FILE: Final = text("the path of a file")
 _PREFIX: Final = text(
     "a/b/c: printable, no slash at its ends, nothing between slashes that is empty, '.' or '..'",
@@ -92,8 +92,9 @@ SCHEDULER, BATCH, DATA, WORK, STOPPING, LOGS, FILES = (
 )
 
 OPTIONS: Final = (
-    Option(SCHEDULER, ("--scheduler-address",), _ADDRESS, "address of the scheduler",
-           otherwise="required", metavar="tcp://HOST:PORT"),
+    Option(SCHEDULER, ("--scheduler-address",), _ADDRESS,
+           "address of the scheduler; tls:// and wss:// are encrypted, tcp:// and ws:// are not", otherwise="required",
+           metavar="tcp://HOST:PORT"),
     Option(SCHEDULER, ("--object-storage-address", "-osa"), _ADDRESS, "address of the object storage",
            otherwise="what the scheduler says", metavar="tcp://HOST:PORT"),
     Option(SCHEDULER, ("--name", "-n"), _NAME, "name of this worker, shown in the scheduler's monitor; a worker of the "
@@ -104,6 +105,15 @@ OPTIONS: Final = (
            "capabilities to announce, besides those that have a table in the file", metavar="linux,cpu=4"),
     Option(SCHEDULER, ("--transport",), one_of(*(kind.value for kind in TransportKind)),
            "how the scheduler link travels; auto: as the scheduler greets", "auto", metavar="auto|zmq|ymq"),
+    Option(SCHEDULER, ("--tls-ca",), _FILE, "PEM file of the CAs that may have signed the certificates of scheduler "
+           "and object storage, or of those certificates", otherwise="the CAs that the system trusts", metavar="FILE"),
+    Option(SCHEDULER, ("--tls-cert", "-tc"), _FILE,
+           "PEM file of a client certificate and its chain, where a proxy before the scheduler asks for one",
+           metavar="FILE"),
+    Option(SCHEDULER, ("--tls-key", "-tk"), _FILE, "PEM file of the private key to --tls-cert, without a passphrase",
+           metavar="FILE"),
+    Option(SCHEDULER, ("--tls-server-name",), text("a host name or IP address", r"[A-Za-z0-9.:_-]{1,253}"),
+           "name that the certificates must bear", otherwise="the host of each address", metavar="NAME"),
     Option(SCHEDULER, ("--heartbeat-interval-seconds", "--heartbeat-interval", "-his"), number(0.1),
            "from one heartbeat to the next", 2.0, metavar="S"),
     Option(SCHEDULER, ("--death-timeout-seconds", "--death-timeout", "-dts"), number(1),
@@ -212,7 +222,5 @@ FOREIGN: Final = {
     "preload": "put what is to be loaded into the container image",
     "worker_scheduler_address": "workers run in this process and use scheduler_address",
     "worker_type": "use name, which is part of the worker's id",
-    "tls_cert": "the links to scheduler and object storage are plain TCP",
-    "tls_key": "the links to scheduler and object storage are plain TCP",
 }
 """Options of Scaler's own workers that have no meaning here, and why."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from scaler_batch.adapter.connecting import warn_if_readable
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.fleet import Fleet, manager_link
 from scaler_batch.adapter.member import Cloud, Member, leases_of
@@ -21,6 +22,7 @@ from scaler_batch.adapter.preflight import check_resources, check_storage, ranke
 from scaler_batch.adapter.settings import ProgramSettings, WorkerSettings
 from scaler_batch.aws import BatchJobService, CredentialsError, open_session
 from scaler_batch.tasks import Credentials
+from scaler_batch.wire import parse
 
 if TYPE_CHECKING:
     import boto3
@@ -56,6 +58,7 @@ async def run_program(settings: ProgramSettings, told: Callable[[], None] = lamb
         AdapterError: They cannot work, or cannot go on.
     """
     worker = settings.worker
+    warn_if_readable("scheduler", parse(worker.scheduler_address))
     session = _session(worker.aws_region)
     found = await check_resources(worker, session)
     worker = replace(ranked(worker, found.unranked), provisioned_prefix=found.prefix)

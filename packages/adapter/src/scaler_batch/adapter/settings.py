@@ -29,7 +29,7 @@ class WorkerSettings:
     """Settings of one worker.
 
     Attributes:
-        scheduler_address: ``tcp://host:port`` of the scheduler.
+        scheduler_address: ``scheme://host:port`` of the scheduler.
         s3_bucket: Bucket for task data and outcomes.
         tasks: How the task manager behaves; holds queue and definition.
         s3_prefix: Key prefix of everything the worker writes.
@@ -43,7 +43,7 @@ class WorkerSettings:
         on_shutdown: Whether stopping lets the tasks at hand be answered first, or ends their jobs at once.
         match_vcpus: Whether as many tasks of a job run side by side as its definition has vCPUs; goes over
             ``tasks.processes``.
-        object_storage: ``tcp://host:port`` of the object storage, in place of what the scheduler says.
+        object_storage: ``scheme://host:port`` of the object storage, in place of what the scheduler says.
         capabilities: Announced to the scheduler, besides those that have routes.
         routes: Where tasks with certain capabilities go.
         manager_id: The worker manager that the worker belongs to; empty for none.

@@ -45,6 +45,7 @@ from scaler_batch.wire import (
     TaskFlags,
     TaskReceived,
     TaskRedelivered,
+    TlsError,
     WorkerConnection,
 )
 
@@ -103,6 +104,7 @@ class AWSBatchWorker:
 
         Raises:
             SchedulerLostError: The scheduler has been silent for too long.
+            TlsError: The object storage cannot be trusted.
         """
         await self._is_another()
         async for event in self._link:
@@ -165,6 +167,8 @@ class AWSBatchWorker:
             try:
                 client = await self._storage.open(address)
                 break
+            except TlsError:
+                raise  # somebody has to change something first, and meanwhile others can have the tasks
             except ConnectionLostError as error:
                 # It may be on its way up again; a scheduler that gives up on us says so on its own link.
                 logger.warning("the object storage cannot be reached, trying again: %s", error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .addresses import Endpoint, parse
+from .addresses import ADDRESS_FORMS, Endpoint, Scheme, endpoint_of, parse
 from .backoff import Backoff
 from .connection import WorkerConnection
 from .envelope import Dialect, decode, encode
@@ -13,6 +13,7 @@ from .errors import (
     ObjectTimeoutError,
     ObjectTooLargeError,
     RemoteProtocolError,
+    TlsError,
     WireError,
 )
 from .events import (
@@ -56,10 +57,13 @@ from .session import WorkerSession
 from .settings import LinkSettings, StorageSettings, TransportKind
 from .storage import StorageSession
 from .storage_client import ObjectStorageClient
+from .stream import hear_greeting
+from .tls import TlsSettings
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ADDRESS_FORMS",
     "AddressError",
     "Argument",
     "ArgumentKind",
@@ -96,6 +100,7 @@ __all__ = [
     "Resource",
     "ResultKind",
     "SchedulerSilent",
+    "Scheme",
     "ShutdownRequested",
     "StorageMoved",
     "StorageSession",
@@ -104,6 +109,8 @@ __all__ = [
     "TaskFlags",
     "TaskReceived",
     "TaskRedelivered",
+    "TlsError",
+    "TlsSettings",
     "TransportKind",
     "Unknown",
     "WireError",
@@ -112,6 +119,8 @@ __all__ = [
     "WorkerSession",
     "decode",
     "encode",
+    "endpoint_of",
+    "hear_greeting",
     "new_manager_id",
     "new_object_id",
     "new_result_id",

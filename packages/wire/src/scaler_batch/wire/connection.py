@@ -21,7 +21,7 @@ class WorkerConnection(Link[WorkerSession, WorkerEvent]):
     open meanwhile. If the heartbeat callable raises, the context ends with that error.
 
     Args:
-        address: where the scheduler listens, as ``tcp://host:port``.
+        address: where the scheduler listens, as ``scheme://host:port``.
         heartbeat: returns what a heartbeat is to say; called for each one, must not block.
         identity: the worker id; a new one where none is given. A process takes a new one at each start.
         settings: intervals and limits.

@@ -6,6 +6,7 @@ The class says who is to blame, so that a caller can decide without reading the 
     ├── LocalProtocolError     we asked for something the protocol does not allow
     ├── RemoteProtocolError    the peer sent something that is malformed or out of turn
     ├── ConnectionLostError    there is no link: it was never made, or was lost and did not come back
+    │   └── TlsError           TLS cannot be had with the peer, or not with these files
     ├── AddressError           an address cannot be read or resolved
     ├── ObjectTimeoutError     the object storage did not answer within the time allowed
     └── ObjectTooLargeError    an object is larger than this client accepts
@@ -28,6 +29,13 @@ class RemoteProtocolError(WireError):
 
 class ConnectionLostError(WireError):
     """There is no link to the peer: it was never made, or was lost and did not come back in time."""
+
+
+class TlsError(ConnectionLostError):
+    """TLS cannot be had with the peer, or not with the files given.
+
+    Trying again does not help; the text says what does.
+    """
 
 
 class AddressError(WireError):

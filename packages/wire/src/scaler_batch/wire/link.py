@@ -34,7 +34,7 @@ class Link(ABC, Generic[Session, Reported]):
     Entering waits until the scheduler can be reached. The link comes back by itself when it is lost.
 
     Args:
-        address: where the scheduler listens, as ``tcp://host:port``.
+        address: where the scheduler listens, as ``scheme://host:port``.
         identity: the name of this end; a process takes a new one at each start.
         settings: intervals and limits.
         dialect: the numbering of messages to begin with, where the transport does not tell.
@@ -68,10 +68,12 @@ class Link(ABC, Generic[Session, Reported]):
         """Find the scheduler and start to register.
 
         Raises:
+            TlsError: the two ends cannot agree on TLS, or a file that it needs cannot be used.
             ConnectionLostError: nobody answers at the address.
             RemoteProtocolError: whoever answers speaks another transport than the settings ask for, or none.
         """
-        finding = await probe(self._endpoint, self._settings.connect_timeout, self._settings.backoff)
+        settings = self._settings
+        finding = await probe(self._endpoint, settings.connect_timeout, settings.backoff, settings.tls)
         self._session = self._open_session(self._now(), finding.dialect or self._presumed)
         self._transport = self._choose(finding)
         self._group = await asyncio.TaskGroup().__aenter__()

@@ -19,7 +19,7 @@ class ManagerConnection(Link[ManagerSession, ConcurrencyDesired]):
     Entering waits until the scheduler can be reached. The link comes back by itself when it is lost.
 
     Args:
-        address: where the scheduler listens, as ``tcp://host:port``.
+        address: where the scheduler listens, as ``scheme://host:port``.
         manager_id: what the workers of this manager name in their heartbeats. The scheduler does not answer while it
             remembers another manager of this id.
         max_workers: how many workers it could run at most; None for any number.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .backoff import Backoff
+from .tls import DEFAULT_TLS, TlsSettings
 
 MIB = 1024 * 1024
 _BACKOFF = Backoff()
@@ -35,6 +36,7 @@ class LinkSettings:
         max_message: longer messages are refused.
         io_threads: threads in which ZeroMQ serves the link; over YMQ the event loop does, and none is needed.
         backoff: the delays between attempts to connect.
+        tls: what TLS takes, where the address asks for it.
     """
 
     transport: TransportKind = TransportKind.AUTO
@@ -46,6 +48,7 @@ class LinkSettings:
     max_message: int = 64 * MIB
     io_threads: int = 1
     backoff: Backoff = _BACKOFF
+    tls: TlsSettings = DEFAULT_TLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ class StorageSettings:
         piece: objects are handed to the operating system in pieces of this size, so that a large one is not copied as a
             whole on its way.
         backoff: the delays between attempts to connect.
+        tls: what TLS takes, where the address asks for it.
     """
 
     connect_timeout: float = 30.0
@@ -70,6 +74,7 @@ class StorageSettings:
     max_object: int = 4096 * MIB
     piece: int = 256 * 1024
     backoff: Backoff = _BACKOFF
+    tls: TlsSettings = DEFAULT_TLS
 
 
 DEFAULT_LINK = LinkSettings()

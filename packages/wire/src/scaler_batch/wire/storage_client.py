@@ -25,6 +25,7 @@ from .errors import (
     ObjectTimeoutError,
     ObjectTooLargeError,
     RemoteProtocolError,
+    TlsError,
 )
 from .messages import ObjectStorageAddress
 from .settings import DEFAULT_STORAGE, StorageSettings
@@ -38,7 +39,7 @@ class ObjectStorageClient:
     Any number of requests may be under way at once; they are pipelined on one connection.
 
     Args:
-        address: where the storage listens: what the scheduler told, or ``tcp://host:port``.
+        address: where the storage listens: what the scheduler told, or ``scheme://host:port``.
         identity: what the identities of the connections start with.
         settings: limits and times.
     """
@@ -64,6 +65,7 @@ class ObjectStorageClient:
         self._down_reason = "not connected yet"
         self._down_since: float | None = None
         self._answered = False
+        self._refused: TlsError | None = None
         self._group: asyncio.TaskGroup
         self._keeper: asyncio.Task[None]
         self.connections = 0
@@ -73,6 +75,7 @@ class ObjectStorageClient:
         """Connect.
 
         Raises:
+            TlsError: the two ends cannot agree on TLS, or a file that it needs cannot be used.
             ConnectionLostError: the storage cannot be reached.
         """
         self._group = await asyncio.TaskGroup().__aenter__()
@@ -80,6 +83,8 @@ class ObjectStorageClient:
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 await self._up.wait()
+            if self._refused is not None:
+                raise self._refused
         except BaseException as error:
             await self.close()
             await self._group.__aexit__(None, None, None)
@@ -232,6 +237,10 @@ class ObjectStorageClient:
                 await self._serve()
             except ConnectionLostError as error:
                 self._down_reason = str(error)
+                if isinstance(error, TlsError) and not self.connections:
+                    self._refused = error  # trying again does not help, and somebody is waiting for the first one
+                    self._up.set()
+                    return
             failures = 1 if self._answered else failures + 1
             if self._closing:
                 return
@@ -247,7 +256,7 @@ class ObjectStorageClient:
         loop = asyncio.get_running_loop()
         self._down_since = loop.time() if self._down_since is None else self._down_since
         stream, greeting = await open_stream(
-            self._endpoint, identity, self._on_message, settings.max_object, self._attempt_time()
+            self._endpoint, identity, self._on_message, settings.max_object, self._attempt_time(), settings.tls
         )
         self._dialect, self._down_since, self._stream = greeting.dialect, None, stream
         self.connections += 1
@@ -263,8 +272,8 @@ class ObjectStorageClient:
             stream.abort("closed")
 
     def _attempt_time(self) -> float:
-        """Return how long one attempt may take, so that giving up is noticed in time."""
-        return min(self._settings.connect_timeout, self._settings.give_up_after)
+        """Return how long one attempt may take, so that giving up is noticed in time, and the first failure told."""
+        return min(self._settings.connect_timeout / 2, self._settings.give_up_after)
 
     async def _write_requests(self, stream: YmqStream) -> None:
         while not stream.lost.done():

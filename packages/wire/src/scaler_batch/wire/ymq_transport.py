@@ -69,6 +69,7 @@ class YmqTransport:
             self._listener.frame_received,
             settings.max_message,
             settings.connect_timeout,
+            settings.tls,
         )
         self._stream = stream
         self._listener.link_up(greeting.dialect)

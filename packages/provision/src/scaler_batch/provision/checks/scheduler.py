@@ -11,10 +11,12 @@ from scaler_batch.provision.finding import Finding, ok, problem
 
 SUBJECT: Final = "scheduler"
 SECONDS: Final = 3.0
+SCHEMES: Final = ("tcp", "tls", "ws", "wss")
+FORMS: Final = " or ".join(f"{scheme}://HOST:PORT" for scheme in SCHEMES)
 
 
 def parse(address: str) -> tuple[str, int]:
-    """Take ``tcp://host:port`` apart.
+    """Take ``scheme://host:port`` apart.
 
     Raises:
         SettingsError: It is no such address.
@@ -24,8 +26,8 @@ def parse(address: str) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or not port or parts.scheme != "tcp":
-        raise SettingsError(f"{address!r} is no address", fix="pass --scheduler tcp://HOST:PORT")
+    if not host or not port or parts.scheme not in SCHEMES:
+        raise SettingsError(f"{address!r} is no address", fix=f"pass --scheduler {FORMS}")
     return host, port
 
 
