@@ -61,6 +61,29 @@ def test_text_is_a_line_for_people(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text().endswith(" INFO    a: hello\n")
 
 
+def test_the_libraries_below_show_no_requests_where_everything_is_asked_for(tmp_path: Path) -> None:
+    log_into(tmp_path / "log", level="DEBUG")
+    logging.getLogger("botocore.endpoint").debug("Authorization")
+    logging.getLogger("a").debug("shown")
+    assert (tmp_path / "log").read_text().endswith(" DEBUG   a: shown\n")
+    assert "Authorization" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("private", [True, False])
+def test_what_exceptions_say_is_left_out_where_data_are_private(tmp_path: Path, form: str, private: bool) -> None:
+    start_logging(LogSettings("INFO", form, (str(tmp_path / "log"),), private=private))  # type: ignore[arg-type]
+    secret = " ".join(("what", "the", "task", "knows"))  # not as the line of source that a traceback shows
+    try:
+        raise ValueError(secret) from KeyError(secret)
+    except ValueError:
+        logging.getLogger("a").exception("failed")
+    written = (tmp_path / "log").read_text()
+    assert (secret in written) is not private
+    assert "ValueError" in written
+    assert "test_logs.py" in written  # where it happened
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_streams_are_known_by_the_names_of_their_files(stream: str, capsys: pytest.CaptureFixture[str]) -> None:
     start_logging(LogSettings(paths=(f"/dev/{stream}",)))

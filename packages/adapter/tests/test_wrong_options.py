@@ -82,6 +82,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("aws_region", "us east 1", "the name of an AWS region"),
     ("job_queue", " ", "text that is not empty"),
     ("tag_jobs", "maybe", "one of yes, no"),
+    ("private", "perhaps", "one of yes, no"),
     ("share_identifier", "two words", "a share identifier"),
     ("scheduling_priority", "10000", "a whole number from 0 to 9999"),
 ]
@@ -116,6 +117,11 @@ def test_uvloop_that_is_not_installed_is_said_with_how_to_install_it(monkeypatch
         "--event-loop is 'uvloop' (command line); allowed: builtin; "
         "for uvloop install it: pip install 'scaler-batch-adapter[uvloop]'"
     )
+
+
+def test_private_data_is_not_sent_in_parameters_by_another_option() -> None:
+    said = refusal(*REQUIRED, "--private", "yes", "--inline-limit", "100")
+    assert said.startswith("--inline-limit is '100' (command line); allowed: 0, as private is yes")
 
 
 def test_zmq_is_refused_where_scaler_does_not_speak_it() -> None:

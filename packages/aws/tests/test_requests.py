@@ -74,6 +74,11 @@ def test_part_of_a_processor_is_written_as_aws_does(vcpus: float, text: str):
     assert overrides == {"resourceRequirements": [{"type": "VCPU", "value": text}]}
 
 
+def test_variables_of_the_environment_go_along():
+    overrides = request(replace(SHAPE, variables=(("NAME", "value"),)))["containerOverrides"]
+    assert overrides == {"environment": [{"name": "NAME", "value": "value"}]}
+
+
 def test_share_and_priority_go_along():
     written = request(replace(SHAPE, share="team", scheduling_priority=0))
     assert (written["shareIdentifier"], written["schedulingPriorityOverride"]) == ("team", 0)

@@ -291,6 +291,22 @@ def test_the_log_has_one_line_a_task_and_no_arguments_results_or_messages(run: R
     assert len(run.published(sequence)[0]) == 2
 
 
+def test_the_log_of_a_private_job_names_neither_the_function_nor_what_it_raised(run: Run) -> None:
+    class DaffodilError(Exception): ...
+
+    def tulip() -> None:
+        raise DaffodilError
+
+    sequence, command = run.inline(make_call(tulip), make_call(math.sqrt, 4))
+    code, _, err = run.start(*command, SCALER_BATCH_PRIVATE="1").finish()
+    assert code == 0
+    first, second = lines(err)
+    assert first.keys() == second.keys() == {"event", "task", "status", "seconds", "cpu_seconds", "peak_memory_bytes"}
+    assert (first["status"], second["status"]) == ("raised", "success")
+    assert not {word for word in ("tulip", "DaffodilError", "sqrt") if word in err}
+    assert len(run.published(sequence)[0]) == 2
+
+
 def test_a_function_is_logged_by_name_even_if_it_has_none(run: Run) -> None:
     class Named:
         def __call__(self) -> None: ...

@@ -44,6 +44,11 @@ def test_the_child_of_an_array_knows_its_place_its_job_and_its_attempt() -> None
     assert (request.origin.job, request.origin.attempt) == ("id:3", 2)
 
 
+@pytest.mark.parametrize(("variable", "private"), [({}, False), ({"SCALER_BATCH_PRIVATE": "1"}, True)])
+def test_a_job_is_private_where_it_is_told_so(variable: dict[str, str], private: bool) -> None:
+    assert parse(**variable).private is private
+
+
 @pytest.mark.parametrize("name", ["run", "sequence", "pack", "key"])
 def test_a_parameter_that_batch_did_not_fill_in_is_named(name: str) -> None:
     with pytest.raises(RequestError, match=f"submit the job with the parameter '{name}'"):

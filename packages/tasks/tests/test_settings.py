@@ -26,6 +26,7 @@ def test_defaults_are_what_aws_runs():
         ({"renew_after": 0.5}, "at least 1 s"),
         ({"inline_limit": -1}, "0 to 21504"),
         ({"inline_limit": 21505}, "0 to 21504"),
+        ({"private": True, "inline_limit": 1}, "private needs 0"),
     ],
 )
 def test_what_aws_batch_would_refuse_is_refused_first(change: dict[str, Any], text: str):
@@ -53,3 +54,10 @@ def test_limits_themselves_are_taken(edge: dict[str, Any]):
 def test_a_watcher_that_never_rests_or_never_looks_is_refused(change: dict[str, float]):
     with pytest.raises(SettingsError):
         Polling(**change)
+
+
+def test_private_jobs_are_told_so_and_others_are_told_nothing():
+    assert TaskManagerSettings("q", "d", private=True, inline_limit=0).shape.variables == (
+        ("SCALER_BATCH_PRIVATE", "1"),
+    )
+    assert TaskManagerSettings("q", "d").shape.variables == ()

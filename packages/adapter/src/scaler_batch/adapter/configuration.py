@@ -48,7 +48,13 @@ def program_of(chosen: Chosen) -> ProgramSettings:
         worker,
         FleetSettings(chosen["mode"], chosen["max_workers"], chosen["scale_down_cooldown_seconds"]),
         None if port is None else MetricsSettings(port, chosen["metrics_host"]),
-        LogSettings(chosen["log_level"], chosen["log_format"], chosen["logging_paths"], chosen["logging_config_file"]),
+        LogSettings(
+            chosen["log_level"],
+            chosen["log_format"],
+            chosen["logging_paths"],
+            chosen["logging_config_file"],
+            chosen["private"] == "yes",
+        ),
         chosen["event_loop"],
     )
 
@@ -105,13 +111,23 @@ def _tasks(chosen: Chosen) -> TaskManagerSettings:
         share_identifier=chosen["share_identifier"],
         scheduling_priority=chosen["scheduling_priority"],
         job_timeout=chosen["job_timeout_minutes"] * 60,
-        inline_limit=chosen["inline_limit"],
+        inline_limit=_inline_limit(chosen),
+        private=chosen["private"] == "yes",
         transfers=chosen["transfers"],
         renew_after=chosen["renew_after"],
         misconfiguration_patience=chosen["misconfiguration_patience"],
         credentials_patience=chosen["credentials_patience"],
         outage_patience=chosen["outage_patience"],
     )
+
+
+def _inline_limit(chosen: Chosen) -> int:
+    limit: int = chosen["inline_limit"]
+    if chosen["private"] == "no":
+        return limit
+    if limit and "inline_limit" in chosen.given:
+        raise chosen.wrong("inline_limit", "0, as private is yes: whoever may describe jobs reads their parameters")
+    return 0
 
 
 def _client(python: str) -> Client | None:

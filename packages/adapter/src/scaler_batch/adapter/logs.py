@@ -1,7 +1,8 @@
 """What the worker logs: lines for people or for machines, with the ids by which lines are found again.
 
 Each line says which run it belongs to, and, where it is about one, which task and job. Arguments, results and messages
-of the user's exceptions are never logged: logs are read by more people than results.
+of the user's exceptions are never logged, neither by us nor by the libraries below: logs are read by more people than
+results.
 
 A file of Python's ``logging.config`` may take the place of the options. It can name :class:`JsonFormatter`, and write
 ``%(run)s`` in a format of its own.
@@ -13,6 +14,7 @@ import json
 import logging
 import logging.config
 import sys
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any, Final
 
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.settings import LogSettings
+from scaler_batch.aws import quiet_dependencies
 
 RUN: Final[ContextVar[str]] = ContextVar("run", default="")
 """Id of the run that the current code works for."""
@@ -50,7 +53,7 @@ class JsonFormatter(logging.Formatter):
             **{name: value for name in IDS if (value := getattr(record, name, ""))},
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(line)
 
 
@@ -62,23 +65,33 @@ class StampedRecord(logging.LogRecord):
         self.run = RUN.get()
 
 
+class PrivateRecord(StampedRecord):
+    """A record whose traceback, whoever formats it, names exceptions and leaves out what they say."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and self.exc_info[0] is not None:
+            lines = traceback.format_tb(self.exc_info[2])
+            self.exc_text = f"{''.join(lines)}{self.exc_info[0].__qualname__}: (what it says is private)"
+
+
 def start_logging(settings: LogSettings) -> None:
     """Log as the settings say.
 
     Raises:
         SettingsError: A file cannot be written, or the file of settings not be used.
     """
-    logging.setLogRecordFactory(StampedRecord)
+    logging.setLogRecordFactory(PrivateRecord if settings.private else StampedRecord)
     if settings.file is not None:
         _configure(settings.file)
+        quiet_dependencies()
         return
     formatter = JsonFormatter() if settings.format == "json" else TextFormatter()
     handlers = [_handler(path) for path in settings.paths]
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=settings.level, handlers=handlers, force=True)
-    # botocore tells at INFO how it found each endpoint: of interest only to who asks for everything.
-    logging.getLogger("botocore").setLevel(logging.DEBUG if settings.level == "DEBUG" else logging.WARNING)
+    quiet_dependencies()
 
 
 def _configure(file: str) -> None:

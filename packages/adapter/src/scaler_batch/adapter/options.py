@@ -158,6 +158,8 @@ OPTIONS: Final = (
     Option(DATA, ("--inline-limit",), whole(0, MAX_INLINE_LIMIT),
            "bytes of the largest pack that travels in job parameters; 0 sends all through S3", INLINE_LIMIT,
            metavar="BYTES"),
+    Option(DATA, ("--private",), one_of("yes", "no"), "keep all that tasks hold, names of functions too, out of job "
+           "parameters and logs; packs then travel through S3 only", "no", metavar="yes|no"),
     Option(DATA, ("--transfers",), whole(1, 1024),
            "objects that are fetched, and results that are stored, at the same time", 16, metavar="N"),
     Option(DATA, ("--renew-after",), number(SHORTEST_RENEWAL),

@@ -128,12 +128,14 @@ class LogSettings:
         format: Lines for people, or an object of JSON a line.
         paths: Files; ``/dev/stdout`` and ``/dev/stderr`` are what they say.
         file: A file of Python's ``logging.config``, which then decides in place of the others.
+        private: Whether tracebacks are shown without the messages of their exceptions, which may quote data.
     """
 
     level: str = "INFO"
     format: Literal["text", "json"] = "text"
     paths: tuple[str, ...] = ("/dev/stderr",)
     file: str | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from scaler_batch.aws.logs import JobLogs, read_tail
 from scaler_batch.aws.lookup import DefinitionReference, bucket_region, find_definition, find_queue, vcpus_of
 from scaler_batch.aws.models import JobReport, JobShape, JobSpec, JobStatus, is_numbered, read_report
 from scaler_batch.aws.parameters import secure_parameter
+from scaler_batch.aws.quiet import quiet_dependencies
 from scaler_batch.aws.rate import AdaptiveRateLimiter, AimdRate, RateSettings
 from scaler_batch.aws.regions import ConfiguredRegion, configured_region, dns_suffix, partition_of
 from scaler_batch.aws.s3_environment import s3_environment
@@ -105,6 +106,7 @@ __all__ = [
     "open_client",
     "open_session",
     "partition_of",
+    "quiet_dependencies",
     "read_report",
     "read_tail",
     "renewal_of",

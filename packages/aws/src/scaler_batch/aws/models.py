@@ -28,6 +28,8 @@ class JobShape:
         share: Fair-share identifier; ``None`` for a queue without a scheduling policy.
         scheduling_priority: Order within the share, 0 to 9999, higher first.
         tags: Tags of the job and of its container's ECS task, each a name and a value.
+        variables: Variables of the container's environment, each a name and a value; whoever may describe jobs sees
+            them.
     """
 
     queue: str
@@ -40,6 +42,7 @@ class JobShape:
     share: str | None = None
     scheduling_priority: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ def submit_request(job: JobSpec) -> dict[str, Any]:
     }
     if job.size > 1:
         request["arrayProperties"] = {"size": job.size}
-    if requirements := _requirements(shape):
-        request["containerOverrides"] = {"resourceRequirements": requirements}
+    if overrides := _overrides(shape):
+        request["containerOverrides"] = overrides
     if shape.share is not None:
         request["shareIdentifier"] = shape.share
     if shape.scheduling_priority is not None:
@@ -33,6 +33,15 @@ def submit_request(job: JobSpec) -> dict[str, Any]:
         # The task is what costs: only tags that it bears show up in reports.
         request |= {"tags": dict(shape.tags), "propagateTags": True}
     return request
+
+
+def _overrides(shape: JobShape) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    if requirements := _requirements(shape):
+        overrides["resourceRequirements"] = requirements
+    if shape.variables:
+        overrides["environment"] = [{"name": name, "value": value} for name, value in shape.variables]
+    return overrides
 
 
 def _requirements(shape: JobShape) -> list[dict[str, str]]:

@@ -68,6 +68,10 @@ ATTEMPT_VARIABLE: Final = "AWS_BATCH_JOB_ATTEMPT"
 """Set by AWS Batch in every job: 1 for the first attempt."""
 
 
+PRIVATE_VARIABLE: Final = "SCALER_BATCH_PRIVATE"
+"""Set by the task manager where the runner's own lines are to name neither functions nor classes of exceptions."""
+
+
 class ExitCode(IntEnum):
     """What the runner's exit says to whoever looks at the job.
 

@@ -134,10 +134,15 @@ class BundleRun:
         log.line(
             "task",
             task=f"{job.sequence}{'' if job.array_index is None else f'.{job.array_index}'}/{outcome.position}",
-            function=told.function or None,
+            **({} if job.private else _names(outcome, told)),
             status=outcome.status,
-            **({"raised": outcome.failure.type} if outcome.failure and outcome.failure.type else {}),
             seconds=round(usage.wall, 3),
             cpu_seconds=round(usage.cpu, 3),
             peak_memory_bytes=usage.memory,
         )
+
+
+def _names(outcome: Outcome, told: Told) -> dict[str, str | None]:
+    """Names that the user gave: of the function, and of the class of what it raised."""
+    raised = outcome.failure.type if outcome.failure else ""
+    return {"function": told.function or None, **({"raised": raised} if raised else {})}

@@ -20,6 +20,7 @@ from scaler_batch.payload.contract import (
     JOB_ID_VARIABLE,
     KEY_IN_CONTAINER,
     PAYLOAD_KEY_VARIABLE,
+    PRIVATE_VARIABLE,
 )
 from scaler_batch.payload.errors import ContractError
 from scaler_batch.runner.errors import RequestError
@@ -36,6 +37,7 @@ class Request(NamedTuple):
         seal: What the job signs its outcomes with.
         origin: What the outcomes will say about where they come from.
         processes: How many calls may run side by side; 0 where the command line leaves it open.
+        private: Whether the log is to name neither functions nor classes of exceptions.
     """
 
     run: RunLocation
@@ -45,6 +47,7 @@ class Request(NamedTuple):
     seal: JobSeal
     origin: Origin
     processes: int = 0
+    private: bool = False
 
     @property
     def bundle_index(self) -> int:
@@ -92,6 +95,7 @@ def parse_request(arguments: Sequence[str], environment: Mapping[str, str]) -> R
         seal=submission.job(index),
         origin=_origin(environment),
         processes=_number("--processes", options["--processes"]),
+        private=bool(environment.get(PRIVATE_VARIABLE)),
     )
 
 

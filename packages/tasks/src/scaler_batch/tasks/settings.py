@@ -8,6 +8,7 @@ from typing import Final, Literal
 from scaler_batch.aws import JobShape
 from scaler_batch.aws.limits import MOST_ATTEMPTS, SHORTEST_TIMEOUT
 from scaler_batch.payload import Client, Seal
+from scaler_batch.payload.contract import PRIVATE_VARIABLE
 from scaler_batch.payload.objects import THRESHOLD
 from scaler_batch.payload.placement import INLINE_LIMIT, MAX_INLINE_LIMIT
 from scaler_batch.tasks import credentials, renewal, waiting
@@ -95,6 +96,8 @@ class TaskManagerSettings:
         share_identifier: Whose share of a fair-share queue jobs count against; ``None`` for a queue without shares.
         tags: Tags of every job, each a name and a value.
         scheduling_priority: Order of jobs within the share, 0 to 9999, higher first; ``None`` for the definition's.
+        private: Whether job parameters and the runner's lines in logs are to hold nothing of tasks; packs travel
+            through S3 then, so ``inline_limit`` has to be 0.
         backoff: When to try a call to AWS Batch again.
     """
 
@@ -119,6 +122,7 @@ class TaskManagerSettings:
     share_identifier: str | None = None
     scheduling_priority: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    private: bool = False
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
@@ -147,6 +151,8 @@ class TaskManagerSettings:
             raise SettingsError(f"object_threshold is {self.object_threshold}, but an object has at least 1 byte")
         if not 0 <= self.inline_limit <= MAX_INLINE_LIMIT:
             raise SettingsError(f"inline_limit is {self.inline_limit}; AWS Batch takes 0 to {MAX_INLINE_LIMIT} bytes")
+        if self.private and self.inline_limit:
+            raise SettingsError(f"inline_limit is {self.inline_limit}; private needs 0, as job parameters can be read")
 
     @property
     def shape(self) -> JobShape:
@@ -159,4 +165,5 @@ class TaskManagerSettings:
             share=self.share_identifier,
             scheduling_priority=self.scheduling_priority,
             tags=self.tags,
+            variables=((PRIVATE_VARIABLE, "1"),) if self.private else (),
         )
