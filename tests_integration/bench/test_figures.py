@@ -82,7 +82,7 @@ def test_a_reading_is_what_was_used_since_the_one_before() -> None:
 
 
 def test_what_checks_add_is_judged_as_a_part_or_by_itself() -> None:
-    cost = AuthenticationCost("a map", [101.0, 103.0, 99.0], [100.0, 100.0, 100.0], 0.02, is_part=True)
+    cost = AuthenticationCost("a map", [101.0, 103.0, 109.0], [100.0, 100.0, 100.0], 0.02, is_part=True)
     assert (cost.added, cost.part, cost.is_good) == (1.0, 0.01, True)
     assert not replace(cost, most_added=0.5, is_part=False).is_good
 

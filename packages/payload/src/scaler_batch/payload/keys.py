@@ -125,10 +125,11 @@ OUTCOMES: Final = "outcomes"
 
 _INTERRUPTED: Final = "interrupted"
 
-_OUTCOME: Final = re.compile(
+_OUTCOME: Final = (
     rf"{OUTCOMES}/({_NUMBER})(?:\.({_NUMBER}))?/"
     rf"(?:({_NUMBER})(?:-([1-9]))?|{_INTERRUPTED}\.({_NUMBER}))\.([0-9a-f]{{32}})"
 )
+"""Not compiled before it is used, which most runners never do: they have to be quick to start."""
 
 PLACES: Final = 10
 """How many places there are for one object of outcomes, of which all but the first are for when that is taken."""
@@ -228,7 +229,7 @@ def parse_outcome_key(key: str) -> OutcomeKey:
     Raises:
         ContractError: The key is not that of an outcome.
     """
-    match = _OUTCOME.fullmatch(key)
+    match = re.fullmatch(_OUTCOME, key)
     if match is None:
         raise ContractError(f"{key!r} is not the key of an outcome")
     sequence, child, first, place, attempt, name = match.groups()
