@@ -3,21 +3,23 @@
 ``python tests_integration/authentication_costs.py`` prints the table.
 
 A map of a thousand calls goes through a real task manager, whose AWS Batch and S3 are doubles in memory: packs are
-written and read, outcomes written, signed, checked and read. That is less than the whole work, which has a scheduler,
-containers and connections besides; so the share that is found is more than that of the whole. A runner is started as a
-job is, against a store that answers from another process.
+written and read, outcomes written, signed, checked and read. Its twenty jobs of fifty calls are run besides, by real
+runners, against a store that answers from another process. That is less than the whole work, which has a scheduler, a
+client and connections; so the share that is found is more than that of the whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import math
 import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -27,6 +29,9 @@ from scaler_batch.payload.testing import MemoryStore
 from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings
 from scaler_batch.tasks.testing import FakeJobService, MemoryInputs, RecordingSink
 from startup_costs import ENVIRONMENT, job_cost, runner_command
+
+_TASKS: Final = 1000
+_BUNDLE: Final = 50
 
 WITHOUT: Final = """
 import sys, types
@@ -118,12 +123,18 @@ class AuthenticationCost:
 
 def authentication_costs(times: int) -> list[AuthenticationCost]:
     """Measure a map, and the start of a runner."""
-    plain = [_map(each) for each in (50, 1)]
-    return [
-        AuthenticationCost("map of 1,000, bundled by 50", *_in_turns(plain[0], times), 0.02, is_part=True),
-        AuthenticationCost("map of 1,000, one task a job", *_in_turns(plain[1], times), 50.0, is_part=False),
-        _startup(times),
-    ]
+    with serving() as endpoint:
+        jobs = _Jobs({**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint})
+
+        def bundled(is_checked: bool) -> float:
+            return _map(_BUNDLE, is_checked) + _TASKS / _BUNDLE * jobs.run(_BUNDLE, is_checked)
+
+        return [
+            AuthenticationCost("map of 1,000 in jobs of 50", *_in_turns(bundled, times), 0.02, is_part=True),
+            AuthenticationCost(
+                "a runner, from start to end", *_in_turns(partial(jobs.run, 1), 2 * times), 1.0, is_part=False
+            ),
+        ]
 
 
 def _in_turns(work: Callable[[bool], float], times: int) -> tuple[list[float], list[float]]:
@@ -132,19 +143,16 @@ def _in_turns(work: Callable[[bool], float], times: int) -> tuple[list[float], l
     return [checked for checked, _ in turns], [unchecked for _, unchecked in turns]
 
 
-def _map(tasks_per_job: int) -> Callable[[bool], float]:
-    def work(is_checked: bool) -> float:
-        gc.collect()
-        if is_checked:
-            return asyncio.run(_mapped(tasks_per_job))
-        with (
-            patch.object(Seal, "_mac", _unsigned),
-            patch("scaler_batch.payload.parts.digest_of", lambda pieces: "0" * 64),
-            patch("scaler_batch.payload.hashing.digest", lambda data: "0" * 64),
-        ):
-            return asyncio.run(_mapped(tasks_per_job))
-
-    return work
+def _map(tasks_per_job: int, is_checked: bool) -> float:
+    gc.collect()
+    if is_checked:
+        return asyncio.run(_mapped(tasks_per_job))
+    with (
+        patch.object(Seal, "_mac", _unsigned),
+        patch("scaler_batch.payload.parts.digest_of", lambda pieces: "0" * 64),
+        patch("scaler_batch.payload.hashing.digest", lambda data: "0" * 64),
+    ):
+        return asyncio.run(_mapped(tasks_per_job))
 
 
 def _unsigned(seal: Seal, domain: bytes, context: bytes, body: Any = ()) -> bytes:
@@ -160,27 +168,27 @@ async def _mapped(tasks_per_job: int) -> float:
     )
     run = RunLocation("bucket", "runs", "run-1", "eu-west-1")
     function = os.urandom(2000)
-    calls = [Call(b"serializer" * 5, function, (b"argument %d" % number,)) for number in range(1000)]
+    calls = [Call(b"serializer" * 5, function, (b"argument %d" % number,)) for number in range(_TASKS)]
     before = time.process_time()
     async with AWSHPCTaskManager(settings, run, jobs=jobs, store=store, inputs=inputs, sink=sink) as manager:
         for number, call in enumerate(calls):
             manager.submit(inputs.request(b"%d" % number, call))
-        await sink.answers(1000)
+        await sink.answers(_TASKS)
     return 1000 * (time.process_time() - before)
 
 
-def _startup(times: int) -> AuthenticationCost:
-    with serving() as endpoint:
-        environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}
-        numbers = iter(range(10**6))
+class _Jobs:
+    """Runners, each a process of its own, and their processor time."""
 
-        def start(is_checked: bool) -> float:
-            program = MAIN.format("" if is_checked else STUBBED)
-            command = runner_command(math.sqrt, 16, next(numbers), "-c", program)
-            return job_cost(command, environment)
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._numbers = itertools.count()
 
-        checked, unchecked = _in_turns(start, 2 * times)
-    return AuthenticationCost("a runner, from start to end", checked, unchecked, 1.0, is_part=False)
+    def run(self, calls: int, is_checked: bool) -> float:
+        """Run a job of so many calls."""
+        program = MAIN.format("" if is_checked else STUBBED)
+        command = runner_command(math.sqrt, 16, next(self._numbers), "-c", program, calls=calls)
+        return job_cost(command, self._environment)
 
 
 def main() -> None:

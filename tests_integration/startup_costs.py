@@ -81,9 +81,11 @@ def _compared(
     return StartupCost(function, [mine for mine, _ in turns], [their for _, their in turns])
 
 
-def runner_command(function: Callable[..., Any], argument: Any, number: int, *program: str) -> list[str]:
-    """The command line of a job that runs one call; its program is the runner, unless named otherwise."""
-    pack = place(encode_pack([[make_call(function, argument)]])).parameter
+def runner_command(
+    function: Callable[..., Any], argument: Any, number: int, *program: str, calls: int = 1
+) -> list[str]:
+    """The command line of a job that runs a call, so many times; its program is the runner, unless named otherwise."""
+    pack = place(encode_pack([[make_call(function, argument)] * calls])).parameter
     run = str(RunLocation("plain", "startup", "run", "us-east-1"))
     python = JOB_PYTHON or sys.executable
     command = [python, *(program or ("-m", "scaler_batch.runner")), "--run", run, "--sequence", str(number)]

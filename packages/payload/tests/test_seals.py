@@ -36,6 +36,15 @@ def test_a_signature_is_that_of_the_standard_library(about: tuple[int | str | No
     assert KEY.sign(about, body) == hmac.digest(SECRET, message, "sha256")
 
 
+def test_a_large_body_is_signed_as_a_small_one_is() -> None:
+    body = bytes(range(256)) * 200
+    whole, split = KEY.sign(("a",), [body]), KEY.sign(("a",), [body[:1000], body[1000:]])
+    context = encode_facts("a")
+    sizes = [len(part).to_bytes(4, "little") for part in (b"scaler-batch sign", context)]
+    message = sizes[0] + b"scaler-batch sign" + sizes[1] + context + body
+    assert whole == split == hmac.digest(SECRET, message, "sha256")
+
+
 @given(facts, facts)
 def test_no_two_lists_of_facts_are_written_alike(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     alike = [(type(fact), fact) for fact in one] == [(type(fact), fact) for fact in other]

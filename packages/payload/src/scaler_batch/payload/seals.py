@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import sys
 from collections.abc import Iterable
 from typing import Final, Self
 
@@ -36,6 +37,9 @@ _BLOCK: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 """By what HMAC translates a key (RFC 2104)."""
+
+_JOINED: Final = 16 * 1024
+"""Bytes that are copied to be signed in one piece."""
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -146,12 +150,18 @@ class Seal:
             raise UnsignedError("not signed with the key of this job")
 
     def _mac(self, domain: bytes, context: bytes, body: Pieces = ()) -> bytes:
-        """HMAC-SHA256; Python's own cannot do without OpenSSL."""
-        new = sha256_for(size_of(body))
+        """HMAC-SHA256. The standard library's cannot do without OpenSSL; where that is loaded, it is the fastest."""
+        pieces = (_LENGTH.pack(len(domain)), domain, _LENGTH.pack(len(context)), context, *body)
+        size = size_of(body)
+        if size <= _JOINED and "_hashlib" in sys.modules:
+            import hmac
+
+            return hmac.digest(self._key, b"".join(pieces), "sha256")
+        new = sha256_for(size)
         padded = self._key.ljust(_BLOCK, b"\0")
         inner, outer = new(), new()
         inner.update(padded.translate(_INNER))
-        for piece in (_LENGTH.pack(len(domain)), domain, _LENGTH.pack(len(context)), context, *body):
+        for piece in pieces:
             inner.update(piece)
         outer.update(padded.translate(_OUTER))
         outer.update(inner.digest())
