@@ -11,7 +11,7 @@ from stack import Stack
 def calls(stack: Stack, by: str = "") -> Counter[str]:
     """Requests since the counters were last cleared, by operation; of all, or of callers whose names begin so."""
     found: Counter[str] = Counter()
-    for name, operations in control.counters(stack.environment["AWS_ENDPOINT_URL"]).callers.items():
+    for name, operations in control.counters(stack.environment).callers.items():
         if name.startswith(by):
             found.update(operations)
     return found
@@ -19,4 +19,4 @@ def calls(stack: Stack, by: str = "") -> Counter[str]:
 
 def clear(stack: Stack) -> None:
     """Count from nothing again."""
-    control.reset_counters(stack.environment["AWS_ENDPOINT_URL"])
+    control.reset_counters(stack.environment)

@@ -219,12 +219,11 @@ def live(cloud: Stack, day: Day, draw: random.Random) -> list[str]:
             addresses = ("--scheduler-address", scheduler.address, "--object-storage-address", storage.address)
             stack.options = Options(worker=(*day.worker, *addresses))
             stack.start_adapter()
-            endpoint = stack.environment["AWS_ENDPOINT_URL"]
-            control.inject(endpoint, Plan(day.faults, seed=draw.randrange(2**30)))
+            control.inject(stack.environment, Plan(day.faults, seed=draw.randrange(2**30)))
             try:
                 troubles = worked(stack, day, draw, (scheduler, storage))
             finally:
-                control.remove_faults(endpoint)
+                control.remove_faults(stack.environment)
             troubles += ended(stack, day)
         if troubles:
             kept = shutil.copytree(stack.directory, Path("build", "soak", stack.directory.name))

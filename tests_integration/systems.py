@@ -99,11 +99,11 @@ class System:
 
     def inject(self, *faults: Fault) -> None:
         """Put faults in force until the end of the test."""
-        control.inject(self.endpoint, Plan(faults))
+        control.inject(self.cloud.environment, Plan(faults))
 
     def remove_faults(self) -> None:
         """Take all faults back."""
-        control.remove_faults(self.endpoint)
+        control.remove_faults(self.cloud.environment)
 
     def parameters(self) -> dict[str, str]:
         """The parameters of a running job, as whoever may read jobs sees them."""

@@ -81,10 +81,8 @@ class Meter:
         return sum(process.memory_info().rss for process in family(self._stack.part(ADAPTER)))
 
     def _calls(self) -> Calls:
-        endpoint = self._stack.environment.get("AWS_ENDPOINT_URL")
-        if endpoint is None:
-            return {}
-        return by_role(control.counters(endpoint).callers)
+        environment = self._stack.environment
+        return by_role(control.counters(environment).callers) if "AWS_ENDPOINT_URL" in environment else {}
 
 
 def by_role(callers: Mapping[str, Mapping[str, int]]) -> Calls:

@@ -34,10 +34,9 @@ Ways = Callable[[System, Path], AbstractContextManager[Provider]]
 def by_process(end: Callable[[CredentialProcess], None]) -> Ways:
     @contextlib.contextmanager
     def provided(system: System, folder: Path) -> Iterator[Provider]:
-        with CredentialProcess(folder) as process:
+        with CredentialProcess(folder, system.stack.environment) as process:
             process.give(seconds=60)
-            environment = process.environment(system.stack.environment)
-            yield Provider(environment, lambda: end(process), process.give)
+            yield Provider(process.environment, lambda: end(process), process.give)
 
     return provided
 
@@ -45,10 +44,9 @@ def by_process(end: Callable[[CredentialProcess], None]) -> Ways:
 def by_endpoint(end: Callable[[CredentialEndpoint], None]) -> Ways:
     @contextlib.contextmanager
     def provided(system: System, folder: Path) -> Iterator[Provider]:
-        with CredentialEndpoint() as endpoint:
+        with CredentialEndpoint(system.stack.environment) as endpoint:
             endpoint.give(seconds=60)
-            environment = endpoint.environment(system.stack.environment)
-            yield Provider(environment, lambda: end(endpoint), endpoint.give)
+            yield Provider(endpoint.environment, lambda: end(endpoint), endpoint.give)
 
     return provided
 
@@ -56,7 +54,7 @@ def by_endpoint(end: Callable[[CredentialEndpoint], None]) -> Ways:
 def by_sso(*, session: bool) -> Ways:
     @contextlib.contextmanager
     def provided(system: System, folder: Path) -> Iterator[Provider]:
-        profile = SsoProfile(folder, session=session)
+        profile = SsoProfile(folder, system.stack.environment, session=session)
         profile.sign_in()
 
         def end() -> None:
@@ -67,7 +65,7 @@ def by_sso(*, session: bool) -> Ways:
             profile.sign_in()
             system.remove_faults()
 
-        yield Provider(profile.environment(system.stack.environment), end, renew)
+        yield Provider(profile.environment, end, renew)
 
     return provided
 

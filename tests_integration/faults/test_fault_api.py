@@ -16,7 +16,8 @@ def faults(cloud: Stack, method: str, *injected: dict[str, Any]) -> Any:
     """Ask the local AWS about its faults."""
     address = f"{cloud.environment['AWS_ENDPOINT_URL']}/_scaler_batch/faults"
     body = json.dumps({"faults": injected}).encode() if injected else None
-    with urlopen(Request(address, body, method=method)) as answer:
+    headers = {"Authorization": f"Bearer {cloud.environment['AWS_SECRET_ACCESS_KEY']}"}
+    with urlopen(Request(address, body, headers, method=method)) as answer:
         return json.load(answer)
 
 

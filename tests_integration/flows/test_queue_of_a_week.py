@@ -61,15 +61,14 @@ def submitted(client: Client) -> list[Any]:
 def test_a_queue_of_a_week_loses_no_input_and_without_renewing_every_one(
     weeks: Stack, careless: Stack, connect: Callable[[Stack], Client]
 ) -> None:
-    endpoint = weeks.environment["AWS_ENDPOINT_URL"]
-    control.inject(endpoint, Plan((HoldRunnable(reason="CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),)))
+    control.inject(weeks.environment, Plan((HoldRunnable(reason="CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),)))
     kept, lost = (submitted(connect(stack)) for stack in (weeks, careless))
     until = time.monotonic() + WEEK
     wait_for(lambda: _taken(weeks.part("adapter")) and _taken(careless.part("adapter")))
     assert len(inputs(weeks)) >= 4
     time.sleep(until - time.monotonic())
     assert {key.split("/")[1] for key in inputs(weeks)} == {_run(weeks.part("adapter"))}
-    control.remove_faults(endpoint)
+    control.remove_faults(weeks.environment)
     assert [future.result(60) for future in kept] == RESULTS
     for future in lost:
         with pytest.raises(Exception, match="the task's data was not in S3 any more"):

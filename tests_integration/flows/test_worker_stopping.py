@@ -122,27 +122,25 @@ def options_of(stack: Stack, address: str) -> list[str]:
 
 
 def test_a_worker_that_starts_in_a_bad_moment_of_aws_waits_for_a_better_one(cloud: Stack) -> None:
-    endpoint = cloud.environment["AWS_ENDPOINT_URL"]
     moment = [Throttle("batch.DescribeJobQueues", count=3), ServerError("s3.HeadBucket", status=503, count=3)]
     with Stack() as stack:
-        control.inject(endpoint, Plan(moment))
+        control.inject(cloud.environment, Plan(moment))
         try:
             stack.join(cloud).start_adapter()
         finally:
-            struck = [fault["strikes"] for fault in control.faults(endpoint)]
-            control.remove_faults(endpoint)
+            struck = [fault["strikes"] for fault in control.faults(cloud.environment)]
+            control.remove_faults(cloud.environment)
     assert struck == [3, 3]
 
 
 def test_an_aws_that_stays_away_is_not_said_to_be_a_wrong_bucket(cloud: Stack) -> None:
-    endpoint = cloud.environment["AWS_ENDPOINT_URL"]
     with Stack() as stack:
         stack.join(cloud)
-        control.inject(endpoint, Plan([ServerError("s3.HeadBucket", status=503)]))
+        control.inject(cloud.environment, Plan([ServerError("s3.HeadBucket", status=503)]))
         try:
             said = failing(stack, *options_of(stack, stack.scheduler_address))
         finally:
-            control.remove_faults(endpoint)
+            control.remove_faults(cloud.environment)
     assert "AWS does not answer as it should in us-east-1" in said
 
 

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def up(directory: Path) -> Iterator[Up]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def session_of(variables: Mapping[str, str]) -> boto3.session.Session:
+    key, secret = variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+    return boto3.session.Session(key, secret, region_name=variables["AWS_REGION"])
 
 
 def run(directory: Path, *arguments: str) -> int:
@@ -165,7 +170,23 @@ def test_a_directory_is_held_by_one_and_free_afterwards(directory: Path) -> None
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"pid": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"pid": 1}',
+        b"\xff",
+        b'{"pid": 0, "endpoint_url": "u", "variables": {}}',
+        b'{"pid": 9999999999999999999999, "endpoint_url": "u", "variables": {}}',
+        b'{"pid": true, "endpoint_url": "u", "variables": {}}',
+        b'{"pid": 1, "endpoint_url": 1, "variables": {}}',
+        b'{"pid": 1, "endpoint_url": "u", "variables": {"a b": "x"}}',
+        b'{"pid": 1, "endpoint_url": "u", "variables": {"A": "\\u001b[31m"}}',
+        b'{"pid": 1, "endpoint_url": "u", "variables": {"A": 1}}',
+    ],
+)
 def test_nonsense_in_the_file_is_no_server(directory: Path, left: bytes) -> None:
     with state.claimed(directory) as file:
         os.pwrite(file.descriptor, left, 0)
@@ -176,8 +197,12 @@ def test_nonsense_in_the_file_is_no_server(directory: Path, left: bytes) -> None
 def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert state.default_directory() == tmp_path / "scaler-batch-local"
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert str(os.getuid()) in state.default_directory().name
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "kept"))
+    assert state.default_directory() == tmp_path / "kept" / "scaler-batch-local"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state.default_directory() == tmp_path / ".local" / "state" / "scaler-batch-local"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +219,7 @@ def test_up_makes_a_bucket_a_queue_and_a_definition_unless_it_is_to_be_bare(
 ) -> None:
     up(*options)
     variables = state.read(directory).variables
-    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="us-east-1")
+    session = session_of(variables)
     s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
     assert {
         "BUCKET": [each["Name"] for each in s3.list_buckets()["Buckets"]],
@@ -212,7 +237,7 @@ def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(
 ) -> None:
     file = tmp_path / "aws.env"
     up("--env-file", str(file), "--region", "eu-west-1", "--bucket", "mine", "--queue", "line", "--definition", "work")
-    variables = dict(re.findall(r'export (\w+)="(.*)"', file.read_text()))
+    variables = dict(re.findall(r"export (\w+)=(.*)", file.read_text()))
     assert {name: value for name, value in variables.items() if name.startswith("SCALER_")} == {
         "SCALER_AWS_REGION": "eu-west-1",
         "SCALER_S3_BUCKET": "mine",
@@ -223,7 +248,7 @@ def test_up_makes_what_it_is_asked_for_and_says_how_it_is_called(
     first, _, environment = capsys.readouterr().out.partition("\n")
     assert first.endswith(", 0 calls")
     assert environment == file.read_text()
-    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="eu-west-1")
+    session = session_of(variables)
     s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
     s3.head_bucket(Bucket="mine")
     job = batch.submit_job(jobName="job", jobQueue="line", jobDefinition="work")
@@ -243,7 +268,7 @@ def test_what_up_has_made_is_there_again_after_a_reset_whatever_faults_there_are
     faults.write_text('[[fault]]\nkind = "ServerError"\ncalls = "s3.CreateBucket"\n')
     up("--bucket", "mine", "--queue", "line", "--definition", "work", "--faults", str(faults))
     variables = state.read(directory).variables
-    session = boto3.session.Session(variables["AWS_ACCESS_KEY_ID"], "secret", region_name="us-east-1")
+    session = session_of(variables)
     s3, batch = (session.client(name, endpoint_url=variables["AWS_ENDPOINT_URL"]) for name in ("s3", "batch"))
     job = batch.submit_job(jobName="job", jobQueue="line", jobDefinition="work")
     s3.put_object(Bucket="mine", Key="key", Body=b"")

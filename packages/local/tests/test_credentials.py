@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,8 @@ def no_faults_left(aws: LocalAWS) -> Iterator[None]:
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[CredentialProcess]:
-    with CredentialProcess(tmp_path) as running:
+def process(aws: LocalAWS, tmp_path: Path) -> Iterator[CredentialProcess]:
+    with CredentialProcess(tmp_path, aws.environment) as running:
         yield running
 
 
@@ -98,11 +99,14 @@ def test_a_process_gives_credentials_and_is_run_again_when_they_are_about_to_exp
     aws: LocalAWS, open_client: Any, process: CredentialProcess
 ) -> None:
     process.give(seconds=60)
-    client = open_client(process.environment(aws.environment))
+    client = open_client(process.environment)
     assert [client.call(), client.call()] == ["ok", "ok"]
     assert process.calls >= 2
-    aws.inject(ExpiredToken(key="RENEWED"))
-    process.give(key="RENEWED")
+    with closing(aws.client("iam")) as iam:
+        iam.create_user(UserName="renewed")
+        key = iam.create_access_key(UserName="renewed")["AccessKey"]
+    aws.inject(ExpiredToken(key=key["AccessKeyId"]))
+    process.give(keys=(key["AccessKeyId"], key["SecretAccessKey"]))
     assert "ExpiredToken" in client.call()
 
 
@@ -110,7 +114,7 @@ def test_a_process_gives_credentials_that_have_expired(
     aws: LocalAWS, open_client: Any, process: CredentialProcess
 ) -> None:
     process.expire()
-    client = open_client(process.environment(aws.environment))
+    client = open_client(process.environment)
     assert client.call().startswith("RuntimeError")
     process.give()
     assert client.call() == "ok"
@@ -128,7 +132,7 @@ def test_a_process_fails_after_it_has_worked_and_works_again(
     aws: LocalAWS, open_client: Any, process: CredentialProcess, failure: Any, error: str
 ) -> None:
     process.give(seconds=1)
-    client = open_client(process.environment(aws.environment))
+    client = open_client(process.environment)
     client.call()
     failure(process)
     assert _until_it_fails(client).startswith(error)
@@ -154,14 +158,14 @@ def test_a_process_fails_from_the_start(
     aws: LocalAWS, open_client: Any, process: CredentialProcess, failure: Any, error: str
 ) -> None:
     failure(process)
-    assert error in open_client(process.environment(aws.environment)).call()
+    assert error in open_client(process.environment).call()
 
 
 def test_a_process_hangs_until_it_is_told_otherwise(
     aws: LocalAWS, open_client: Any, process: CredentialProcess, until: Any
 ) -> None:
     process.hang()
-    client = open_client(process.environment(aws.environment))
+    client = open_client(process.environment)
     client.begin()
     until(lambda: process.calls, lambda calls: calls == 1)
     process.give()
@@ -172,8 +176,8 @@ def test_a_process_hangs_until_it_is_told_otherwise(
 
 
 @pytest.fixture
-def endpoint() -> Iterator[CredentialEndpoint]:
-    with CredentialEndpoint() as serving:
+def endpoint(aws: LocalAWS) -> Iterator[CredentialEndpoint]:
+    with CredentialEndpoint(aws.environment) as serving:
         yield serving
 
 
@@ -181,7 +185,7 @@ def test_an_endpoint_gives_credentials_that_soon_expire_and_is_asked_again(
     aws: LocalAWS, open_client: Any, endpoint: CredentialEndpoint
 ) -> None:
     endpoint.give(seconds=60)
-    client = open_client(endpoint.environment(aws.environment))
+    client = open_client(endpoint.environment)
     assert [client.call(), client.call()] == ["ok", "ok"]
     assert endpoint.requests >= 2
     endpoint.expire()
@@ -192,7 +196,7 @@ def test_an_endpoint_gives_credentials_that_soon_expire_and_is_asked_again(
 
 def test_an_endpoint_fails(aws: LocalAWS, open_client: Any, endpoint: CredentialEndpoint) -> None:
     endpoint.fail(500)
-    assert "CredentialRetrievalError" in open_client(endpoint.environment(aws.environment)).call()
+    assert "CredentialRetrievalError" in open_client(endpoint.environment).call()
     assert endpoint.requests >= 3
 
 
@@ -200,7 +204,7 @@ def test_an_endpoint_hangs_until_it_is_told_otherwise(
     aws: LocalAWS, open_client: Any, endpoint: CredentialEndpoint, until: Any
 ) -> None:
     endpoint.hang()
-    client = open_client(endpoint.environment(aws.environment))
+    client = open_client(endpoint.environment)
     client.begin()
     until(lambda: endpoint.requests, bool)
     endpoint.give()
@@ -214,8 +218,8 @@ def test_an_endpoint_hangs_until_it_is_told_otherwise(
 def test_a_session_that_has_expired_is_renewed_by_signing_in(
     aws: LocalAWS, open_client: Any, tmp_path: Path, session: bool, error: str
 ) -> None:
-    profile = SsoProfile(tmp_path, session=session)
-    client = open_client(profile.environment(aws.environment))
+    profile = SsoProfile(tmp_path, aws.environment, session=session)
+    client = open_client(profile.environment)
     assert client.call().startswith(error)
     profile.sign_in()
     with aws.suffering(ExpiredToken("sso.*")):
@@ -224,6 +228,6 @@ def test_a_session_that_has_expired_is_renewed_by_signing_in(
 
 
 def test_without_a_session_there_are_no_credentials(aws: LocalAWS, open_client: Any, tmp_path: Path) -> None:
-    profile = SsoProfile(tmp_path)
+    profile = SsoProfile(tmp_path, aws.environment)
     profile.sign_out()
-    assert "SSO" in open_client(profile.environment(aws.environment)).call()
+    assert "SSO" in open_client(profile.environment).call()

@@ -172,6 +172,8 @@ def test_the_faults_of_answers_can_be_injected_with_plain_http(aws: LocalAWS) ->
         {"kind": "Deny", "calls": "none.None"},
     ]
     body = json.dumps({"faults": kinds}).encode()
-    with urllib.request.urlopen(f"{aws.endpoint_url}/_scaler_batch/faults", body) as answer:
+    headers = {"Authorization": f"Bearer {aws.environment['AWS_SECRET_ACCESS_KEY']}"}
+    request = urllib.request.Request(f"{aws.endpoint_url}/_scaler_batch/faults", body, headers)
+    with urllib.request.urlopen(request) as answer:
         assert len(json.load(answer)["numbers"]) == len(kinds)
     assert [each["kind"] for each in aws.faults()] == [each["kind"] for each in kinds]

@@ -178,7 +178,8 @@ def test_a_killed_job_has_the_exit_code_of_the_signal(aws: LocalAWS, account: An
 
 
 def control(aws: LocalAWS, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-    request = urllib.request.Request(f"{aws.endpoint_url}/_scaler_batch/{path}", body, method=method)
+    headers = {"Authorization": f"Bearer {aws.environment['AWS_SECRET_ACCESS_KEY']}"}
+    request = urllib.request.Request(f"{aws.endpoint_url}/_scaler_batch/{path}", body, headers, method=method)
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, json.load(answer)

@@ -8,7 +8,6 @@ from http.client import HTTPConnection, RemoteDisconnected
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -34,6 +33,19 @@ def far_away(aws: LocalAWS) -> Iterator[None]:
     aws.remove_faults()
 
 
+def keys_of(aws: LocalAWS) -> Credentials:
+    return Credentials(aws.environment["AWS_ACCESS_KEY_ID"], aws.environment["AWS_SECRET_ACCESS_KEY"])
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[LocalAWS]:
+    """An AWS that may be addressed by the names of the real one, as behind a name server of one's own."""
+    with LocalAWS(
+        LocalSettings(accept_hosts=["s3.*.amazonaws.com", "s3.*.amazonaws.com.cn", "s3.amazonaws.com"])
+    ) as aws:
+        yield aws
+
+
 @pytest.fixture
 def ask(aws: LocalAWS) -> Callable[..., tuple[int, str | None, bytes]]:
     """A request for a path, signed for a region, by a client that follows no redirects."""
@@ -41,7 +53,7 @@ def ask(aws: LocalAWS) -> Callable[..., tuple[int, str | None, bytes]]:
     def send(method: str, path: str, region: str, body: bytes = b"") -> tuple[int, str | None, bytes]:
         host = aws.endpoint_url.removeprefix("http://")
         request = AWSRequest(method, f"http://{host}{path}", data=body, headers={"Host": host})
-        S3SigV4Auth(Credentials("KEY", "secret"), "s3", region).add_auth(request)
+        S3SigV4Auth(keys_of(aws), "s3", region).add_auth(request)
         connection = http.client.HTTPConnection(host)
         connection.request(method, path, body, dict(request.headers.items()))
         answer = connection.getresponse()
@@ -77,8 +89,7 @@ def test_in_its_own_region_a_bucket_works(aws: LocalAWS, ask: Any) -> None:
 
 
 def test_boto3_finds_the_way_by_itself(aws: LocalAWS) -> None:
-    session = boto3.session.Session("KEY", "secret", region_name="us-east-1")
-    s3 = session.client("s3", endpoint_url=aws.endpoint_url, config=Config(retries={"total_max_attempts": 1}))
+    s3 = aws.client("s3", config=Config(retries={"total_max_attempts": 1}))
     s3.put_object(Bucket=BUCKET, Key="found", Body=b"")
     assert s3.head_object(Bucket=BUCKET, Key="found")["ContentLength"] == 0
     with pytest.raises(ClientError):
@@ -98,12 +109,13 @@ def test_boto3_finds_the_way_by_itself(aws: LocalAWS) -> None:
     ],
 )
 def test_a_host_of_s3_takes_only_what_is_signed_for_its_region(
-    aws: LocalAWS, host: str, signed: str, status: int | None
+    named: LocalAWS, host: str, signed: str, status: int | None
 ) -> None:
-    connection = HTTPConnection(urlsplit(aws.endpoint_url).netloc)
-    credential = f"AWS4-HMAC-SHA256 Credential=KEY/20260101/{signed}/s3/aws4_request, Signature=x"
+    connection = HTTPConnection(urlsplit(named.endpoint_url).netloc)
+    request = AWSRequest("GET", f"http://{host}/", headers={"Host": host})
+    S3SigV4Auth(keys_of(named), "s3", signed).add_auth(request)
     try:
-        connection.request("GET", "/", headers={"Host": host, "Authorization": credential})
+        connection.request("GET", "/", headers=dict(request.headers.items()))
         answer = connection.getresponse()
         assert answer.status == status
         if status == 400:

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from scaler_batch.local import LocalAWS
@@ -280,13 +284,11 @@ def test_a_timeout_below_the_least_is_refused_in_definitions_too(account: Any) -
 
 def test_nonsense_in_place_of_a_request_is_refused(account: Any) -> None:
     for body in (b"", b"[]", b"nonsense", b"\xff", b'{"jobs": 3}', b'{"jobs": [[]]}'):
-        request = urllib.request.Request(
-            f"{account.aws.endpoint_url}/v1/describejobs",
-            data=body,
-            headers={
-                "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/batch/aws4_request, Signature=0"
-            },
-        )
+        address, credentials = f"{account.aws.endpoint_url}/v1/describejobs", account.aws.environment
+        keys = Credentials(credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"])
+        signed = AWSRequest("POST", address, data=body)
+        SigV4Auth(keys, "batch", "us-east-1").add_auth(signed)
+        request = urllib.request.Request(address, body, dict(signed.headers.items()))
         with pytest.raises(urllib.error.HTTPError) as refusal:
             urllib.request.urlopen(request)
         with refusal.value as answer:
@@ -349,13 +351,16 @@ def test_listings_say_what_they_said_before_they_were_made_fast(bucket: Any, mon
 
 def test_calls_are_counted_by_operation_and_caller(account: Any) -> None:
     account.aws.reset_counters()
-    script = "import os, urllib.request as u; u.urlopen(os.environ['AWS_ENDPOINT_URL'] + '/bucket-of-nobody/key')"
-    account.run("python", "-c", script)
+    s3 = account.aws.client("s3", config=Config(user_agent_appid="reader"))
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.get_object(Bucket="bucket-of-nobody", Key="key")
+    s3.close()
+    account.run("true")
     refused(account.batch.describe_jobs, jobs=["x"] * 101)
     counted = account.aws.counters()
     assert counted.operations["batch.SubmitJob"] == 1
     assert counted.callers["user/boto3"]["batch.SubmitJob"] == 1
-    assert counted.callers["user/python-urllib"] == {"s3.GetObject": 1}
+    assert counted.callers["user/reader"] == {"s3.GetObject": 1}
     assert (counted.errors["s3.GetObject"], counted.errors["batch.DescribeJobs"]) == (1, 1)
     account.aws.reset_counters()
     assert account.aws.counters().total == 0

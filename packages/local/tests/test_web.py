@@ -13,11 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from scaler_batch.local.errors import FaultError
 from scaler_batch.local.services.listings import listing
 from scaler_batch.local.services.naming import operation_of
-from scaler_batch.local.web.callers import JOB_KEY, caller_of, service_of, signed_with
+from scaler_batch.local.web.callers import caller_of, service_of, signed_with
 from scaler_batch.local.web.chain import Answer, Call, Disconnect, Front, Proceed
 from scaler_batch.local.web.control import COUNTERS, PREFIX, ControlLayer, Order
 from scaler_batch.local.web.counters import Counters, CountingLayer
+from scaler_batch.local.web.keys import JOB_KEYS
 from scaler_batch.local.web.metrics import exposition
+
+JOB_KEY = f"{JOB_KEYS}ABCDEFGHIJKL"
 
 
 def request(method: str = "GET", path: str = "/", query: str = "", body: bytes = b"", **headers: str) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def test_callers_are_told_apart(headers: dict[str, str], caller: str) -> None:
 
 def test_a_presigned_address_tells_as_much_as_a_header() -> None:
     environ = request(
-        query=f"X-Amz-Algorithm=x&X-Amz-Credential={JOB_KEY}%2F20260101%2Feu-west-1%2Fbatch%2Faws4_request"
+        query=f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={JOB_KEY}%2F20260101%2Feu-west-1%2Fbatch%2Faws4_request"
     )
     assert (signed_with(environ), service_of(environ)) == (JOB_KEY, "batch")
 

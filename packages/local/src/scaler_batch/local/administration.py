@@ -11,7 +11,7 @@ from typing import Any, Final
 from .errors import FaultError
 from .faults.board import FaultBoard
 from .faults.reading import plan_of
-from .web.control import CLOCK, COUNTERS, FAULTS, HEALTH, METRICS, RESET, Action, Order, Text
+from .web.control import CLOCK, COUNTERS, FAULTS, METRICS, RESET, SERVER, Action, Order, Text
 from .web.counters import CountingLayer
 
 Json = Mapping[str, Any]
@@ -38,7 +38,7 @@ class Administration:
     def actions(self) -> dict[tuple[str, str], Action]:
         """The actions by method and path."""
         return {
-            ("GET", HEALTH): lambda order: {"pid": os.getpid()},
+            ("GET", SERVER): lambda order: {"pid": os.getpid()},
             ("GET", COUNTERS): lambda order: self.counting.counters().to_json(),
             ("DELETE", COUNTERS): self._reset_counters,
             ("GET", METRICS): self._metrics,

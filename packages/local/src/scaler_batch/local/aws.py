@@ -17,7 +17,7 @@ from typing import Any
 
 import boto3
 
-from . import control, environment
+from . import control
 from .errors import NotRunningError, StartError
 from .faults import Fault
 from .faults.reading import DEFAULT_SEED, Plan
@@ -43,7 +43,7 @@ class LocalAWS:
         self.settings = settings or LocalSettings()
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
-        self._endpoint_url = ""
+        self._environment: dict[str, str] = {}
 
     def __enter__(self) -> LocalAWS:
         """Start it."""
@@ -59,8 +59,7 @@ class LocalAWS:
     @property
     def endpoint_url(self) -> str:
         """Where it listens, such as ``http://127.0.0.1:43211``."""
-        self._running()
-        return self._endpoint_url
+        return self.environment["AWS_ENDPOINT_URL"]
 
     @property
     def region(self) -> str:
@@ -74,8 +73,9 @@ class LocalAWS:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead AWS's SDKs and command line here."""
-        return environment.for_users(self.endpoint_url, self.region)
+        """The variables that lead AWS's SDKs and command line here: endpoint, region, and keys."""
+        self._running()
+        return dict(self._environment)
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client for a service.
@@ -94,15 +94,15 @@ class LocalAWS:
 
     def counters(self) -> Counters:
         """The calls since it started, or since the counters were reset."""
-        return control.counters(self.endpoint_url)
+        return control.counters(self.environment)
 
     def reset_counters(self) -> None:
         """Count from nothing again."""
-        control.reset_counters(self.endpoint_url)
+        control.reset_counters(self.environment)
 
     def reset(self) -> None:
         """End every job, forget every resource, and count from nothing again."""
-        control.reset(self.endpoint_url)
+        control.reset(self.environment)
 
     def inject(self, *faults: Fault, seed: int = DEFAULT_SEED) -> list[int]:
         """Put faults in force. Returns their numbers.
@@ -111,7 +111,7 @@ class LocalAWS:
             faults: Objects of :mod:`scaler_batch.local.faults`.
             seed: What their chances are drawn from; with the same one the same events are struck.
         """
-        return control.inject(self.endpoint_url, Plan(faults, seed))
+        return control.inject(self.environment, Plan(faults, seed))
 
     @contextlib.contextmanager
     def suffering(self, *faults: Fault, seed: int = DEFAULT_SEED) -> Iterator[list[int]]:
@@ -124,7 +124,7 @@ class LocalAWS:
 
     def faults(self) -> list[dict[str, Any]]:
         """The faults in force or passed, as JSON has them, with ``number`` and ``strikes``."""
-        return control.faults(self.endpoint_url)
+        return control.faults(self.environment)
 
     def remove_faults(self, *numbers: int) -> None:
         """Take these faults back; all of them when none is named.
@@ -132,14 +132,14 @@ class LocalAWS:
         Raises:
             FaultError: One of them is not there.
         """
-        control.remove_faults(self.endpoint_url, numbers)
+        control.remove_faults(self.environment, numbers)
 
     def jump_clock(self, seconds: float) -> None:
         """Have the clock of this AWS jump: what happens from now on is dated so many seconds later, or earlier.
 
         It shows in ``LastModified`` and ``Date`` of S3 and in the times of jobs. Nothing becomes due for it.
         """
-        control.jump_clock(self.endpoint_url, seconds)
+        control.jump_clock(self.environment, seconds)
 
     def start(self) -> None:
         """Start it, and wait until it answers.
@@ -178,10 +178,10 @@ class LocalAWS:
     def _learn(self, said: str) -> None:
         """Take in what the server reported, which is nothing if it has died."""
         report = json.loads(said or "{}")
-        if "endpoint_url" not in report:
+        if "environment" not in report:
             self.stop()
             raise StartError(report.get("error", "the server ended before it was ready; what it said is above"))
-        self._endpoint_url = report["endpoint_url"]
+        self._environment = report["environment"]
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -1,11 +1,10 @@
-"""The command line: ``scaler-batch-local up|down|status|reset``."""
+"""The command line: ``scaler-batch-local up|env|status|reset|down``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import get_args
 from . import __version__, control, state
 from .accounts import ACCOUNTS
 from .batch.vocabulary import State
-from .environment import as_exports, for_users
+from .environment import as_exports
 from .errors import LocalError, NotRunningError, StartError
 from .resources import USUAL, Wanted, make
 from .server import LocalServer, leave, serving, signals_held_back, wait_to_stop
@@ -49,10 +48,9 @@ def up(options: argparse.Namespace) -> int:
     named = Wanted(options.bucket, options.queue, options.definition)
     wanted = named if options.bare else named.over(USUAL)
     with signals_held_back(), state.claimed(options.state_dir) as file, serving(settings) as server:
-        leading = for_users(server.endpoint_url, settings.region)
-        _furnish(server, wanted, leading)
+        _furnish(server, wanted, server.environment)
         server.begin_faults()
-        variables = {**leading, **wanted.variables(settings.region)}
+        variables = {**server.environment, **wanted.variables(settings.region)}
         with _env_file(options.env_file, as_exports(variables)):
             file.write(state.Running(os.getpid(), server.endpoint_url, variables))
             sys.stdout.write(as_exports(variables))
@@ -79,7 +77,7 @@ def down(options: argparse.Namespace) -> int:
     except NotRunningError as error:
         _tell(error)
         return 0
-    os.kill(running.pid, signal.SIGTERM)
+    state.stop(options.state_dir, running)
     if state.wait_until_free(options.state_dir, _STOP_SECONDS):
         return 0
     _tell(f"process {running.pid} has not stopped")
@@ -89,17 +87,22 @@ def down(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """Say where the local AWS of a state directory is."""
     running = state.read(options.state_dir)
-    control.health(running.endpoint_url)
-    counted = control.counters(running.endpoint_url).total
+    counted = control.counters(running.variables).total
     calls = "1 call" if counted == 1 else f"{counted} calls"
     said = f"running: {running.endpoint_url}, process {running.pid}, {calls}\n"
     sys.stdout.write(said + as_exports(running.variables))
     return 0
 
 
+def env(options: argparse.Namespace) -> int:
+    """Print the environment to use: eval "$(scaler-batch-local env)"."""
+    sys.stdout.write(as_exports(state.read(options.state_dir).variables))
+    return 0
+
+
 def reset(options: argparse.Namespace) -> int:
     """End every job of the local AWS of a state directory, and have it as it was at its start."""
-    control.reset(state.read(options.state_dir).endpoint_url)
+    control.reset(state.read(options.state_dir).variables)
     return 0
 
 
@@ -111,7 +114,8 @@ def _env_file(path: Path | None, content: str) -> Iterator[None]:
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(content)
+        with open(unfinished, "x", opener=_for_the_user_alone) as file:
+            file.write(content)
         unfinished.replace(path)
     except OSError as error:
         raise StartError(f"cannot write {path}: {error.strerror}") from error
@@ -121,10 +125,16 @@ def _env_file(path: Path | None, content: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def _for_the_user_alone(path: str, flags: int) -> int:
+    """Open a file that holds keys."""
+    return os.open(path, flags, 0o600)
+
+
 def _settings(options: argparse.Namespace) -> LocalSettings:
     return LocalSettings(
         host=options.host,
         port=options.port,
+        accept_hosts=tuple(options.accept_host),
         region=options.region,
         slots=options.slots,
         memory_mib=options.memory,
@@ -142,6 +152,7 @@ def _settings(options: argparse.Namespace) -> LocalSettings:
         time_scale=options.time_scale,
         account=options.account,
         enforce_iam=options.enforce_iam,
+        allow_privileged=options.allow_privileged,
     )
 
 
@@ -159,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (up, down, status, reset):
+    for run in (up, env, status, reset, down):
         command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
         command.set_defaults(command=run)
         command.add_argument(
@@ -179,6 +190,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default=default.host, help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=default.port, metavar="N", help="port; 0 for a free one (default: %(default)s)")
+    named = "name besides localhost that requests may be addressed to, such as *.example.org; may be given for several"
+    add("--accept-host", action="append", default=[], metavar="NAME", help=named)
     add("--region", default=default.region, help="region that the environment names (default: %(default)s)")
     add("--slots", type=int, metavar="N", help="job processes at once (default: the number of CPUs, at least 2)")
     add("--memory", type=int, metavar="MIB", help="memory that running jobs may reserve together (default: no bound)")
@@ -204,6 +217,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     account = "networks of the account: with a default VPC, or as hardened accounts have them (default: %(default)s)"
     add("--account", choices=ACCOUNTS, default=default.account, help=account)
     add("--enforce-iam", action="store_true", help="refuse what the policies of users and roles do not allow")
+    privileged = (
+        "with --jobs docker, run containers that ask to be privileged: each is root on this machine (default: refuse)"
+    )
+    add("--allow-privileged", action="store_true", help=privileged)
     add("--faults", metavar="FILE", help="a TOML file of faults that are in force from the start")
     add("--bucket", metavar="NAME", help=f"name of the S3 bucket that is made (default: {USUAL.bucket})")
     queue = f"name of the job queue that is made, and of its compute environment (default: {USUAL.queue})"

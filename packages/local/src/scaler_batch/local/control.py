@@ -1,89 +1,97 @@
-"""Talking to a server about itself: the client of the paths in :mod:`.web.control`."""
+"""Talking to a server about itself: the client of the paths in :mod:`.web.control`.
+
+Each function takes the environment that leads to the server: its address, and the secret that opens these paths.
+"""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from .errors import FaultError, NotRunningError
 from .faults.reading import Plan, to_json
-from .web.control import CLOCK, COUNTERS, FAULTS, HEALTH, RESET
+from .web.control import CLOCK, COUNTERS, FAULTS, RESET, SERVER
 from .web.counters import Counters
 
 _SECONDS = 60.0
 
 
-def health(endpoint_url: str) -> dict[str, Any]:
-    """That it answers.
+def process_id(environment: Mapping[str, str]) -> int:
+    """The server's process.
 
     Raises:
-        NotRunningError: It does not.
+        NotRunningError: Nothing answers, or not a server with this key.
     """
-    return _ask("GET", endpoint_url, HEALTH)
+    return int(_ask("GET", environment, SERVER)["pid"])
 
 
-def counters(endpoint_url: str) -> Counters:
+def counters(environment: Mapping[str, str]) -> Counters:
     """The calls that were counted."""
-    return Counters(**_ask("GET", endpoint_url, COUNTERS))
+    return Counters(**_ask("GET", environment, COUNTERS))
 
 
-def reset_counters(endpoint_url: str) -> None:
+def reset_counters(environment: Mapping[str, str]) -> None:
     """Count from nothing again."""
-    _ask("DELETE", endpoint_url, COUNTERS)
+    _ask("DELETE", environment, COUNTERS)
 
 
-def reset(endpoint_url: str) -> None:
+def reset(environment: Mapping[str, str]) -> None:
     """End every job, forget every resource, and count from nothing again."""
-    _ask("POST", endpoint_url, RESET)
+    _ask("POST", environment, RESET)
 
 
-def inject(endpoint_url: str, plan: Plan) -> list[int]:
+def inject(environment: Mapping[str, str], plan: Plan) -> list[int]:
     """Put faults in force. Returns their numbers.
 
     Raises:
         FaultError: The server does not take them.
     """
     order = {"seed": plan.seed, "faults": [to_json(fault) for fault in plan.faults]}
-    return list(_ask("POST", endpoint_url, FAULTS, order)["numbers"])
+    return list(_ask("POST", environment, FAULTS, order)["numbers"])
 
 
-def faults(endpoint_url: str) -> list[dict[str, Any]]:
+def faults(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     """The faults in force, and how often each has struck."""
-    return list(_ask("GET", endpoint_url, FAULTS)["faults"])
+    return list(_ask("GET", environment, FAULTS)["faults"])
 
 
-def remove_faults(endpoint_url: str, numbers: Sequence[int] = ()) -> None:
+def remove_faults(environment: Mapping[str, str], numbers: Sequence[int] = ()) -> None:
     """Take these faults back; all of them when none is named.
 
     Raises:
         FaultError: One of them is not there.
     """
     query = "?" + "&".join(f"number={number}" for number in numbers) if numbers else ""
-    _ask("DELETE", endpoint_url, FAULTS + query)
+    _ask("DELETE", environment, FAULTS + query)
 
 
-def jump_clock(endpoint_url: str, seconds: float) -> None:
+def jump_clock(environment: Mapping[str, str], seconds: float) -> None:
     """Have the clock show another time at once.
 
     Raises:
         FaultError: It is more than ten years.
     """
-    _ask("POST", endpoint_url, CLOCK, {"seconds": seconds})
+    _ask("POST", environment, CLOCK, {"seconds": seconds})
 
 
-def _ask(method: str, endpoint_url: str, path: str, order: object = None) -> dict[str, Any]:
+def _ask(method: str, environment: Mapping[str, str], path: str, order: object = None) -> dict[str, Any]:
     """Ask without a proxy, whatever the environment says: the server is on this machine."""
     body = None if order is None else json.dumps(order).encode()
-    request = urllib.request.Request(endpoint_url + path, body, method=method)  # noqa: S310 - http by construction
+    headers = {"Authorization": f"Bearer {environment['AWS_SECRET_ACCESS_KEY']}"}
+    address = environment["AWS_ENDPOINT_URL"]
+    request = urllib.request.Request(address + path, body, headers, method=method)  # noqa: S310 - http by construction
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_SECONDS) as response:
             return dict(json.load(response))
     except urllib.error.HTTPError as error:
         with error:
+            if error.code == HTTPStatus.UNAUTHORIZED:
+                raise NotRunningError(f"what answers at {address} was not started with this key") from error
             raise FaultError(json.load(error).get("error", str(error))) from error
     except (urllib.error.URLError, OSError) as error:
-        raise NotRunningError(f"nothing answers at {endpoint_url}: {error}") from error
+        raise NotRunningError(f"nothing answers at {address}: {error}") from error

@@ -5,6 +5,7 @@
     LocalError                    root
     ├── StartError                the server, or its job host, did not come up
     ├── NotRunningError           nothing answers where the state directory says that something should
+    ├── StateError                the state directory is not the user's alone, or says what is not so
     ├── AlreadyRunningError       the state directory belongs to a server that is alive
     ├── SettingsError             a setting has a value that cannot work
     ├── SecretError               a job's secret cannot be had
@@ -27,6 +28,10 @@ class StartError(LocalError):
 
 class NotRunningError(LocalError):
     """There is no server to talk to."""
+
+
+class StateError(LocalError):
+    """The state directory is not the user's alone, or names a process that is not the server."""
 
 
 class AlreadyRunningError(LocalError):

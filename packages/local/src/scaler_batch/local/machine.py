@@ -32,11 +32,13 @@ from .batch.rules import Mishaps, Strike, Topology
 from .batch.vocabulary import Ending, Scope
 from .clock import Clock
 from .containers import endings
-from .containers.wishes import JOB_ID, heeded
+from .containers.wishes import JOB_ID, heeded, refusal
+from .environment import credentials
 from .errors import SecretError, StartError
 from .hosting import JobHost
 from .jobhost.messages import Ended, Message, Output, Ready, Refused, Start, Started, Stop
 from .settings import LocalSettings
+from .web.keys import AccessKey
 
 
 class LogSink(Protocol):
@@ -104,7 +106,7 @@ class Machine:
         secrets: SecretSource,
         mishaps: Mishaps,
         instances: InstanceSink,
-        key_of_role: Callable[[str | None], str],
+        key_of_role: Callable[[str | None], AccessKey],
     ) -> None:
         """Begin to run jobs. To be called once, before anything else is asked of it.
 
@@ -210,6 +212,9 @@ class Machine:
         except SecretError as error:
             self._engine.process_ended(wanted.attempt, texts.without_secret(str(error)), self._clock.now())
             return
+        if (reason := self._refusal(wanted.environment)) is not None:
+            self._engine.process_ended(wanted.attempt, endings.refused(reason), self._clock.now())
+            return
         self._streams[wanted.attempt] = wanted.log
         self._host.send(
             Start(
@@ -225,12 +230,19 @@ class Machine:
     def _credentials(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The access key of the job that has this environment: that of its role."""
         job = self._engine.table.get(environment[JOB_ID])
-        return {} if job is None else {"AWS_ACCESS_KEY_ID": self._key_of_role(job.spec.container.get("jobRoleArn"))}
+        return {} if job is None else credentials(self._key_of_role(job.spec.container.get("jobRoleArn")))
 
     def _container(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """What a container host has to know of the job that has this environment."""
         job = self._engine.table.get(environment[JOB_ID]) if self._settings.jobs == "docker" else None
         return heeded(job.spec.container) if job is not None else {}
+
+    def _refusal(self, environment: Mapping[str, str]) -> str | None:
+        """Why the job that has this environment gets no container; None where it gets one, or none is wanted."""
+        job = self._engine.table.get(environment[JOB_ID]) if self._settings.jobs == "docker" else None
+        return (
+            refusal(job.spec.container, allow_privileged=self._settings.allow_privileged) if job is not None else None
+        )
 
     def _heard(self, message: Message) -> None:
         """Something happened to a job's process. It does not matter if the job was forgotten in a reset meanwhile."""

@@ -4,8 +4,8 @@ The socket is bound first, because jobs are told the endpoint; the job host is s
 imported. When both are ready requests are answered. The main thread then waits for a signal and does nothing else.
 
 Run as ``python -m scaler_batch.local.server SETTINGS LIFELINE REPORT`` this is the child process of
-:class:`~.aws.LocalAWS`: it writes its endpoint to the descriptor REPORT when it is ready, and ends when the descriptor
-LIFELINE reaches its end, which it does by itself when the parent is gone.
+:class:`~.aws.LocalAWS`: when it is ready it writes the environment to use, keys included, to the descriptor REPORT, and
+it ends when the descriptor LIFELINE reaches its end, which it does by itself when the parent is gone.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from .faults.reading import Plan
 from .machine import Machine
 from .permissions.layer import PermissionLayer
 from .settings import LocalSettings
-from .web.callers import JOB_KEY, caller_of, service_of, signed_with
-from .web.chain import Call, Front, Layer
+from .web.callers import caller_of, service_of, signed_with
+from .web.chain import Answer, Call, Front, Layer
 from .web.control import ControlLayer
 from .web.counters import CountingLayer
 from .web.dates import DateLayer
+from .web.guard import Guard, Hosts
+from .web.keys import AccessKey, Keys
 from .web.portal import PortalLayer
 from .web.regions import RegionLayer
 from .web.serving import HttpServer
@@ -63,8 +65,11 @@ class LocalServer:
         self._settings = settings
         self._application = _NotYet()
         self._furnish: Callable[[], None] = _nothing
-        self._http = HttpServer(settings.host, settings.port, self._application)
-        self.endpoint_url = f"http://{settings.host}:{self._http.port}"
+        self._keys = Keys()
+        self._http = HttpServer(settings.host, settings.port, self._application, self._screen)
+        self._guard: Guard | None = None
+        self.endpoint_url = f"http://{settings.netloc}:{self._http.port}"
+        self.environment = environment.variables(self.endpoint_url, settings.region, self._keys.user)
         self._counting = CountingLayer()
         self._clock = Clock()
         try:
@@ -108,7 +113,7 @@ class LocalServer:
 
     def _start_machine(self, settings: LocalSettings, plan: Plan) -> Machine:
         """Start the machine, and put it under moto's Batch."""
-        variables = environment.for_jobs(self.endpoint_url, settings.region)
+        variables = environment.variables(self.endpoint_url, settings.region, self._keys.job)
         machine = Machine(settings, variables, self._clock, give_up=stop_this_process)
         from .services import models
 
@@ -120,18 +125,24 @@ class LocalServer:
         from .services.secrets import MotoSecrets
 
         registry = Registry()
-        self._principals = Principals(Scope("", settings.region).partition)
+        self._principals = Principals(Scope("", settings.region).partition, self._keys)
         self._faults = FaultBoard(plan, machine.strike, reconsider=machine.reconsider)
         install(Wiring(machine, registry, self._faults, settings.minimum_timeout))
         secrets = MotoSecrets(self._principals if settings.enforce_iam else None)
         machine.attach(registry, MotoLogs(), secrets, self._faults, MotoInstances(registry), self._key_of_role)
+        self._guard = Guard(Hosts(settings.names), self._keys.user.secret, self._principals.secret_of)
         ready = machine.wait_until_ready()
         if ready.note:
             sys.stderr.write(f"jobs are spawned, because {ready.note}\n")
         return machine
 
-    def _key_of_role(self, arn: str | None) -> str:
-        return self._principals.key_of_role(arn) if self._settings.enforce_iam else JOB_KEY
+    def _key_of_role(self, arn: str | None) -> AccessKey:
+        return self._keys.of_role(arn) if self._settings.enforce_iam else self._keys.job
+
+    def _screen(self, environ: WSGIEnvironment) -> Answer | None:
+        if self._guard is None:
+            raise RuntimeError("a request came before the server was started")
+        return self._guard.screen(environ)
 
     def _front(self) -> Front:
         from .services import buckets, ec2, networks
@@ -148,11 +159,11 @@ class LocalServer:
             DateLayer(self._clock),
             RegionLayer(buckets.region),
             FaultLayer(self._faults.striking, self._http.wait),
-            PortalLayer(self._clock),
+            PortalLayer(self._clock, self._keys.user),
             LifecycleLayer(self._clock.now, DAY * (self._settings.time_scale if self._settings.like else 1)),
         ]
         if self._settings.enforce_iam:
-            layers.append(PermissionLayer(self._principals))
+            layers.append(PermissionLayer(self._principals, self._keys.user.id))
         return Front(moto_application(), _understand, layers)
 
 
@@ -241,7 +252,7 @@ def main(arguments: Sequence[str]) -> None:
         try:
             with serving(LocalSettings.from_json(settings)) as server:
                 server.begin_faults()
-                answer.write(json.dumps({"endpoint_url": server.endpoint_url}))
+                answer.write(json.dumps({"environment": server.environment}))
                 answer.close()
                 wait_to_stop()
         except LocalError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -30,7 +30,10 @@ class LocalSettings:
     """How a local AWS behaves.
 
     Attributes:
-        host: The address to listen on. Anyone who can reach it can run programs as you: leave it at the loopback.
+        host: The address to listen on. Leave it at the loopback: whoever has a key can run programs as you, and what
+            passes is not encrypted.
+        accept_hosts: Names that requests may be addressed to (``Host``), besides those of the loopback interface; ``*``
+            stands for any text. Give none that others can make resolve to this machine.
         port: The port; 0 for one that is free.
         region: The region that the environment names. Every region works.
         slots: Job processes at once; None for as many as there are CPUs, and two at least. A compute environment's
@@ -56,11 +59,13 @@ class LocalSettings:
             which need a way to ECS.
         enforce_iam: Whether each request needs a permission by the policies of its user or role. The key of the
             environment is that of the account's owner, who may do everything.
+        allow_privileged: Whether jobs as containers may be ``privileged``, which makes them root on this machine.
         time_scale: What all times of ``like`` are multiplied by, and rates divided by.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
+    accept_hosts: Sequence[str] = ()
     region: str = "us-east-1"
     slots: int | None = None
     memory_mib: int | None = None
@@ -78,6 +83,7 @@ class LocalSettings:
     time_scale: float = 1.0
     account: Account = "usual"
     enforce_iam: bool = False
+    allow_privileged: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -101,6 +107,16 @@ class LocalSettings:
         _require(0 < self.time_scale < inf, "time_scale must be above 0")
         _require(set(self.delays) <= set(State), f"delays are given by state: {', '.join(State)}")
         _require(all(seconds >= 0 for seconds in self.delays.values()), "delays must not be negative")
+
+    @property
+    def netloc(self) -> str:
+        """The address as URLs have it."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that requests may be addressed to, besides those of the loopback interface."""
+        return (self.netloc.replace("[", "[[]"), *self.accept_hosts)
 
     @property
     def python(self) -> str:
@@ -143,12 +159,13 @@ class LocalSettings:
 
     def to_json(self) -> str:
         """The settings as text."""
-        return json.dumps({**asdict(self), "delays": dict(self.delays)})
+        return json.dumps({**asdict(self), "delays": dict(self.delays), "accept_hosts": list(self.accept_hosts)})
 
     @classmethod
     def from_json(cls, text: str) -> LocalSettings:
         """The settings that :meth:`to_json` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        return cls(**{**fields, "accept_hosts": tuple(fields["accept_hosts"])})
 
 
 def _require(condition: bool, otherwise: str) -> None:

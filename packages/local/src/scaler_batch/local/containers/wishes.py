@@ -18,6 +18,8 @@ LEAST_MEMORY: Final = 6 << 20
 SHARED_MEMORY: Final = 64
 """MiB, where the job does not say; Docker's own default."""
 
+_REFUSED: Final = "CannotCreateContainerError: refused by the local AWS"
+
 HEEDED: Final = (
     "image",
     "resourceRequirements",
@@ -34,6 +36,23 @@ HEEDED: Final = (
 def heeded(container: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a job's container properties that the host has to know."""
     return {name: container[name] for name in HEEDED if container.get(name) is not None}
+
+
+def refusal(container: Mapping[str, Any], *, allow_privileged: bool) -> str | None:
+    """Why a container with these properties is not made, in the form of AWS's reasons; None for one that is.
+
+    On AWS an instance that runs jobs is there for them. Here it is the user's own machine, so nothing that leads out of
+    a container onto it is given because a job definition asks for it.
+    """
+    if container.get("privileged") and not allow_privileged:
+        return (
+            f"{_REFUSED}: a privileged container is root on this machine; `up --allow-privileged` runs it nevertheless"
+        )
+    if any((volume.get("host") or {}).get("sourcePath") for volume in container.get("volumes") or ()):
+        return f"{_REFUSED}: directories of this machine are not mounted"
+    if (container.get("linuxParameters") or {}).get("devices"):
+        return f"{_REFUSED}: devices of this machine are not given to containers"
+    return None
 
 
 def host_options(wanted: Start) -> dict[str, Any]:

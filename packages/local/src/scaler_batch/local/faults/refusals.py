@@ -38,6 +38,17 @@ _UNKNOWN: Final[dict[str, Refusal]] = {
     "sts": (403, "InvalidClientTokenId", _INVALID),
     "iam": (403, "InvalidClientTokenId", _INVALID),
 }
+_NO_MATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
+    " and signing method."
+)
+_WRONGLY_SIGNED: Final[dict[str, Refusal]] = {
+    "batch": (403, "InvalidSignatureException", _NO_MATCH),
+    "s3": (403, "SignatureDoesNotMatch", _NO_MATCH),
+    "ec2": _UNKNOWN["ec2"],
+    "sts": (403, "SignatureDoesNotMatch", _NO_MATCH),
+    "iam": (403, "SignatureDoesNotMatch", _NO_MATCH),
+}
 _DENIED: Final[dict[str, tuple[int, str]]] = {
     "batch": (403, "AccessDeniedException"),
     "s3": (403, "AccessDenied"),
@@ -58,6 +69,39 @@ def refusal(fault: CallFault, call: Call) -> Answer:
 def denied(call: Call, message: str) -> Answer:
     """The answer of a service to a caller without permission."""
     return _answer(call, (*_DENIED.get(call.service, _DENIED_ELSEWHERE), message))
+
+
+def unknown_key(call: Call, advice: str) -> Answer:
+    """The answer of a service to a request that is signed with a key that does not exist."""
+    return _advised(call, _what(InvalidCredentials(), call), advice)
+
+
+def wrongly_signed(call: Call, advice: str) -> Answer:
+    """The answer of a service to a request whose signature is not the one of its key."""
+    return _advised(call, _WRONGLY_SIGNED.get(call.service, (400, "InvalidSignatureException", _NO_MATCH)), advice)
+
+
+def unsigned(call: Call, advice: str) -> Answer:
+    """The answer of S3, which is all that takes unsigned requests, to one that is not signed or has expired."""
+    return _advised(call, (403, "AccessDenied", "Access Denied"), advice)
+
+
+def outdated(call: Call) -> Answer:
+    """The answer of S3's newer regions to a request that is signed with Version 2."""
+    what = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256"
+    return _answer(call, (400, "InvalidRequest", f"{what}: in boto3, Config(signature_version='s3v4')."))
+
+
+def too_large(call: Call, most: int) -> Answer:
+    """The answer of a service to a body of more bytes than it takes."""
+    code = "EntityTooLarge" if call.service == "s3" else "RequestEntityTooLarge"
+    status = 400 if call.service == "s3" else 413
+    return _answer(call, (status, code, f"The request may have {most} bytes at most."))
+
+
+def _advised(call: Call, what: Refusal, advice: str) -> Answer:
+    status, code, message = what
+    return _answer(call, (status, code, f"{message.rstrip('.')}. {advice}"))
 
 
 def _answer(call: Call, what: Refusal) -> Answer:

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from ..faults import Deny, InvalidCredentials
 from ..faults.refusals import denied, refusal
-from ..web.callers import USER_KEY
 from ..web.chain import Answer, Call, Proceed
 from .asked import Asked, asked
 from .policies import Context, Decision, Principal, Requirement, decide
@@ -35,18 +34,18 @@ class Directory(Protocol):
 class PermissionLayer:
     """Lets requests pass that IAM allows.
 
-    The key of the user's environment is that of the account's owner, who may do everything.
-
     Args:
         directory: Users and roles.
+        owner: The id of the access key of the account's owner, who may do everything: that of the user's environment.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, owner: str) -> None:
         self._directory = directory
+        self._owner = owner
 
     def __call__(self, call: Call, proceed: Proceed) -> Answer:
         """Let a call pass, or refuse it."""
-        if call.key == USER_KEY or f"{call.service}:{call.operation}" in ALWAYS_ALLOWED:
+        if call.key == self._owner or f"{call.service}:{call.operation}" in ALWAYS_ALLOWED:
             return proceed()
         principal = self._directory.principal_of(call.key)
         if principal is None:

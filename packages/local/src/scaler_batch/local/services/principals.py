@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 from moto.ec2.models import EC2Backend, ec2_backends
@@ -13,7 +12,7 @@ from moto.sts.models import sts_backends
 from ..permissions.asked import ACCOUNT, Asked
 from ..permissions.policies import Context, Principal, Requirement
 from ..permissions.requirements import pass_role
-from ..web.callers import JOB_KEY, JOB_KEYS
+from ..web.keys import Keys
 from .backend import BATCH, SERVICE_ROLE
 
 _ROLE_LESS: Final = "ecs-task-without-role"
@@ -24,26 +23,30 @@ class Principals:
 
     Args:
         partition: Of AWS, such as ``aws``.
+        keys: The keys of the user and of jobs.
     """
 
-    def __init__(self, partition: str) -> None:
+    def __init__(self, partition: str, keys: Keys) -> None:
         self._partition = partition
-        self._roles: dict[str, str] = {}
+        self._keys = keys
 
-    def key_of_role(self, arn: str | None) -> str:
-        """The access key of jobs that have this role."""
-        if not arn:
-            return JOB_KEY
-        key = JOB_KEYS + hashlib.sha256(arn.encode()).hexdigest()[:12].upper()
-        self._roles[key] = arn
-        return key
+    def secret_of(self, key: str) -> str | None:
+        """The secret of an access key of this server, or of one that was made with IAM or STS; None for others."""
+        return self._keys.secret_of(key) or self._made(key)
+
+    def _made(self, key: str) -> str | None:
+        users = list(self._iam.users.values())
+        made: list[Any] = [each for user in users for each in user.access_keys if each.status == "Active"]
+        assumed: list[Any] = list(sts_backends[ACCOUNT][self._partition].assumed_roles)
+        found = (str(each.secret_access_key) for each in (*made, *assumed) if each.access_key_id == key)
+        return next(found, None)
 
     def principal_of(self, key: str) -> Principal | None:
         """Whose access key this is; None for a key that does not exist."""
-        if key == JOB_KEY:
+        if key == self._keys.job.id:
             return Principal(self._session(_ROLE_LESS, "job"), ())
-        if key in self._roles:
-            return self._role(self._roles[key], "job")
+        if (arn := self._keys.role_of(key)) is not None:
+            return self._role(arn, "job")
         for assumed in sts_backends[ACCOUNT][self._partition].assumed_roles:
             if assumed.access_key_id == key:
                 return self._role(assumed.role_arn, assumed.session_name)

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-from ..web.callers import SECRET, USER_KEY
-from .temporary import EXPIRED, leading, moment
+from .temporary import EXPIRED, keys_of, leading, moment
 
 _HANG = 0
 
@@ -19,13 +18,17 @@ class CredentialEndpoint:
 
     ::
 
-        with CredentialEndpoint() as endpoint:
-            environment = endpoint.environment(aws.environment)
+        with CredentialEndpoint(aws.environment) as endpoint:
+            environment = endpoint.environment
             endpoint.give(seconds=30)
             endpoint.hang()
+
+    Args:
+        environment: What leads to AWS, with the keys that are given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._leading = dict(environment)
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -51,14 +54,15 @@ class CredentialEndpoint:
         with self._changed:
             return self._requests
 
-    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment such as :attr:`LocalAWS.environment`, in which credentials come from here."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that leads to AWS, in which credentials come from here."""
         uri = f"http://127.0.0.1:{self._server.server_port}/credentials"
-        return leading(environment, AWS_CONTAINER_CREDENTIALS_FULL_URI=uri)
+        return leading(self._leading, AWS_CONTAINER_CREDENTIALS_FULL_URI=uri)
 
-    def give(self, seconds: float = 3600.0, key: str = USER_KEY) -> None:
+    def give(self, seconds: float = 3600.0) -> None:
         """Answer with credentials that expire so many seconds after each request."""
-        self._behave(200, seconds, key)
+        self._behave(200, seconds)
 
     def expire(self) -> None:
         """Answer with credentials that have expired."""
@@ -66,26 +70,27 @@ class CredentialEndpoint:
 
     def fail(self, status: int = 500) -> None:
         """Answer with an error."""
-        self._behave(status, 0, "")
+        self._behave(status, 0)
 
     def hang(self) -> None:
         """Do not answer, until told to do otherwise."""
-        self._behave(_HANG, 0, "")
+        self._behave(_HANG, 0)
 
     def answer(self) -> tuple[int, bytes]:
         """The answer to a request that has just come, once there is one."""
         with self._changed:
             self._requests += 1
             self._changed.wait_for(lambda: self._status != _HANG)
-            status, seconds, key = self._status, self._seconds, self._key
+            status, seconds = self._status, self._seconds
         if status != 200:
             return status, b'{"code": "InternalServerError", "message": "no credentials"}'
-        given = {"AccessKeyId": key, "SecretAccessKey": SECRET, "Token": "local", "Expiration": moment(seconds)}
+        key, secret = keys_of(self._leading)
+        given = {"AccessKeyId": key, "SecretAccessKey": secret, "Token": "local", "Expiration": moment(seconds)}
         return status, json.dumps(given).encode()
 
-    def _behave(self, status: int, seconds: float, key: str) -> None:
+    def _behave(self, status: int, seconds: float) -> None:
         with self._changed:
-            self._status, self._seconds, self._key = status, seconds, key
+            self._status, self._seconds = status, seconds
             self._changed.notify_all()
 
 

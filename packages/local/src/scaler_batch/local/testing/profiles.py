@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from ..web.callers import SECRET, USER_KEY
-from .temporary import EXPIRED, leading, moment
+from .temporary import EXPIRED, keys_of, leading, moment
 
 PROFILE: Final = "scaler-batch-test"
 _PROGRAM: Final = Path(__file__).with_name("process.py")
@@ -24,16 +23,18 @@ class CredentialProcess:
 
     ::
 
-        with CredentialProcess(tmp_path) as process:
-            environment = process.environment(aws.environment)
+        with CredentialProcess(tmp_path, aws.environment) as process:
+            environment = process.environment
             process.give(seconds=60)
             process.hang()
 
     Args:
         directory: An empty directory for its files.
+        environment: What leads to AWS, with the keys that are given.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self._leading = dict(environment)
         self._config = directory / "config"
         self._helper = directory / "helper"
         self._state = directory / "state.json"
@@ -57,13 +58,15 @@ class CredentialProcess:
         """How often it was run."""
         return len(self._calls.read_text().splitlines())
 
-    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment such as :attr:`LocalAWS.environment`, in which credentials come from this profile."""
-        return _with_profile(environment, self._config)
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that leads to AWS, in which credentials come from this profile."""
+        return _with_profile(self._leading, self._config)
 
-    def give(self, seconds: float = 3600.0, key: str = USER_KEY) -> None:
-        """Print credentials that expire so many seconds after they are printed."""
-        credentials = {"AccessKeyId": key, "SecretAccessKey": SECRET, "SessionToken": "local"}
+    def give(self, seconds: float = 3600.0, keys: tuple[str, str] | None = None) -> None:
+        """Print credentials that expire so many seconds after they are printed: id and secret, or those at hand."""
+        key, secret = keys or keys_of(self._leading)
+        credentials = {"AccessKeyId": key, "SecretAccessKey": secret, "SessionToken": "local"}
         self._behave(do="give", seconds=seconds, credentials=credentials)
 
     def expire(self) -> None:
@@ -101,10 +104,12 @@ class SsoProfile:
 
     Args:
         home: An empty directory, which becomes ``HOME``.
+        environment: What leads to AWS, with the keys that whoever is signed in is given.
         session: Whether the profile names an ``sso-session``, the newer way; else it names the portal itself.
     """
 
-    def __init__(self, home: Path, *, session: bool = True) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], *, session: bool = True) -> None:
+        self._leading = dict(environment)
         self._home = home
         self._config = home / ".aws" / "config"
         cache = home / ".aws" / "sso" / "cache"
@@ -119,13 +124,15 @@ class SsoProfile:
             _write_profile(self._config, **role, **portal)
         self.expire()
 
-    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """An environment such as :attr:`LocalAWS.environment`, in which credentials come from this profile."""
-        return {**_with_profile(environment, self._config), "HOME": str(self._home)}
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that leads to AWS, in which credentials come from this profile."""
+        return {**_with_profile(self._leading, self._config), "HOME": str(self._home)}
 
     def sign_in(self, seconds: float = 8 * 3600.0) -> None:
         """Have a session that lasts so many seconds from now."""
-        token = {"accessToken": "local", "expiresAt": moment(seconds), "startUrl": _START_URL, "region": "us-east-1"}
+        _, secret = keys_of(self._leading)  # which is the token that the local AWS takes
+        token = {"accessToken": secret, "expiresAt": moment(seconds), "startUrl": _START_URL, "region": "us-east-1"}
         _write(self._token, json.dumps(token))
 
     def expire(self) -> None:

@@ -18,6 +18,11 @@ def moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
+def keys_of(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The access key in an environment such as :attr:`LocalAWS.environment`: its id and its secret."""
+    return environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+
+
 def leading(environment: Mapping[str, str], **variables: str) -> dict[str, str]:
     """The environment with these variables, and without keys."""
     return {**{name: value for name, value in environment.items() if name not in KEYS}, **variables}

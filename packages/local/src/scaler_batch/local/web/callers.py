@@ -11,21 +11,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from .keys import JOB_KEYS
+from .signatures import signature_of
+
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
-
-USER_KEY: Final = "LOCALUSERLOCALUSER00"
-JOB_KEY: Final = "LOCALJOBLOCALJOB0000"
-JOB_KEYS: Final = JOB_KEY[:8]
-"""How the access keys of jobs begin, whatever their role."""
-
-SECRET: Final = "local"  # noqa: S105 - signatures are not checked
-"""The access keys that the environments of users and of jobs hold. moto takes any."""
 
 SSO_TOKEN: Final = "HTTP_X_AMZ_SSO_BEARER_TOKEN"  # noqa: S105 - a header
 """What requests to the SSO portal carry instead of a signature."""
 
-_CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _APPLICATION = re.compile(r"(?:^|\s)app/([^\s/]+)")
 _PRODUCT = re.compile(r"\s*([^\s/]+)")
 
@@ -40,25 +34,19 @@ def caller_of(environ: WSGIEnvironment) -> str:
 
 def signed_with(environ: WSGIEnvironment) -> str | None:
     """The access key of a request, if it is signed."""
-    match = _scope(environ)
-    return match[1] if match else None
+    signature = signature_of(environ)
+    return signature.key if signature else None
 
 
 def service_of(environ: WSGIEnvironment) -> str:
     """The service that a request is signed for; S3 when it is not signed, or SSO when it carries such a token."""
     if SSO_TOKEN in environ:
         return "sso"
-    match = _scope(environ)
-    return match[3].lower() if match else "s3"
+    signature = signature_of(environ)
+    return signature.service if signature else "s3"
 
 
 def region_of(environ: WSGIEnvironment) -> str | None:
     """The region that a request is signed for, if it is signed."""
-    match = _scope(environ)
-    return match[2].lower() if match else None
-
-
-def _scope(environ: WSGIEnvironment) -> re.Match[str] | None:
-    """The credential scope, from the header or, in a presigned address, from the query."""
-    header = _CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))
-    return header or _CREDENTIAL.search(str(environ.get("QUERY_STRING", "")).replace("%2F", "/"))
+    signature = signature_of(environ)
+    return signature.region if signature else None

@@ -1,7 +1,10 @@
 """The server's own paths, below ``/_scaler_batch/``. They are not calls to AWS, and are not counted.
 
+All but ``health`` are for whoever knows the secret of the user's access key: ``Authorization: Bearer SECRET``.
+
 ============================  ==================================================================================
 ``GET    …/health``           that it answers
+``GET    …/server``           the process id
 ``GET    …/counters``         calls so far, as JSON
 ``DELETE …/counters``         count from nothing again
 ``GET    …/metrics``          calls so far, as Prometheus reads them
@@ -26,6 +29,7 @@ from .chain import Answer, Call, Proceed
 
 PREFIX: Final = "/_scaler_batch/"
 HEALTH: Final = f"{PREFIX}health"
+SERVER: Final = f"{PREFIX}server"
 COUNTERS: Final = f"{PREFIX}counters"
 METRICS: Final = f"{PREFIX}metrics"
 FAULTS: Final = f"{PREFIX}faults"

@@ -1,4 +1,4 @@
-"""The SSO portal, which moto does not have: whoever is signed in gets credentials of the user."""
+"""The SSO portal, which moto does not have: whoever is signed in gets the user's access key."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import json
 from typing import Final
 
 from ..clock import Clock
-from .callers import SECRET, USER_KEY
 from .chain import Answer, Call, Proceed
+from .keys import AccessKey
 
 _HOUR: Final = 3600
 
 
 class PortalLayer:
-    """Answers GetRoleCredentials. Any token is taken, as any signature is.
+    """Answers GetRoleCredentials. The guard has looked at the token.
 
     Args:
         clock: By which credentials expire.
+        key: What is given.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, key: AccessKey) -> None:
         self._clock = clock
+        self._key = key
 
     def __call__(self, call: Call, proceed: Proceed) -> Answer:
         """Give credentials for an hour, or pass on what is for another service."""
         if call.name != "sso.GetRoleCredentials":
             return proceed()
         credentials = {
-            "accessKeyId": USER_KEY,
-            "secretAccessKey": SECRET,
+            "accessKeyId": self._key.id,
+            "secretAccessKey": self._key.secret,
             "sessionToken": "local",
             "expiration": int((self._clock.now() + _HOUR) * 1000),
         }

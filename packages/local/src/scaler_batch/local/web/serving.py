@@ -8,13 +8,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from cheroot.wsgi import Gateway_10, Server
 
 from ..errors import StartError
-from .chain import Disconnect, Manner
+from .chain import Answer, Disconnect, Manner
+from .connections import HEAD_BYTES, Connection, Connections
+from .guard import LARGEST_OBJECT
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -23,12 +25,16 @@ THREADS: Final = 16
 """Requests that are dealt with at once. Python runs one of them at a time; the others wait for each other's locks."""
 
 BACKLOG: Final = 256
-IDLE_CONNECTIONS: Final = 1000
-IDLE_SECONDS: Final = 60
-"""An idle connection is kept so long; a client that finds its own closed may report an error before it tries again."""
+TIMEOUT: Final = 60
+"""Seconds until the next bytes of a body."""
+
+LARGE: Final = 16 << 20
+"""Bytes of a body. Those that are larger pass one at a time, because moto has them in memory as a whole."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """To linger for no second: the kernel sends RST instead of FIN."""
+
+Screen = Callable[[Any], Answer | None]
 
 _PRESERVED_NAMES = "moto.preserved_header_names"
 _METADATA = "x-amz-meta-"
@@ -41,16 +47,19 @@ class HttpServer:
         host: The address to listen on.
         port: The port; 0 for one that is free.
         application: What answers.
+        screen: What answers whoever has no key, from the head of a request; None for a request that may pass. After
+            such an answer the connection is closed, and nothing more of the request is read.
 
     Raises:
         StartError: The address is taken.
     """
 
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+    def __init__(self, host: str, port: int, application: WSGIApplication, screen: Screen) -> None:
         self._server = _Server((host, port), application, numthreads=THREADS, request_queue_size=BACKLOG)
+        self._server.screen = screen
         self._server.gateway = _Gateway
-        self._server.keep_alive_conn_limit = IDLE_CONNECTIONS
-        self._server.timeout = IDLE_SECONDS
+        self._server.timeout = TIMEOUT
+        self._server.max_request_header_size = HEAD_BYTES
         try:
             self._server.prepare()
         except OSError as error:
@@ -78,10 +87,34 @@ class HttpServer:
 class _Server(Server):
     """A server whose threads may wait for long."""
 
+    screen: Screen
+    _connections: Any
+    ConnectionClass = Connection
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._staff = threading.Lock()
         self._away = 0
+        self._large = threading.Lock()
+
+    def prepare(self) -> None:
+        """Listen, with connections that are managed in our way."""
+        super().prepare()
+        self._connections.close()
+        self._connections = Connections(self)
+
+    @contextlib.contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        """Have one large body at a time."""
+        if size <= LARGE:
+            yield
+            return
+        with self.stand_in():
+            self._large.acquire()
+        try:
+            yield
+        finally:
+            self._large.release()
 
     @contextlib.contextmanager
     def stand_in(self) -> Iterator[None]:
@@ -112,6 +145,8 @@ class _Gateway(Gateway_10):
         """
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         environ["RAW_URI"] = environ["REQUEST_URI"]
+        if self.req.chunked_read:
+            self.req.rfile.maxlen = LARGEST_OBJECT
         names = (name.decode("latin-1") for name in self.req.inheaders)
         environ[_PRESERVED_NAMES] = {
             f"HTTP_{name.upper().replace('-', '_')}": name
@@ -122,12 +157,29 @@ class _Gateway(Gateway_10):
 
     def respond(self) -> None:
         """Answer, or leave the connection without an answer when that is what the application wants."""
+        answer = self.req.server.screen(self.env)
+        if answer is not None:
+            self._send_away(answer)
+            return
+        self.req.conn.is_known = True
         try:
-            super().respond()
+            with self.req.server.room_for(self._size()):
+                super().respond()
         except Disconnect as order:
             self.req.close_connection = True
             self.req.ready = False  # there are no headers to send any more
             self._leave(order.manner)
+
+    def _size(self) -> int:
+        """The bytes of the body; the most that there may be where it comes in chunks."""
+        return LARGEST_OBJECT if self.req.chunked_read else int(self.env.get("CONTENT_LENGTH") or 0)
+
+    def _send_away(self, answer: Answer) -> None:
+        self.req.close_connection = self.req.conn.is_sent_away = True  # the rest of the request is not read
+        self.start_response(answer.status, list(answer.headers))
+        for piece in answer.body:
+            self.write(piece)
+        self.req.ensure_headers_sent()
 
     def _leave(self, manner: Manner) -> None:
         connection = self.req.conn
