@@ -232,6 +232,20 @@ def image(session: nox.Session) -> None:
     options = ("--python", IMAGE_PYTHON, "--architecture", IMAGE_ARCHITECTURE, "--tag", IMAGE)
     context = ("--context", str(ROOT / "build" / "image"))
     session.run("python", "docker/runner/build.py", *options, *context, *in_image())
+    session.install(*group("sbom"))
+    built = ROOT / "build"
+    bill = (IMAGE, str(built / "installed.json"), str(built / "image.cdx.json"))
+    session.run("python", ".ci/sbom.py", "installed", *bill)
+
+
+@nox.session(requires=["build"], tags=["artefacts"])
+def sbom(session: nox.Session) -> None:
+    """Write bills of materials: of each wheel, beside it, and of what goes into the image with this Python."""
+    session.install("pip", *group("sbom"))
+    session.run("python", ".ci/sbom.py", "wheels", *map(str, map(wheel, PACKAGES)))
+    context = ROOT / "build" / "context"
+    session.run("python", "docker/runner/wheelhouse.py", "--gather", str(context), *in_image())
+    session.run("python", ".ci/sbom.py", "context", str(context), str(context.with_suffix(".cdx.json")))
 
 
 @nox.session
@@ -352,7 +366,7 @@ def report(name: str) -> Path:
 def install_for_tests(session: nox.Session) -> None:
     """Install what all tests need together."""
     own = [need for name in PACKAGES for need in own_group(name, "test")]
-    install(session, *everything(), *group("test"), *group("scaler"), *own)
+    install(session, *everything(), *group("test"), *group("scaler"), *group("sbom"), *own)
 
 
 def test_all(session: nox.Session, marks: str, names: tuple[str, str]) -> None:

@@ -20,6 +20,9 @@ HERE = Path(__file__).parent
 BASES = HERE / "bases.json"
 """The base image for each Python: by its digest, once `nox -s bases` has run where a registry can be reached."""
 
+INSTALLED = HERE.parents[1] / ".ci" / "installed.py"
+"""Tells, from within, what pip has installed in the image: for `.ci/sbom.py`."""
+
 IN_PROVISION = HERE.parents[1] / "packages" / "provision" / "src" / "scaler_batch" / "provision" / "image"
 """What has the same files, for those who have no clone."""
 
@@ -38,6 +41,9 @@ def build(wheels: Sequence[Path], python: str, architecture: str, tag: str, cont
     run = ("run", "--rm", "--network=none", platform, tag)
     docker(*run)
     docker(*run, "python", "-c", (HERE / "check.py").read_text(), *pins(context))
+    look = ("docker", *run[:2], "--interactive", *run[2:], "python", "-")
+    found = subprocess.run(look, input=INSTALLED.read_bytes(), stdout=subprocess.PIPE, check=True).stdout
+    context.with_name("installed.json").write_bytes(found)
 
 
 def build_arguments(wheels: Sequence[Path], python: str, base: str) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import platform
 import re
 import shutil
 import subprocess
@@ -71,7 +72,7 @@ def pins(folder: Path) -> list[str]:
 
 def download(python: str, architecture: str, folder: Path, *arguments: str) -> None:
     """Have pip fetch wheels for a Python and an architecture that need not be those that run this."""
-    platforms = [word for platform in PLATFORMS[architecture] for word in ("--platform", platform)]
+    platforms = [word for each in PLATFORMS[architecture] for word in ("--platform", each)]
     chosen = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder), *chosen, *arguments]
     subprocess.run(command, check=True)
@@ -103,5 +104,14 @@ def hash_of(wheel: Path) -> str:
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
+def here() -> tuple[str, str]:
+    """Python and architecture of this machine."""
+    architectures = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+    return f"{sys.version_info.major}.{sys.version_info.minor}", architectures[platform.machine()]
+
+
 if __name__ == "__main__":
-    lock([Path(argument) for argument in sys.argv[1:]])
+    if sys.argv[1] == "--gather":
+        gather([Path(argument) for argument in sys.argv[3:]], *here(), Path(sys.argv[2]))
+    else:
+        lock([Path(argument) for argument in sys.argv[1:]])
