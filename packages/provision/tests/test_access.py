@@ -202,25 +202,29 @@ def test_the_policy_of_the_provisioner_lists_every_call_and_no_more(
     aws: boto3.Session, settings: Settings, tmp_path: Path
 ) -> None:
     called: set[str] = set()
-    by_hand = [aws.client(name, region_name="us-east-1") for name in ("batch", "ec2", "iam", "s3")]
+    by_hand = [aws.client(name, region_name="us-east-1") for name in ("batch", "ec2", "ecr", "iam", "s3")]
     aws.events.register("before-call", lambda model, **_: called.add(action_of(model)))
     drive(aws, settings, tmp_path, *by_hand)
-    listed = {action for one in provisioner_policy(NAMES, boundary=BOUNDARY)["Statement"] for action in one["Action"]}
+    policy = provisioner_policy(NAMES, boundary=BOUNDARY, payload_key=True)
+    listed = {action for one in policy["Statement"] for action in one["Action"]}
     assert called - listed - {"sts:GetCallerIdentity"} == set(), "that one needs no permission"
     assert listed - called - OF_THE_ENGINE - BESIDES.keys() == set(), "what nothing calls, nobody needs"
 
 
-def drive(aws: boto3.Session, settings: Settings, tmp_path: Path, batch: Any, ec2: Any, iam: Any, s3: Any) -> None:
+def drive(aws: boto3.Session, settings: Settings, tmp_path: Path, *by_hand: Any) -> None:
     """Do with the resources what can be done: make, change, mend, examine, remove."""
+    batch, ec2, ecr, iam, s3 = by_hand
     iam.create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)
+    build_image(Target(), aws, Nothing())
+    ecr.put_image_tag_mutability(repositoryName="scaler-batch-runner", imageTagMutability="MUTABLE")
     build_image(Target(), aws, Nothing())
     files = Files(config=tmp_path / "config", env=tmp_path / "env")
     made = provision(settings, aws, files=files)
-    fair = replace(settings, prefix="fair", fair_share=True)
+    fair = replace(settings, prefix="fair", fair_share=True, payload_key=True)
     provision(fair, aws)
     policy = f"{BATCH}:scheduling-policy/fair-fair-share"
     batch.update_scheduling_policy(arn=policy, fairsharePolicy={"shareDecaySeconds": 60})
-    provision(fair, aws)
+    provision(replace(fair, tags={"team": "t"}), aws)
     assert cleanup(fair.target, aws).complete
     other = replace(settings, max_vcpus=8, expire_days=2, tags={"team": "t"}, permissions_boundary=BOUNDARY)
     provision(other, aws, files=files)
@@ -273,9 +277,13 @@ def action_of(model: Any) -> str:
 def test_policies_fit_into_what_iam_takes(prefix: str, region: str) -> None:
     assume(prefix != "sg")
     names = Names(Target(prefix=prefix, region=region), Account("123456789012", "aws-us-gov"))
-    for document in (provisioner_policy(names, boundary=BOUNDARY), worker(Handover.of(names))):
+    for document, longest in (
+        (provisioner_policy(names, boundary=BOUNDARY), 25),
+        (provisioner_policy(names, boundary=BOUNDARY, payload_key=True), 8),
+        (worker(Handover.of(names, payload_key=True)), 35),
+    ):
         size = len(json.dumps(document, separators=(",", ":")))
-        assert size <= (6144 if len(prefix) <= 25 else 10_240), "of a managed policy, or else of one in a role"
+        assert size <= (6144 if len(prefix) <= longest else 10_240), "of a managed policy, or else of one in a role"
         assert len({one["Sid"] for one in document["Statement"]}) == len(document["Statement"])
 
 

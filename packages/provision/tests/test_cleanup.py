@@ -169,7 +169,7 @@ def test_all_revisions_are_deregistered_but_those_of_others(
     }
     definition = {"jobDefinitionName": "scaler-batch-job", "type": "container", "containerProperties": container}
     batch.register_job_definition(**definition)
-    with pytest.raises(ConflictError, match="not known to be made by this tool"):
+    with pytest.raises(ConflictError, match="not known to be ours"):
         provision(settings, aws)
     ours = {"scaler-batch:prefix": "scaler-batch", "scaler-batch:nonce": NONCE}
     batch.register_job_definition(**definition, tags=ours)

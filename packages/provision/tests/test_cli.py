@@ -163,7 +163,7 @@ def test_programs_get_one_document(account: boto3.Session, capsys: pytest.Captur
     ]
     assert run("show", "--json") == 0
     states = {row["kind"]: row["state"] for row in json.loads(capsys.readouterr().out)["resources"]}
-    unwanted = {"repository", "spot_environment", "scheduling_policy"}
+    unwanted = {"repository", "payload_key", "spot_environment", "scheduling_policy"}
     assert {kind for kind, state in states.items() if state != "ready"} == unwanted
     assert run("cleanup", "--json") == 0
     cleaned = json.loads(capsys.readouterr().out)
@@ -177,7 +177,7 @@ def test_wheels_that_are_not_there_are_an_error_of_usage_that_names_the_fix(
     assert run("provision", "--wheels", str(here), *json_wanted) == 2
     captured = capsys.readouterr()
     said = captured.out if json_wanted else captured.err
-    assert "no wheel of scaler-batch-payload" in said
+    assert "cannot read the hashes of our wheels" in said
     assert "--image" in said
 
 

@@ -69,7 +69,7 @@ def test_whoever_provisions_never_reads_the_key(aws: boto3.Session, keyed: Setti
     provision(replace(keyed, tags={"a": "b"}), aws, files=files)
     assert set(called) == {"DescribeParameters", "ListTagsForResource", "PutParameter", "AddTagsToResource"}
     assert value(aws) not in files.config.read_text() + files.env.read_text()
-    may = [provisioner_policy(NAMES)]
+    may = [provisioner_policy(NAMES, payload_key=True)]
     assert not allowed(may, Request("ssm:GetParameter", ARN))
     assert not allowed(may, Request("ssm:GetParameters", ARN))
 

@@ -187,12 +187,15 @@ def worker_policy(
     )
 
 
-def provisioner_policy(names: Names, *, boundary: str | None = None, kms_key: str | None = None) -> Document:
+def provisioner_policy(
+    names: Names, *, boundary: str | None = None, payload_key: bool = False, kms_key: str | None = None
+) -> Document:
     """What the identity needs that provisions, examines and cleans up.
 
     Args:
         names: What the resources are called.
         boundary: ARN of the policy that bounds all roles that are made.
+        payload_key: Whether a payload key may be made, and removed.
         kms_key: ARN of the key that encrypts the payload key, where there is one and it is not AWS's own.
     """
     bucket, logs = names.arn(Kind.BUCKET), names.arn(Kind.LOG_GROUP)
@@ -202,8 +205,8 @@ def provisioner_policy(names: Names, *, boundary: str | None = None, kms_key: st
         _allow("Repository", _REPOSITORY, [names.arn(Kind.REPOSITORY)]),
         _allow("Bucket", _BUCKET, [bucket, f"{bucket}/*"]),
         _allow("Logs", _LOGS, [logs, f"{logs}:*"]),
-        _allow("PayloadKey", _PAYLOAD_KEY, [names.arn(Kind.PAYLOAD_KEY)]),
-        *([_allow("EncryptPayloadKey", ["kms:Encrypt"], [kms_key])] if kms_key else []),
+        *([_allow("PayloadKey", _PAYLOAD_KEY, [names.arn(Kind.PAYLOAD_KEY)])] if payload_key else []),
+        *([_allow("EncryptPayloadKey", ["kms:Encrypt"], [kms_key])] if payload_key and kms_key else []),
         *_instance_statements(names),
         *_role_statements(names, boundary),
     )
@@ -227,8 +230,8 @@ def _instance_statements(names: Names) -> list[Document]:
     new = {"StringEquals": {"ec2:CreateAction": ["CreateLaunchTemplate", "CreateSecurityGroup"]}}
     return [
         _allow("ForInstances", ["ec2:CreateLaunchTemplate", "ec2:CreateSecurityGroup"], [group, template, vpc]),
-        _allow("TagWhatIsNew", ["ec2:CreateTags"], [group, template], new),
-        _allow("OfInstances", _OF_INSTANCES, [group, template], ours),
+        _allow("TagNew", ["ec2:CreateTags"], [group, template], new),
+        _allow("Instances", _OF_INSTANCES, [group, template], ours),
     ]
 
 
@@ -240,9 +243,9 @@ def _role_statements(names: Names, boundary: str | None) -> list[Document]:
     return [
         _allow("Roles", _ROLES_AND_PROFILE, [*roles, names.arn(Kind.INSTANCE_PROFILE)]),
         _allow("MakeRoles", _BOUNDED if boundary else [one for one in _BOUNDED if "Boundary" not in one], roles, bound),
-        _allow("AgentPolicy", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, agent),
+        _allow("Agent", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, agent),
         _allow("PassRoles", ["iam:PassRole"], roles, {"StringLike": {"iam:PassedToService": _services(names)}}),
-        _allow("RoleOfBatchItself", ["iam:CreateServiceLinkedRole"], [batch]),
+        _allow("RoleOfBatch", ["iam:CreateServiceLinkedRole"], [batch]),
     ]
 
 

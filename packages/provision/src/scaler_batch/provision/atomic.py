@@ -53,10 +53,13 @@ def read_record(path: Path, *, most_bytes: int) -> str | None:
     except OSError as error:
         reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise FileError(f"cannot read {path}: {reason}", fix="name the file itself, or another") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileError(f"cannot read {path}: it is not a regular file", fix="name another file")
-        data = file.read(most_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(most_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > most_bytes:
         raise FileError(f"cannot read {path}: it is larger than {most_bytes} bytes", fix="name another file")
     try:

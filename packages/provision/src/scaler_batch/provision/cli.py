@@ -200,7 +200,12 @@ def _policy(options: argparse.Namespace, report: People | Programs) -> Exit:
             kms_key=options.kms_key,
         )
     else:
-        document = provisioner_policy(names, boundary=options.permissions_boundary, kms_key=options.kms_key)
+        document = provisioner_policy(
+            names,
+            boundary=options.permissions_boundary,
+            payload_key=options.payload_key,
+            kms_key=options.kms_key,
+        )
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     return Exit.DONE
 

@@ -97,7 +97,8 @@ class Handover:
         missing = [name for name in VARIABLES if not found.get(name)]
         if missing:
             raise ValueError(f"{', '.join(missing)} not set")
-        return cls(*(found[name] for name in VARIABLES), found.get(PAYLOAD_KEY, ""))
+        region, bucket, queue, definition = (found[name] for name in VARIABLES)
+        return cls(region, bucket, queue, definition, found.get(PAYLOAD_KEY, ""))
 
 
 def write_env(path: Path, handover: Handover) -> None:

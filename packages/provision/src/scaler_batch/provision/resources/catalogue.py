@@ -98,7 +98,7 @@ def _handlers(
         Kind.REPOSITORY: RepositoryHandler(clients.ecr, image),
         Kind.LOG_GROUP: LogGroupHandler(clients.logs, waiter),
         Kind.BUCKET: BucketHandler(clients.s3, waiter, account=names.account.number, region=names.target.region),
-        Kind.PAYLOAD_KEY: PayloadKeyHandler(clients.ssm),
+        Kind.PAYLOAD_KEY: PayloadKeyHandler(clients.ssm, lambda name: names.regional("ssm", f"parameter{name}")),
         Kind.JOB_ROLE: role,
         Kind.EXECUTION_ROLE: role,
         Kind.INSTANCE_ROLE: role,

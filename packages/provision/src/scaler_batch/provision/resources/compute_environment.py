@@ -128,7 +128,7 @@ class ComputeEnvironmentHandler(Handler[ComputeEnvironmentSpecification]):
             computeEnvironmentName=wanted.name,
             type="MANAGED",
             state="ENABLED",
-            computeResources=cast("Any", {"minvCpus": 0, **resources, "tags": dict(wanted.tags)}),
+            computeResources=cast("Any", {"minvCpus": 0, **resources, "tags": _tags_of_instances(wanted)}),
             tags=wanted.tags,
         )
 
@@ -204,6 +204,12 @@ def _image_type(resources: ComputeResourceOutputTypeDef) -> str | Untold:
     """The type of the image. AWS tells it also where it was AWS's choice; imitations do not."""
     told = [one["imageType"] for one in resources.get("ec2Configuration", [])]
     return told[0] if told else Untold.UNTOLD
+
+
+def _tags_of_instances(wanted: Wanted[ComputeEnvironmentSpecification]) -> dict[str, str]:
+    """What new instances bear: what was asked for, and which version made the environment."""
+    version = {key: value for key, value in wanted.tags.items() if key == VERSION_TAG}
+    return {**wanted.specification.instance_tags, **version}
 
 
 def _without_version(tags: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from scaler_batch.provision.resources.handler import Handler
 from scaler_batch.provision.vocabulary import Observed, Specification, Untold, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from scaler_batch.provision.resources.clients import SsmClient
 
@@ -46,10 +46,16 @@ class PayloadKeySpecification(Specification):
 
 
 class PayloadKeyHandler(Handler[PayloadKeySpecification]):
-    """Looks after the parameter."""
+    """Looks after the parameter.
 
-    def __init__(self, ssm: SsmClient) -> None:
+    Args:
+        ssm: Reaches the service.
+        arn_of: Makes the ARN of a name.
+    """
+
+    def __init__(self, ssm: SsmClient, arn_of: Callable[[str], str]) -> None:
         self._ssm = ssm
+        self._arn_of = arn_of
 
     def observe(self, name: str) -> Observed[PayloadKeySpecification] | None:
         """Look at the parameter, and not at its value."""
@@ -61,7 +67,7 @@ class PayloadKeyHandler(Handler[PayloadKeySpecification]):
         (parameter,) = found
         listed = self._ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
         specification = PayloadKeySpecification(parameter.get("KeyId") or "", parameter["Type"])
-        return Observed(name, parameter["ARN"], specification, {tag["Key"]: tag["Value"] for tag in listed})
+        return Observed(name, self._arn_of(name), specification, {tag["Key"]: tag["Value"] for tag in listed})
 
     def create(self, wanted: Wanted[PayloadKeySpecification]) -> None:
         """Make a key, and keep no copy."""
