@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import itertools
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_batch.payload import JobSeal, RunLocation, RunSeal, Seal, SubmissionSeal, hashing, seals
+from scaler_batch.payload import JobSeal, RunLocation, RunSeal, Seal, SubmissionSeal, hashing
 from scaler_batch.payload.errors import AlteredError, ContractError, UnsignedError
 from scaler_batch.payload.keys import OutcomeKey, parse_outcome_key
 from scaler_batch.payload.seals import KEY_SIZE, encode_facts
@@ -190,9 +189,3 @@ def test_bytes_are_compared_with_their_hash() -> None:
 @pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "\N{ARABIC-INDIC DIGIT SEVEN}" * 64])
 def test_what_is_no_digest_is_none(text: str) -> None:
     assert not hashing.is_digest(text)
-
-
-def test_a_seal_is_not_pickled_by_mistake() -> None:
-    with pytest.raises(TypeError):
-        pickle.dumps(KEY, protocol=0)
-    assert seals.KEY_SIZE == 32

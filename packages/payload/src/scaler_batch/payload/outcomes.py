@@ -13,9 +13,10 @@ succeeded, and says in words what the value says in a pickle, for readers that d
 
 where what does not apply is left out.
 
-Whoever can write to the bucket, which a task of the user's can, writes outcomes. So a reader bounds all of it before
-it takes memory or time: the body by what its caller allows, the index by :data:`MAX_INDEX`, and each number. An object
-that breaks a bound was not written by :func:`encode_outcomes`, and none of it is believed.
+Behind them stands the signature of their job (:class:`~.seals.JobSeal`), which is checked before anything is read here.
+But a job's own tasks can find its key. So a reader bounds all of it before it takes memory or time: the body by what
+its caller allows, the index by :data:`MAX_INDEX`, and each number. An object that breaks a bound was not written by
+:func:`encode_outcomes`, and none of it is believed.
 """
 
 from __future__ import annotations
