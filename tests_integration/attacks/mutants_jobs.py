@@ -7,6 +7,7 @@ from mutate import Mutant
 _CLIENTS = ("test_jobs.py::test_a_client_neither_reads_nor_answers_for_tasks_of_another",)
 
 _NEIGHBOUR = ("test_jobs.py::test_a_call_cannot_write_into_the_answer_of_its_neighbour",)
+_BUCKET = ("test_jobs.py::test_a_task_reaches_nothing_in_the_bucket_but_inputs_and_outcomes",)
 _TRAPS = ("test_jobs.py::test_a_call_leaves_no_trap_for_the_next",)
 
 MUTANTS = [
@@ -71,5 +72,47 @@ MUTANTS = [
         "            _renew_chance()\n",
         "",
         _TRAPS,
+    ),
+    Mutant(
+        "jobs may write inputs",
+        "scaler_batch.provision.policies",
+        '"Action": "s3:PutObject", "Resource": f"{run}/{OUTCOMES}/*"}',
+        '"Action": "s3:PutObject", "Resource": run}',
+        _BUCKET,
+    ),
+    Mutant(
+        "jobs may look at everything",
+        "scaler_batch.provision.policies",
+        'f"{prefix}/*/{OUTCOMES}/*"}},',
+        'f"{prefix}/*"}},',
+        _BUCKET,
+    ),
+    Mutant(
+        "jobs are denied nothing",
+        "scaler_batch.provision.policies",
+        '"Effect": "Deny", "Action": "s3:*", "Resource": f"{bucket_arn}/{leases}/*"',
+        '"Effect": "Deny", "Action": "s3:*", "Resource": f"{bucket_arn}/nothing"',
+        _BUCKET,
+    ),
+    Mutant(
+        "a lease is that of whichever worker it lies with",
+        "scaler_batch.tasks.leases",
+        "if key != self._key(run_id) or not is_run_of(self._worker, run_id):",
+        "if False:",
+        ("test_jobs.py::test_a_lease_among_those_of_another_worker_ends_no_job",),
+    ),
+    Mutant(
+        "a lease may have more than its fields",
+        "scaler_batch.tasks.leases",
+        "value.keys() != set(names)",
+        "not value.keys() >= set(names)",
+        ("test_jobs.py::test_what_is_not_a_lease_ends_neither_job_nor_worker",),
+    ),
+    Mutant(
+        "a process may have any number",
+        "scaler_batch.tasks.leases",
+        "if type(value) is not int or not least <= value <= most:",
+        "if False:",
+        ("test_jobs.py::test_what_is_not_a_lease_ends_neither_job_nor_worker",),
     ),
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,12 +18,27 @@ import cloudpickle
 import pytest
 from scaler import Client
 
-from scaler_batch.payload import Call, Outcome, RunLocation, RunSeal, Seal, Status, decode_outcomes, encode_pack, place
+from scaler_batch.adapter import member
+from scaler_batch.local.faults import Reclaim
+from scaler_batch.payload import (
+    Call,
+    Outcome,
+    RunLocation,
+    RunSeal,
+    Seal,
+    Status,
+    decode_outcomes,
+    encode_pack,
+    keys,
+    place,
+)
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.keys import outcome_folder
 from scaler_batch.payload.placement import MAX_INLINE_LIMIT
-from stack import Stack
-from systems import SECONDS, Gate, System, hold
+from scaler_batch.provision import policies
+from scaler_batch.tasks.leases import Place
+from stack import Options, Stack
+from systems import SECONDS, Gate, System, hold, lives, until_says
 from watching import wait_for
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -70,9 +87,9 @@ def run_bundle(cloud: Stack, *calls: Call, processes: int) -> list[Outcome]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     s3, folder = cloud.aws("s3"), f"{run.root}/{outcome_folder(1, None)}/"
-    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]]
+    stored = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]]
     seal, start = submission.job(None), len(run.root) + 1
-    signed = {key[start:]: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    signed = {key[start:]: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in stored}
     found = [decode_outcomes(seal.open(key, data))[0] for key, data in signed.items()]
     return sorted((outcome for outcomes in found for outcome in outcomes), key=lambda outcome: outcome.position)
 
@@ -274,3 +291,162 @@ def test_a_call_leaves_no_trap_for_the_next(cloud: Stack) -> None:
         "timeout": None,
         "attacker's modules": False,
     }
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Stack]:
+    """A system of its own on an AWS that enforces permissions, without a worker."""
+    with Stack(Options(local=("--enforce-iam", "--stop-grace", "1"), slots=4)) as stack:
+        stack.start_aws()
+        stack.provision()
+        stack.start_storage()
+        stack.start_scheduler()
+        yield stack
+
+
+@pytest.fixture
+def under_guard(guarded: Stack, connect: Callable[[Stack], Client]) -> Iterator[System]:
+    started = System(guarded, guarded, connect)
+    yield started
+    started.stop()
+
+
+def burgle(bucket: str, run: str) -> list[str]:
+    """Do to the bucket whatever the role of this job allows; return what worked."""
+    import os
+
+    import boto3
+
+    s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    prefix, _, run_id = run.rpartition("/")
+    leases = [f"{prefix}/leases/{name}/{run_id}" for name in ("victim", "outcomes", "packs", "x/outcomes")]
+    inputs = [f"{run}/packs/1", f"{run}/objects/x.1", f"{run}/letters/1/0", f"{prefix}/other-run/packs/1", "elsewhere"]
+    asked = {
+        **{f"write {key}": lambda key=key: s3.put_object(Bucket=bucket, Key=key, Body=b"") for key in leases + inputs},
+        **{f"read {key}": lambda key=key: s3.get_object(Bucket=bucket, Key=key) for key in leases},
+        **{
+            f"list {each!r}": lambda each=each: s3.list_objects_v2(Bucket=bucket, Prefix=each)
+            for each in ("", f"{prefix}/", f"{prefix}/leases/", f"{run}/packs/")
+        },
+        "remove": lambda: s3.delete_object(Bucket=bucket, Key=f"{run}/outcomes/1/0"),
+        "change the bucket": lambda: s3.delete_bucket_lifecycle(Bucket=bucket),
+    }
+    worked = []
+    for name, ask in asked.items():
+        try:
+            ask()
+        except Exception as error:
+            if "AccessDenied" in str(error):
+                continue
+        worked.append(name)
+    return worked
+
+
+def test_a_task_reaches_nothing_in_the_bucket_but_inputs_and_outcomes(under_guard: System, gate: Gate) -> None:
+    worker = under_guard.start_worker("victim")
+    client = under_guard.client()
+    first = client.submit(hold, str(gate.folder), 7)
+    wait_for(lambda: gate.started == 1)
+    run = under_guard.run_prefix()
+    assert client.submit(burgle, under_guard.bucket, run).result(SECONDS) == []
+    gate.open()
+    assert first.result(SECONDS) == 7
+    large = os.urandom(3_000_000)
+    assert client.submit(len, large).result(SECONDS) == len(large)
+    assert lives(worker)
+
+
+def test_the_role_of_jobs_calls_folders_as_those_do_who_write_there() -> None:
+    assert {keys.PACKS, keys.OBJECTS} <= set(policies.INPUTS)
+    assert (policies.OUTCOMES, policies.LEASES) == (keys.OUTCOMES, member.LEASES)
+
+
+def count_and_wait(folder: str, name: str) -> str:
+    """Leave a mark for each time that this is run; return when told to."""
+    import time
+    from pathlib import Path
+
+    with (Path(folder) / f"ran-{name}").open("a") as file:
+        file.write("x")
+    while not (Path(folder) / f"go-{name}").exists():
+        time.sleep(0.01)
+    return name
+
+
+def test_a_second_attempt_finds_what_the_first_has_answered(under_guard: System, gate: Gate, tmp_path: Path) -> None:
+    """The role lets it: one may not see to it by letting jobs do more."""
+
+    def ran(name: str) -> str:
+        path = tmp_path / f"ran-{name}"
+        return path.read_text() if path.exists() else ""
+
+    options = ("--max-concurrent-jobs", "1", "--tasks-per-job", "3", "--processes", "1", "--log-level", "DEBUG")
+    worker = under_guard.start_worker("attempts", *options)
+    client = under_guard.client()
+    first = client.submit(hold, str(gate.folder), 7)
+    wait_for(lambda: gate.started == 1)
+    quick, slow = (client.submit(count_and_wait, str(tmp_path), name) for name in ("quick", "slow"))
+    wait_for(lambda: worker.log.read_text().count("is taken on") == 3)
+    (tmp_path / "go-quick").touch()
+    gate.open()
+    assert first.result(SECONDS) == 7
+    assert quick.result(SECONDS) == "quick"
+    wait_for(lambda: ran("slow") == "x")
+    under_guard.inject(Reclaim(notice=0.5))
+    wait_for(lambda: ran("slow") == "xx")
+    (tmp_path / "go-slow").touch()
+    assert slow.result(SECONDS) == "slow"
+    assert ran("quick") == "x"
+
+
+def forged(**changes: Any) -> bytes:
+    """A lease that says that its run is dead: nobody here has so high a number."""
+    place = {**asdict(Place.here()), "pid": 2**31, "since": 1}
+    return json.dumps({"place": place, "queues": ["local"], **changes}).encode()
+
+
+def test_a_lease_among_those_of_another_worker_ends_no_job(system: System, gate: Gate) -> None:
+    victim = system.start_worker("victim")
+    future = system.client().submit(hold, str(gate.folder), 7)
+    wait_for(lambda: gate.started == 1)
+    prefix, _, run_id = system.run_prefix().rpartition("/")
+    queue = system.stack.provisioned["SCALER_JOB_QUEUE"]
+    key = f"{prefix}/leases/accomplice/{run_id}"
+    s3 = system.stack.aws("s3")
+    s3.put_object(Bucket=system.bucket, Key=key, Body=forged(queues=[queue]))
+    accomplice = system.start_worker("accomplice")
+    until_says(accomplice, "passed over")
+    gate.open()
+    assert future.result(SECONDS) == 7
+    assert lives(victim)
+    s3.delete_object(Bucket=system.bucket, Key=key)
+
+
+LEASES = {
+    "pid is infinite": forged(place={**asdict(Place.here()), "pid": float("inf")}),
+    "in the future": forged(renewed=1e15),
+    "of the past": forged(renewed=0),
+    "several megabytes": forged() + b" " * 5_000_000,
+    "an object more": forged(more={}),
+}
+
+
+@pytest.mark.parametrize("lease", LEASES.values(), ids=LEASES.keys())
+def test_what_is_not_a_lease_ends_neither_job_nor_worker(system: System, gate: Gate, lease: bytes) -> None:
+    # As if it were of an earlier run of the same worker, whose jobs this one is to end.
+    victim = system.start_worker("victim")
+    future = system.client().submit(hold, str(gate.folder), 7)
+    wait_for(lambda: gate.started == 1)
+    prefix, _, run_id = system.run_prefix().rpartition("/")
+    planted = [f"{prefix}/leases/victim/{each}" for each in (run_id, f"{run_id}/x", "/x", "../x", "a\x01b")]
+    s3 = system.stack.aws("s3")
+    for key in planted:
+        s3.put_object(Bucket=system.bucket, Key=key, Body=lease)
+    namesake = system.start_worker("victim")
+    until_says(namesake, "passed over")
+    gate.open()
+    assert future.result(SECONDS) == 7
+    assert lives(victim)
+    assert lives(namesake)
+    for key in planted:
+        s3.delete_object(Bucket=system.bucket, Key=key)

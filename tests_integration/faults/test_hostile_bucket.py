@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import hostile
+from scaler_batch.tasks import new_run_id
 from stack import Part
 from systems import SECONDS, Gate, System, hold, lives, until_says
 from watching import wait_for
@@ -92,10 +93,10 @@ def test_a_key_that_cannot_be_read_hides_no_lease(system: System, gate: Gate, ke
     s3.delete_object(Bucket=system.bucket, Key=f"{prefix}/{key}")
 
 
-LEASE = {"place": {"machine": "m", "pid": 1, "since": 1}, "queues": ["q"], "renewed": 0.0}
+LEASE = {"place": {"machine": "m", "pid": 1, "since": 1}, "queues": ["q"]}
 LEASES: dict[str, Any] = {
     "pid": {**LEASE, "place": {"machine": "m", "pid": float("inf"), "since": 1}},
-    "time": {**LEASE, "renewed": float("nan")},
+    "time": {**LEASE, "renewed": 0.0},
     "queues": {**LEASE, "queues": {"q": 1}},
     "nothing": [],
 }
@@ -103,7 +104,7 @@ LEASES: dict[str, Any] = {
 
 @pytest.mark.parametrize("lease", LEASES.values(), ids=LEASES.keys())
 def test_a_lease_that_cannot_be_read_ends_no_worker(system: System, lease: Any) -> None:
-    s3, key = system.stack.aws("s3"), "scaler-tasks/leases/starts-anyway/20260101T000000-00000000"
+    s3, key = system.stack.aws("s3"), f"scaler-tasks/leases/starts-anyway/{new_run_id('starts-anyway')}"
     s3.put_object(Bucket=system.bucket, Key=key, Body=json.dumps(lease).encode())
     worker = system.start_worker("starts-anyway")
     assert system.client().submit(abs, -3).result(SECONDS) == 3

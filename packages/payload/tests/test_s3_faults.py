@@ -408,6 +408,19 @@ async def test_a_key_that_cannot_be_read_hides_no_other(key: str) -> None:
         assert store.passed_over == 1
 
 
+async def test_a_key_that_cannot_be_read_hides_not_what_is_known_of_others() -> None:
+    with FaultyS3() as s3:
+        s3.objects = {KEY: b"data"}
+        store = S3RunStore(
+            RUN, environment=s3.environment, listing=Boto3Listing(session(), RUN, environment=s3.environment)
+        )
+        found = await store.infos("outcomes")
+        s3.objects["prefix/run/outcomes//x"] = b""
+        assert await store.infos("outcomes") == found
+        assert found["outcomes/0/0"].size == 4
+        assert store.passed_over == 1
+
+
 async def test_keys_that_cannot_be_read_are_removed_where_that_is_possible() -> None:
     with FaultyS3() as s3:
         s3.objects |= {KEY: b"", "prefix/run/outcomes/../x": b"", "prefix/run/outcomes//x": b""}

@@ -173,6 +173,20 @@ async def test_a_listing_holds_every_key_below_the_prefix_and_no_other(stores: S
     assert sorted(stores.blocking.list("outcomes/1")) == sorted(below[:2])
 
 
+async def test_what_is_known_of_objects_is_their_size_and_when_they_were_stored(stores: Stores) -> None:
+    await stores.store.put("outcomes/1/0", [b"12", b"345"])
+    await stores.store.put("outcomes/1/1", [b""])
+    await stores.store.put("packs/1", [b"x"])
+    first = await stores.store.infos("outcomes")
+    assert {key: info.size for key, info in first.items()} == {"outcomes/1/0": 5, "outcomes/1/1": 0}
+    assert await stores.store.infos("objects") == {}
+    await stores.store.put("outcomes/1/0", [b"1"])
+    again = await stores.store.infos("outcomes")
+    assert again["outcomes/1/0"].size == 1
+    assert again["outcomes/1/0"].stored_at >= first["outcomes/1/0"].stored_at
+    assert again["outcomes/1/1"] == first["outcomes/1/1"]
+
+
 async def test_a_listing_of_nothing_is_empty(stores: Stores) -> None:
     assert await stores.store.list("outcomes") == []
     assert stores.blocking.list("outcomes") == []

@@ -96,6 +96,22 @@ def test_roles_that_may_not_do_their_work_are_told_of(aws: boto3.Session, patien
     assert problems(found) >= {"job role", "execution role", "instance role"}
 
 
+def test_a_job_role_that_may_more_than_the_runner_needs_is_told_of(
+    aws: boto3.Session, patient: Patient, settings: Settings
+) -> None:
+    provision(settings, aws)
+    everything = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"}
+    aws.client("iam", region_name="us-east-1").put_role_policy(
+        RoleName="scaler-batch-us-east-1-job",
+        PolicyName="more",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )
+    found = examined(patient, aws)["job role"]
+    assert found.verdict is Verdict.WARNING
+    assert "run/packs/0" in found.message
+    assert "leases" not in found.message, "our own policy denies those"
+
+
 def test_a_job_larger_than_all_instances_is_told_of(aws: boto3.Session, patient: Patient) -> None:
     provision(Settings(image="i", memory_mb=65536, instance_types=("m5.large",)), aws)
     assert "m5.large" in examined(patient, aws)["job size"].message

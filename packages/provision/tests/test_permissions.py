@@ -30,9 +30,11 @@ def listing(prefix: str | None) -> Request:
     "request_",
     [
         Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/packs/0"),
-        Request("s3:PutObject", f"{BUCKET}/scaler-tasks/run/outcomes/0"),
-        listing("scaler-tasks/run/outcomes/"),
-        listing("scaler-tasks/"),
+        Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/objects/0"),
+        Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/letters/1/0"),
+        Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/outcomes/1/0"),
+        Request("s3:PutObject", f"{BUCKET}/scaler-tasks/run/outcomes/1/0"),
+        listing("scaler-tasks/run/outcomes/1/"),
     ],
     ids=lambda one: f"{one} {one.context}",
 )
@@ -48,6 +50,13 @@ def test_a_job_may_do_its_work(request_: Request) -> None:
         Request("s3:GetObject", "arn:aws:s3:::another/scaler-tasks/run/packs/0"),
         Request("s3:PutObject", f"{BUCKET}/other/x"),
         Request("s3:DeleteObject", f"{BUCKET}/scaler-tasks/run/packs/0"),
+        Request("s3:DeleteObject", f"{BUCKET}/scaler-tasks/run/outcomes/1/0"),
+        *(Request("s3:PutObject", f"{BUCKET}/scaler-tasks/run/{each}/0") for each in ("packs", "objects", "letters")),
+        *(
+            Request(action, f"{BUCKET}/scaler-tasks/leases/{worker}/run")
+            for action in ("s3:GetObject", "s3:PutObject")
+            for worker in ("worker", "outcomes", "packs", "x/outcomes")
+        ),
         Request("s3:GetBucketPolicy", BUCKET),
         Request("iam:PassRole", "*"),
         Request("batch:SubmitJob", "*"),
@@ -55,6 +64,10 @@ def test_a_job_may_do_its_work(request_: Request) -> None:
         listing(""),
         listing("other/"),
         listing("scaler-tasks"),
+        listing("scaler-tasks/"),
+        listing("scaler-tasks/run/"),
+        listing("scaler-tasks/run/packs/"),
+        listing("scaler-tasks/leases/worker/"),
     ],
     ids=lambda one: f"{one} {one.context}",
 )
@@ -101,14 +114,17 @@ def is_denied(call: Callable[[], object]) -> bool:
 
 def test_a_denial_goes_over_every_permission() -> None:
     deny = {"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}
-    request = Request("s3:GetObject", f"{BUCKET}/scaler-tasks/x")
+    request = Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/packs/0")
     assert allowed([JOB], request)
     assert not allowed([JOB, deny], request)
 
 
 def test_the_bucket_refuses_what_does_not_come_over_tls() -> None:
     documents = [JOB, policies.encrypted_transport_only(BUCKET)]
-    over = {flag: Request("s3:GetObject", f"{BUCKET}/scaler-tasks/x", {"aws:SecureTransport": flag}) for flag in FLAGS}
+    over = {
+        flag: Request("s3:GetObject", f"{BUCKET}/scaler-tasks/run/packs/0", {"aws:SecureTransport": flag})
+        for flag in FLAGS
+    }
     assert (allowed(documents, over["true"]), allowed(documents, over["false"])) == (True, False)
 
 

@@ -24,13 +24,17 @@ documents = st.dictionaries(
 )
 
 
-def test_tasks_reach_nothing_outside_their_prefix() -> None:
+def test_tasks_reach_nothing_but_inputs_and_outcomes() -> None:
     statements = policies.run_tasks(BUCKET, "scaler-tasks")["Statement"]
-    listing, objects = sorted(statements, key=lambda one: "Condition" not in one)
-    assert objects["Resource"] == f"{BUCKET}/scaler-tasks/*"
-    assert sorted(objects["Action"]) == ["s3:GetObject", "s3:PutObject"]
-    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", BUCKET)
-    assert listing["Condition"] == {"StringLike": {"s3:prefix": "scaler-tasks/*"}}
+    by_action = {one["Action"]: one for one in statements}
+    assert by_action.keys() == {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:*"}
+    read = {f"{BUCKET}/scaler-tasks/*/{folder}/*" for folder in ("packs", "objects", "letters", "outcomes")}
+    assert set(by_action["s3:GetObject"]["Resource"]) == read
+    assert by_action["s3:PutObject"]["Resource"] == f"{BUCKET}/scaler-tasks/*/outcomes/*"
+    assert by_action["s3:ListBucket"]["Resource"] == BUCKET
+    assert by_action["s3:ListBucket"]["Condition"] == {"StringLike": {"s3:prefix": "scaler-tasks/*/outcomes/*"}}
+    denied = by_action["s3:*"]
+    assert (denied["Effect"], denied["Resource"]) == ("Deny", f"{BUCKET}/scaler-tasks/leases/*")
 
 
 def test_containers_write_to_their_log_group_only() -> None:

@@ -54,6 +54,7 @@ def test_the_public_surface_is_this():
         "TasksError",
         "Verdict",
         "check_worker_name",
+        "new_run_id",
     }
 
 

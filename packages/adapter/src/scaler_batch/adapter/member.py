@@ -18,12 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from scaler_batch.adapter.connecting import connected, warn_if_readable
@@ -51,6 +48,7 @@ from scaler_batch.tasks import (
     PatientJobs,
     PatientStore,
     Snapshot,
+    new_run_id,
 )
 from scaler_batch.wire import (
     LogStream,
@@ -67,9 +65,6 @@ if TYPE_CHECKING:
     import boto3
 
 logger = logging.getLogger(__name__)
-
-RUN_ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
-"""What :func:`new_run` calls a run."""
 
 LEASES: Final = "leases"
 """Where the leases of all runs lie, below the prefix that they share."""
@@ -160,7 +155,6 @@ class Member:
             ),
             jobs=PatientJobs(cloud.jobs, cloud.credentials),
             runs=OtherRuns(cloud, run),
-            run_ids=RUN_ID,
         )
         self._links: list[WorkerConnection] = []
 
@@ -293,8 +287,7 @@ def new_run(settings: WorkerSettings) -> RunLocation:
     Raises:
         ContractError: The settings make no address.
     """
-    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return RunLocation(settings.s3_bucket, settings.s3_prefix, f"{started}-{token_hex(4)}", settings.aws_region)
+    return RunLocation(settings.s3_bucket, settings.s3_prefix, new_run_id(settings.name), settings.aws_region)
 
 
 def leases_of(settings: WorkerSettings) -> RunLocation:

@@ -20,7 +20,7 @@ from scaler_batch.payload.pack import decode_bundle, decode_pack
 from scaler_batch.payload.parts import Pack, encode_pack, fetch_bundle
 from scaler_batch.payload.placement import Placement, Stored, locate, place
 from scaler_batch.payload.seals import JobSeal, RunSeal, Seal, SubmissionSeal
-from scaler_batch.payload.store import BlockingStore, Store
+from scaler_batch.payload.store import BlockingStore, ObjectInfo, Store
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ __all__ = [
     "Client",
     "Failure",
     "JobSeal",
+    "ObjectInfo",
     "Origin",
     "Outcome",
     "Pack",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from scaler_batch.payload.addresses import ca_bundle, endpoint_by_hand
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.payload.keys import is_readable
+from scaler_batch.payload.store import ObjectInfo
 
 if TYPE_CHECKING:
     import boto3
@@ -40,11 +41,11 @@ class Listing(NamedTuple):
     """What lies below a prefix.
 
     Attributes:
-        keys: What can be read, relative to the run.
-        passed_over: How many keys cannot.
+        objects: What has a key that can be read, by that key, relative to the run.
+        passed_over: How many have not.
     """
 
-    keys: list[str]
+    objects: dict[str, ObjectInfo]
     passed_over: int
 
 
@@ -89,7 +90,7 @@ class Boto3Listing:
 
     def _swept(self, prefix: str) -> Listing:
         client = self._session.client("s3", **self._settings)
-        found = self._keys(client, f"{self._run.root}/{prefix}/")
+        found = self._found(client, f"{self._run.root}/{prefix}/")
         unreadable = [key for key in found if not is_readable(key)]
         self._remove(client, unreadable)
         start = len(self._run.root) + 1
@@ -97,11 +98,12 @@ class Boto3Listing:
             self._told = True
             text = "%d objects below %r have keys that cannot be read: they are passed over, and removed where allowed"
             logger.warning(text, len(unreadable), prefix)
-        return Listing([key[start:] for key in found if is_readable(key)], len(unreadable))
+        return Listing({key[start:]: info for key, info in found.items() if is_readable(key)}, len(unreadable))
 
-    def _keys(self, client: Any, prefix: str) -> list[str]:
+    def _found(self, client: Any, prefix: str) -> dict[str, ObjectInfo]:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._run.bucket, Prefix=prefix)
-        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        entries = (entry for page in pages for entry in page.get("Contents", ()))
+        return {each["Key"]: ObjectInfo(each["LastModified"].timestamp(), each["Size"]) for each in entries}
 
     def _remove(self, client: Any, keys: Sequence[str]) -> None:
         plain = [key for key in keys if key.isprintable()]

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from scaler_batch.payload.keys import RunLocation
     from scaler_batch.payload.listings import Boto3Listing
     from scaler_batch.payload.parts import Range
+    from scaler_batch.payload.store import ObjectInfo
 
 PATIENCE: Final = 180.0
 """Seconds after which a call begins no other try, unless told otherwise: what obstore takes by itself, and beyond S3's
@@ -290,10 +291,18 @@ class S3RunStore(_Run):
 
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``; what cannot be read is passed over, and removed if allowed."""
+        return await self._listed(prefix, lambda entries: [each["path"] for each in entries], lambda found: [*found])
 
-        async def listed(_: asyncio.Timeout) -> list[str]:
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, as :meth:`list` does, with what is known of each object."""
+        return await self._listed(prefix, _infos, lambda found: found)
+
+    async def _listed(
+        self, prefix: str, read: Callable[[Sequence[Any]], _T], convert: Callable[[dict[str, ObjectInfo]], _T]
+    ) -> _T:
+        async def listed(_: asyncio.Timeout) -> _T:
             pages = obstore.list(self._bucket, prefix, chunk_size=1000)
-            return [entry["path"] async for page in pages for entry in page]
+            return read([entry async for page in pages for entry in page])
 
         try:
             return await self._tried(prefix, 0, listed)
@@ -302,7 +311,7 @@ class S3RunStore(_Run):
                 raise
             found = await self._tried(prefix, 0, lambda _: listing.sweep(prefix))
         self.passed_over += found.passed_over
-        return found.keys
+        return convert(found.objects)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, a thousand a request."""
@@ -329,6 +338,12 @@ class S3RunStore(_Run):
             if tries.refusal is not None:
                 text += f", and before that: {tries.refusal}"
             raise StoreError(text, key=key, retryable=True) from error
+
+
+def _infos(entries: Sequence[Any]) -> dict[str, ObjectInfo]:
+    from scaler_batch.payload.store import ObjectInfo
+
+    return {each["path"]: ObjectInfo(each["last_modified"].timestamp(), each["size"]) for each in entries}
 
 
 class BlockingS3RunStore(_Run):

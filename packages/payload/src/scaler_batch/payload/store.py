@@ -8,10 +8,22 @@ which is a short straight line and shall not pay for an event loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.parts import Range
+
+
+class ObjectInfo(NamedTuple):
+    """What a listing says of an object.
+
+    Attributes:
+        stored_at: When it was stored, by the store's own clock, in seconds since the epoch.
+        size: Its bytes.
+    """
+
+    stored_at: float
+    size: int
 
 
 class Store(Protocol):
@@ -28,6 +40,9 @@ class Store(Protocol):
 
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``, a path without a slash at its end, in no particular order."""
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, as :meth:`list` does, with what is known of each object."""
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, many at a time; keys that do not exist are removed already."""

@@ -1,7 +1,7 @@
 """The IAM documents, as values: who may assume a role, and what it may then do. Nothing here talks to AWS.
 
-Three roles, because three parties act: the user's code in the container (job role: only the task prefix of the
-bucket), ECS before that container runs (execution role: pull the image, open the log), and the ECS agent on the
+Three roles, because three parties act: the user's code in the container (job role: inputs and outcomes of tasks, and no
+more), ECS before that container runs (execution role: pull the image, open the log), and the ECS agent on the
 instance (instance role: AWS's own policy for it).
 """
 
@@ -38,16 +38,33 @@ def ec2_service(partition: str) -> str:
     return "ec2.amazonaws.com.cn" if partition == "aws-cn" else "ec2.amazonaws.com"
 
 
+INPUTS: Final = ("packs", "objects", "letters")
+"""Folders of a run that jobs read and never write."""
+
+OUTCOMES: Final = "outcomes"
+"""The folder of a run that jobs write to. A second attempt reads what the first has answered, and looks which."""
+
+LEASES: Final = "leases"
+"""The folder beside all runs in which workers say that they live: nothing of jobs'."""
+
+
 def run_tasks(bucket_arn: str, prefix: str) -> Document:
-    """What the runner needs: read packs, write outcomes, and learn that an object is absent rather than forbidden."""
+    """What the runner needs: read inputs, write outcomes, and find those of an attempt before.
+
+    The role is that of the user's code too, and of all runs. IAM's ``*`` stands for slashes as well, so what lies among
+    the leases is denied, whatever a worker may be called.
+    """
+    run, leases = f"{bucket_arn}/{prefix}/*", f"{prefix}/{LEASES}"
     return _document(
-        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"{bucket_arn}/{prefix}/*"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": [f"{run}/{each}/*" for each in (*INPUTS, OUTCOMES)]},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{run}/{OUTCOMES}/*"},
         {
             "Effect": "Allow",
             "Action": "s3:ListBucket",
             "Resource": bucket_arn,
-            "Condition": {"StringLike": {"s3:prefix": f"{prefix}/*"}},
+            "Condition": {"StringLike": {"s3:prefix": f"{prefix}/*/{OUTCOMES}/*"}},
         },
+        {"Effect": "Deny", "Action": "s3:*", "Resource": f"{bucket_arn}/{leases}/*"},
     )
 
 

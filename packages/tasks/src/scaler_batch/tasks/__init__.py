@@ -14,7 +14,7 @@ from scaler_batch.payload import Outcome, RunLocation, Store
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.tasks.credentials import Credentials, PatientJobs, PatientStore
 from scaler_batch.tasks.errors import InputError, SettingsError, TaskFailedError, TasksError
-from scaler_batch.tasks.leases import LeaseHolder, Leases, RunStores, check_worker_name
+from scaler_batch.tasks.leases import LeaseHolder, Leases, RunStores, check_worker_name, new_run_id
 from scaler_batch.tasks.manager import AWSHPCTaskManager
 from scaler_batch.tasks.models import Result, Snapshot, Stage, TaskRequest, Verdict
 from scaler_batch.tasks.ports import InputLoader, JobService, ReplySink
@@ -59,4 +59,5 @@ __all__ = [
     "TasksError",
     "Verdict",
     "check_worker_name",
+    "new_run_id",
 ]

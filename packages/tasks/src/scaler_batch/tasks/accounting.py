@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from scaler_batch.payload import Store
+from scaler_batch.payload import ObjectInfo, Store
 from scaler_batch.payload.buffers import Buffer, Pieces, size_of
 
 
@@ -50,6 +50,12 @@ class CountedStore:
         keys = await self._store.list(prefix)
         self.calls["ListObjectsV2"] += max(1, -(-len(keys) // 1000))
         return keys
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, with what is known of each object."""
+        found = await self._store.infos(prefix)
+        self.calls["ListObjectsV2"] += max(1, -(-len(found) // 1000))
+        return found
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects."""

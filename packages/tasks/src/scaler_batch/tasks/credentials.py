@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from scaler_batch.aws import JobReport, JobSpec, ServiceError
-from scaler_batch.payload import Store
+from scaler_batch.payload import ObjectInfo, Store
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import StoreError
 from scaler_batch.tasks.outages import Reminder
@@ -151,6 +151,10 @@ class PatientStore:
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         return await self._hold(lambda: self._store.list(prefix))
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, with what is known of each object."""
+        return await self._hold(lambda: self._store.infos(prefix))
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects."""

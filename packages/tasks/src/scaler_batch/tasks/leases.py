@@ -1,32 +1,39 @@
 """Signs of life, so that the jobs of a worker that died are ended by its next life.
 
 A worker that is killed leaves jobs behind that nobody waits for. Each run therefore keeps a lease in the store, renewed
-while it lives: whose it is, where it runs, which queues it uses. A worker that starts looks at the leases of its own
-name. A run is dead when its process is gone, where that can be seen from here, or when we have watched its lease for
-long and it was not renewed. No two clocks are compared: one that jumped, as that of a machine which slept, would
-condemn a run that lives. The jobs of a dead run are known by their names; they are ended, its objects removed, and last
-its lease.
+while it lives: where it runs, which queues it uses. A worker looks at the leases of its own name. A run is dead when
+its process is gone, where that can be seen from here, or when we have watched its lease for long and it was not
+renewed. The jobs of a dead run are known by their names; they are ended, its objects removed, and last its lease.
 
-Another worker's runs are never touched, and neither is one of the same name that lives. Whoever can write to the bucket
-writes leases too, so nothing in one is believed before it is checked, and a bad one is passed over.
+**Only the store's clock counts.** When a lease was renewed is when the store has taken it, and what time it is now is
+when the store has taken ours, a moment before. What a lease says of time, and what clocks of ours show, does not
+matter. We watch only while we are awake: whoever shares our machine slept when we did, and has yet to renew.
+
+**Whose a run is** is part of its id, and so of its jobs' names, which nobody can change. A lease that lies among those
+of another worker is passed over. Jobs cannot write leases (their role says so), but others may; so nothing in one is
+believed before it is checked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
+import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from secrets import token_hex
+from typing import Any, Final, NamedTuple, Protocol, Self
 from urllib.parse import quote
 
 from scaler_batch.aws import ServiceError
-from scaler_batch.payload import Store
+from scaler_batch.payload import ObjectInfo, Store
 from scaler_batch.payload.errors import ContractError, StoreError
 from scaler_batch.tasks.cleanup import purge
 from scaler_batch.tasks.errors import SettingsError
@@ -42,16 +49,21 @@ RENEWED: Final = 60.0
 STALE: Final = 300.0
 """Seconds for which we have to see a lease unchanged before its run is taken to be dead."""
 
+AWAY: Final = 150.0
+"""Seconds between two looks after which we have slept, and begin to watch anew."""
+
 MAX_LEASE: Final = 64 * 1024
 """Bytes of a lease at most; one has some hundreds."""
 
+_MOST_LEASES: Final = 1000
+"""Leases of others that one look reads; of more, any so many."""
+
 _MAX_PID: Final = 2**32
 _MAX_TICKS: Final = 2**63
-_MAX_TIME: Final = 1e12
 _MAX_MACHINE: Final = 512
 _MAX_QUEUES: Final = 1000
 _QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}|arn:[A-Za-z0-9:/_-]{1,512}")
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_RUN_ID: Final = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})([0-9a-f]{8})")
 
 LONGEST_NAME: Final = 64
 """Characters of a worker's name at most."""
@@ -99,12 +111,10 @@ class Lease:
     Attributes:
         place: Where its worker runs.
         queues: The queues it submits to.
-        renewed: When it was renewed, in seconds since the epoch.
     """
 
     place: Place
     queues: tuple[str, ...]
-    renewed: float
 
     def encode(self) -> bytes:
         """Write it as JSON."""
@@ -120,8 +130,8 @@ class Lease:
         if len(data) > MAX_LEASE:
             raise ValueError(f"a lease of {len(data)} bytes; {MAX_LEASE} are allowed")
         try:
-            entry = json.loads(data, parse_constant=_refuse_constant)
-            place = entry["place"]
+            entry = _fields(json.loads(data, parse_constant=_refuse_constant), "place", "queues")
+            place = _fields(entry["place"], "machine", "pid", "since")
             return cls(
                 Place(
                     _text(place["machine"], _MAX_MACHINE),
@@ -129,10 +139,9 @@ class Lease:
                     _whole(place["since"], 0, _MAX_TICKS),
                 ),
                 tuple(_queue(each) for each in _items(entry["queues"])),
-                _seconds(entry["renewed"]),
             )
-        except (TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"not a lease: {type(error).__name__}") from error
+        except RecursionError as error:
+            raise ValueError("not a lease: lists within lists") from error
 
 
 def check_worker_name(name: str) -> None:
@@ -154,6 +163,22 @@ NAMES: Final = f"1 to {LONGEST_NAME} printable characters without spaces, '/' or
 """What a worker's name may be, in words."""
 
 
+def new_run_id(worker: str) -> str:
+    """Make an id for a run: when it began, something that no other has, and whose it is."""
+    own = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}"
+    return own + _mark(worker, own)
+
+
+def is_run_of(worker: str, run_id: str) -> bool:
+    """Whether an id was made for a run of this worker."""
+    match = _RUN_ID.fullmatch(run_id)
+    return match is not None and match[2] == _mark(worker, match[1])
+
+
+def _mark(worker: str, own: str) -> str:
+    return hashlib.sha256(f"{own} {worker}".encode()).hexdigest()[:8]
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
@@ -170,10 +195,10 @@ def _whole(value: Any, least: int, most: int) -> int:
     return value
 
 
-def _seconds(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _MAX_TIME:
-        raise ValueError("not a time")
-    return float(value)
+def _fields(value: Any, *names: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.keys() != set(names):
+        raise ValueError(f"not an object of {', '.join(names)}")
+    return value
 
 
 def _items(value: Any) -> list[Any]:
@@ -210,6 +235,22 @@ class LeaseHolder:
     queues: Sequence[str]
 
 
+class Watch(NamedTuple):
+    """How long a lease has been seen as it is, by the store's clock.
+
+    Attributes:
+        stored_at: When it was stored.
+        since: When it was first seen so.
+    """
+
+    stored_at: float
+    since: float
+
+
+def _watched(before: Watch | None, stored_at: float, now: float) -> Watch:
+    return before if before is not None and before.stored_at == stored_at else Watch(stored_at, now)
+
+
 class Leases:
     """This run's lease, and those of the same worker's earlier runs.
 
@@ -218,8 +259,7 @@ class Leases:
         holder: Whose lease this run's is.
         jobs: AWS Batch.
         runs: Where the objects of other runs lie.
-        run_ids: What the id of a run looks like; whatever else lies among the leases is passed over.
-        clock: Seconds that only go forward, to tell how long a lease has stood unchanged.
+        clock: Seconds that only go forward, to tell when to complain again.
 
     Raises:
         SettingsError: The worker's name cannot be used.
@@ -232,19 +272,19 @@ class Leases:
         holder: LeaseHolder,
         jobs: JobService,
         runs: RunStores,
-        run_ids: re.Pattern[str] = _RUN_ID,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_worker_name(holder.worker)
         self._store = store
+        self._worker = holder.worker
         self._folder = quote(holder.worker, safe="")
         self._run_id = holder.run_id
         self._queues = tuple(holder.queues)
         self._jobs = jobs
         self._runs = runs
-        self._run_ids = run_ids
         self._clock = clock
-        self._standing: dict[str, tuple[float, float]] = {}
+        self._looked_at = 0.0
+        self._standing: dict[str, Watch] = {}
         self._unreadable: set[str] = set()
         self._reminder = Reminder()
 
@@ -262,7 +302,7 @@ class Leases:
 
     async def renew(self) -> None:
         """Say that this run lives."""
-        lease = Lease(Place.here(), self._queues, time.time())
+        lease = Lease(Place.here(), self._queues)
         await self._store.put(self._key(self._run_id), [lease.encode()])
 
     async def give_back(self) -> None:
@@ -273,15 +313,28 @@ class Leases:
             logger.warning("the lease stays until the bucket's lifecycle removes it: %s", error)
 
     async def sweep(self) -> None:
-        """End what dead runs have left."""
-        keys = await self._store.list(self._folder)
-        self._standing = {key: seen for key, seen in self._standing.items() if key in keys}
-        for key in keys:
+        """End what dead runs have left. To be called when the lease was renewed: that tells the time."""
+        infos = await self._store.infos(self._folder)
+        self._watch(infos)
+        others = [key for key in infos if key != self._key(self._run_id)]
+        for key in random.sample(others, min(len(others), _MOST_LEASES)):
             run_id = key.rpartition("/")[2]
-            if key != self._key(run_id) or not self._run_ids.fullmatch(run_id):
-                self._pass_over(key, "this is not the name of a run")
-            elif run_id != self._run_id and (lease := await self._read(key)) is not None and self._is_dead(key, lease):
+            if key != self._key(run_id) or not is_run_of(self._worker, run_id):
+                self._pass_over(key, "this is not the name of a run of this worker")
+            elif infos[key].size > MAX_LEASE:
+                self._pass_over(key, f"it has {infos[key].size} bytes")
+            elif (lease := await self._read(key)) is not None and self._is_dead(key, lease):
                 await self._bury(run_id, lease)
+
+    def _watch(self, infos: Mapping[str, ObjectInfo]) -> None:
+        """Take note of how long each lease has stood, by the store's clock; of nothing where that cannot be told."""
+        if (ours := infos.get(self._key(self._run_id))) is None:
+            self._standing = {}
+            return
+        now = ours.stored_at
+        before = self._standing if now - self._looked_at <= AWAY else {}
+        self._looked_at = now
+        self._standing = {key: _watched(before.get(key), info.stored_at, now) for key, info in infos.items()}
 
     async def _read(self, key: str) -> Lease | None:
         try:
@@ -301,12 +354,8 @@ class Leases:
         gone = lease.place.is_gone()
         if gone is not None:
             return gone
-        now = self._clock()
-        renewed, since = self._standing.get(key, (None, now))
-        if renewed != lease.renewed:
-            since = now
-        self._standing[key] = (lease.renewed, since)
-        return now - since >= STALE
+        watch = self._standing.get(key)
+        return watch is not None and self._looked_at - watch.since >= STALE
 
     async def _bury(self, run_id: str, lease: Lease) -> None:
         logger.warning("run %s of this worker died; ending its jobs", run_id)

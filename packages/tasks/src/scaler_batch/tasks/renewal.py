@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from scaler_batch.payload import Store
+from scaler_batch.payload import ObjectInfo, Store
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import NotStoredError, StoreError
 from scaler_batch.tasks.outages import Reminder
@@ -119,6 +119,10 @@ class RenewingStore:
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         return await self._store.list(prefix)
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, with what is known of each object."""
+        return await self._store.infos(prefix)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import AlreadyStoredError, NotStoredError
 from scaler_batch.payload.parts import Range
+from scaler_batch.payload.store import ObjectInfo
 
 
 class MemoryStore:
@@ -14,14 +15,19 @@ class MemoryStore:
 
     Attributes:
         objects: What lies where.
+        stored_at: When what was stored, where it was not at the time of day 0.
+        time: What time of day it is, in seconds since the epoch; whoever tests moves it.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.stored_at: dict[str, float] = {}
+        self.time = 0.0
 
     async def put(self, key: str, data: Pieces) -> None:
         """Store an object, replacing what lay there."""
         self.objects[key] = b"".join(data)
+        self.stored_at[key] = self.time
 
     async def get(self, key: str) -> Buffer:
         """Return the whole object."""
@@ -37,6 +43,14 @@ class MemoryStore:
     async def list(self, prefix: str) -> list[str]:
         """Return all keys below ``prefix``."""
         return [key for key in self.objects if key.startswith(f"{prefix}/")]
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, with what is known of each object."""
+        return {
+            key: ObjectInfo(self.stored_at.get(key, 0.0), len(data))
+            for key, data in self.objects.items()
+            if key.startswith(f"{prefix}/")
+        }
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; keys that do not exist are removed already."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scaler_batch.aws import unless_missing
-from scaler_batch.provision.finding import Finding, ok, problem, skipped
+from scaler_batch.provision.finding import Finding, Verdict, ok, problem, skipped, warning
 from scaler_batch.provision.permissions import Request, allowed, trusts
-from scaler_batch.provision.policies import ec2_service, parse
+from scaler_batch.provision.policies import INPUTS, LEASES, OUTCOMES, ec2_service, parse
 from scaler_batch.provision.resources.role import MISSING
 
 if TYPE_CHECKING:
@@ -84,10 +84,22 @@ def judge(subject: str, role: Role | None, service: str, requests: Sequence[Requ
 def needs_of_jobs(scene: Scene) -> list[Request]:
     """What the runner does."""
     run = f"{scene.task_prefix}/run"
+    read = [Request("s3:GetObject", f"{scene.bucket_arn}/{run}/{folder}/0") for folder in (*INPUTS, OUTCOMES)]
     return [
-        Request("s3:GetObject", f"{scene.bucket_arn}/{run}/packs/0"),
-        Request("s3:PutObject", f"{scene.bucket_arn}/{run}/outcomes/0"),
-        Request("s3:ListBucket", scene.bucket_arn, {"s3:prefix": f"{run}/outcomes/"}),
+        *read,
+        Request("s3:PutObject", f"{scene.bucket_arn}/{run}/{OUTCOMES}/0"),
+        Request("s3:ListBucket", scene.bucket_arn, {"s3:prefix": f"{run}/{OUTCOMES}/0/"}),
+    ]
+
+
+def harm_of_jobs(scene: Scene) -> list[Request]:
+    """What no task is to do, and the runner does not either."""
+    run, leases = f"{scene.task_prefix}/run", f"{scene.task_prefix}/{LEASES}/worker/run"
+    return [
+        *(Request("s3:PutObject", f"{scene.bucket_arn}/{run}/{folder}/0") for folder in INPUTS),
+        Request("s3:DeleteObject", f"{scene.bucket_arn}/{run}/{OUTCOMES}/0"),
+        *(Request(action, f"{scene.bucket_arn}/{leases}") for action in ("s3:GetObject", "s3:PutObject")),
+        Request("s3:ListBucket", scene.bucket_arn, {"s3:prefix": f"{scene.task_prefix}/{LEASES}/worker/"}),
     ]
 
 
@@ -109,7 +121,19 @@ def _job(found: Found, scene: Scene) -> Finding:
     if not arn:
         fix = "name one in the job definition; without it jobs act in the name of their instance"
         return problem(JOB, "the job definition names none", fix)
-    return judge(JOB, _role(scene, arn), ECS_TASKS, needs_of_jobs(scene), scene.account.number)
+    role = _role(scene, arn)
+    finding = judge(JOB, role, ECS_TASKS, needs_of_jobs(scene), scene.account.number)
+    if role is not None and finding.verdict is Verdict.OK:
+        return _unless_harmful(role, harm_of_jobs(scene)) or finding
+    return finding
+
+
+def _unless_harmful(role: Role, requests: Sequence[Request]) -> Finding | None:
+    """Every task may do whatever its job may: to other clients' tasks, and to other workers' jobs."""
+    if not (granted := [request for request in requests if role.may(request)]):
+        return None
+    message = f"{role.name} lets any task do more than the runner needs: {', '.join(map(str, granted))}"
+    return warning(JOB, message, "take that from it, or run scaler-batch-provision provision")
 
 
 def _execution(found: Found, scene: Scene) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scaler_batch.payload import ObjectInfo
 from scaler_batch.payload.buffers import Buffer, Pieces
 from scaler_batch.payload.errors import CredentialsError, StoreError
 from scaler_batch.payload.testing import MemoryStore
@@ -48,6 +49,11 @@ class FaultyStore(MemoryStore):
         """Return all keys below ``prefix``."""
         await self._strike("list")
         return await super().list(prefix)
+
+    async def infos(self, prefix: str) -> dict[str, ObjectInfo]:
+        """Return all keys below ``prefix``, with what is known of each object."""
+        await self._strike("list")
+        return await super().infos(prefix)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; keys that do not exist are removed already."""
