@@ -27,6 +27,13 @@ MUTANTS = [
         _CLIENTS,
     ),
     Mutant(
+        "jobs of several clients share a submission",
+        "scaler_batch.tasks.scheduling",
+        "if client is None or client == first.request.source:",
+        "if True:",
+        ("test_jobs.py::test_no_client_learns_the_key_of_anothers_jobs_from_the_parameters_of_its_own",),
+    ),
+    Mutant(
         "a process keeps the files of others",
         "scaler_batch.runner.forked",
         "        _close_all_but({answer, leash, *keep})\n",

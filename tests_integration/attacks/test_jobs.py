@@ -134,6 +134,20 @@ def test_a_client_neither_reads_nor_answers_for_tasks_of_another(system: System,
     assert attack.result(SECONDS) not in jobs
 
 
+def test_no_client_learns_the_key_of_anothers_jobs_from_the_parameters_of_its_own(system: System, gate: Gate) -> None:
+    worker = system.start_worker("arrays", "--max-concurrent-jobs", "2", "--tasks-per-job", "1", "--log-level", "DEBUG")
+    attacker, victim = system.client(), system.client()
+    first = [attacker.submit(hold, str(gate.folder), number) for number in range(2)]
+    wait_for(lambda: gate.started == 2)
+    # All of them wait for slots, by turns, and jobs of one array have one set of parameters.
+    both = [client.submit(keep_secret, "password") for _ in range(4) for client in (attacker, victim)]
+    wait_for(lambda: worker.log.read_text().count("is taken on") == 10)
+    gate.open()
+    assert [future.result(SECONDS) for future in first] == [0, 1]
+    submissions = [future.result(SECONDS)[0].partition(":")[0] for future in both]
+    assert not set(submissions[::2]) & set(submissions[1::2])
+
+
 def forge(folder: str) -> list[str]:
     """Write into whatever a neighbour answers in, by every door there is, while the runner cannot look."""
     import ctypes

@@ -54,7 +54,7 @@ def filled(count: int, alone: tuple[int, ...] = (), functions: str = "f") -> Bac
 def drained(queue: Queue) -> list[Task]:
     left = []
     while (task := queue.peek()) is not None:
-        left.append(queue.take(task))
+        left.append(queue.take(task)[2])
     return left
 
 
@@ -299,7 +299,16 @@ def of_clients(*tasks: tuple[str, int]) -> Queue:
 
 def test_tasks_of_two_clients_share_no_job_and_each_clients_share_as_many_as_if_they_were_alone():
     queue = of_clients(*[("a", 0), ("b", 0)] * 4)
-    assert names(next_bundles(queue, 10, fixed_bundles(3), Durations())) == [[0, 2, 4], [1, 3, 5], [6], [7]]
+    assert names(next_bundles(queue, 10, fixed_bundles(3), Durations())) == [[0, 2, 4], [6]]
+    assert names(next_bundles(queue, 10, fixed_bundles(3), Durations())) == [[1, 3, 5], [7]]
+
+
+def test_a_submission_is_of_one_client_and_leaves_the_others_their_share_of_the_slots():
+    queue = of_clients(*[("a", 0)] * 2, ("b", 0), *[("a", 0)] * 9, ("c", 0))
+    assert names(next_bundles(queue, 4, fixed_bundles(1), Durations())) == [[0], [1], [3]]
+    assert names(next_bundles(queue, 1, fixed_bundles(1), Durations())) == [[2]]
+    assert names(next_bundles(queue, 10, fixed_bundles(1), Durations())) == [[number] for number in range(4, 12)]
+    assert names(next_bundles(queue, 1, fixed_bundles(1), Durations())) == [[12]]
 
 
 def test_no_client_fills_its_job_with_tasks_that_another_was_given_priority_over():
@@ -315,13 +324,26 @@ def test_the_jobs_that_would_start_are_counted_client_by_client():
     assert queue.jobs(1, enough=2) >= 2
 
 
+def test_a_clients_turn_is_long_enough_to_be_worth_a_submission_and_ends_where_another_was_given_priority():
+    queue = of_clients(*[("a", 0), ("b", 0)] * 10, ("a", -1), ("b", -1))
+    taken = [names(next_bundles(queue, jobs, fixed_bundles(1), Durations(), turn=6)) for jobs in (8, 2, 8, 8, 8)]
+    assert taken == [
+        [[0], [2], [4], [6], [8], [10]],
+        [[1], [3]],
+        [[5], [7], [9], [11], [13], [15]],
+        [[12], [14], [16], [18], [20]],
+        [[17], [19], [21]],
+    ]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 1), st.booleans(), st.booleans()), max_size=60),
     st.integers(1, 8),
     st.integers(1, 6),
+    st.integers(1, 4),
 )
 def test_whatever_comes_and_goes_clients_stay_apart_and_no_slot_idles_for_it(
-    steps: list[tuple[str, int, bool, bool]], jobs: int, size: int
+    steps: list[tuple[str, int, bool, bool]], jobs: int, size: int, turn: int
 ):
     backlog, waiting = Backlog(SHAPE), list[Task]()
     for number, (source, priority, is_cancelled, leaves) in enumerate(steps):
@@ -333,15 +355,16 @@ def test_whatever_comes_and_goes_clients_stay_apart_and_no_slot_idles_for_it(
         if not leaves:
             continue
         queue = backlog.queue(SHAPE)
-        bundles = next_bundles(queue, jobs, fixed_bundles(size), Durations())
+        bundles: list[list[Task]] = []
+        while submission := next_bundles(queue, jobs - len(bundles), fixed_bundles(size), Durations(), turn):
+            assert len({task.request.source for bundle in submission for task in bundle}) == 1
+            bundles += submission
         taken = [task for bundle in bundles for task in bundle]
-        assert all(len({task.request.source for task in bundle}) == 1 for bundle in bundles)
         assert len(taken) == len(set(taken)), "each once"
         assert set(taken) <= set(waiting)
         waiting = [task for task in waiting if task not in taken]
         assert not waiting or len(bundles) == jobs, "a slot was left free while somebody waits"
         heads = [bundle[0].request.priority for bundle in bundles]
-        assert heads == sorted(heads, reverse=True)
         assert all(task.request.priority <= min(heads) for task in waiting)
     assert drained(backlog.queue(SHAPE)) == sorted(waiting, key=lambda task: -task.request.priority)
 

@@ -5,8 +5,9 @@ groups, so a burst leaves as a few large arrays. Two short waits save further ca
 (:func:`may_start`), and tasks that keep coming are gathered (:func:`linger`).
 
 How many tasks share a job is decided task by task (:func:`next_bundles`). They are all of one client: what shares a job
-can read and change its neighbours. Where their number is ours to decide, a job gets no more than its share of what
-waits, so that no slot stays idle while tasks wait behind each other in another.
+can read and change its neighbours. So are those of a submission, whose jobs share parameters, and with them a key.
+Where their number is ours to decide, a job gets no more than its share of what waits, so that no slot stays idle while
+tasks wait behind each other in another.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ _PAUSE: Final = 0.25
 _WEIGHT: Final = 0.1
 """Of the latest task, in a running mean."""
 
+_TURNS: Final = 10
+"""Clients that fill all slots, each with one submission."""
+
 _FUNCTIONS: Final = 1_000
 """Functions whose durations are remembered: those that ended last."""
 
@@ -109,13 +113,13 @@ class Queue:
             return None
         return line[0][2]
 
-    def take(self, task: Task) -> Task:
-        """Remove and return a task that was seen by peeking."""
+    def take(self, task: Task) -> Place:
+        """Remove a task that was seen by peeking, and return where it stood."""
         line = self._lines[task.request.source]
-        heapq.heappop(line)
+        place = heapq.heappop(line)
         self._size -= 1
         self._note_first(line)
-        return task
+        return place
 
     def jobs(self, size: int, enough: int) -> int:
         """How many jobs of so many tasks it makes; counted up to ``enough``."""
@@ -280,37 +284,63 @@ def auto_bundles(waiting: int, free: int, slots: int, timeout: int) -> BundleLim
     return BundleLimits(max(1, most), max(1, share), seconds, _WORTHWHILE, unmeasured)
 
 
-def next_bundles(queue: Queue, jobs: int, limits: BundleLimits, durations: Durations) -> list[list[Task]]:
-    """Take the tasks that are to be submitted now, highest priority first; one list a job, of one client's tasks.
+def next_bundles(
+    queue: Queue, jobs: int, limits: BundleLimits, durations: Durations, turn: int = 1
+) -> list[list[Task]]:
+    """Take the tasks that are to be submitted now, highest priority first; one list a job, all of one client's tasks.
+
+    Slots are shared out among all that wait, first come, first served. The jobs that this gives to other clients are
+    left to the submissions that follow at once.
 
     Args:
         queue: The tasks that wait.
         jobs: How many jobs may start.
         limits: How many tasks share one; one that has to be alone shares none.
         durations: What tasks take.
+        turn: How many jobs a client may have before it is another's turn, if it has so many.
     """
+    most = min(jobs, LARGEST_ARRAY)
     bundles: list[list[Task]] = []
-    while len(bundles) < min(jobs, LARGEST_ARRAY) and (first := queue.peek()) is not None:
-        bundles.append(_bundle(queue, first, limits, durations))
+    others: list[Place] = []
+    client: bytes | None = None
+    left = most
+    while left > 0 and (first := queue.peek()) is not None:
+        left -= 1
+        places = _bundle(queue, first, limits, durations)
+        if client is None or client == first.request.source:
+            client = first.request.source
+            bundles.append([task for _, _, task in places])
+        else:
+            others += places
+    for _, arrival, task in others:
+        queue.put(task, arrival)
+    while bundles and len(bundles) < min(turn, most) and (own := queue.peek_beside(bundles[0][0])) is not None:
+        bundles.append([task for _, _, task in _bundle(queue, own, limits, durations)])
     return bundles
 
 
-def _bundle(queue: Queue, first: Task, limits: BundleLimits, durations: Durations) -> list[Task]:
-    bundle = [queue.take(first)]
+def _bundle(queue: Queue, first: Task, limits: BundleLimits, durations: Durations) -> list[Place]:
+    bundle, places = [first], [queue.take(first)]
     work = limits.cost(durations.cautious(first.request.function))
     while (task := queue.peek_beside(first)) is not None:
         cost = limits.cost(durations.cautious(task.request.function))
         if not _takes(bundle, work, task, cost, limits):
             break
-        bundle.append(queue.take(task))
+        bundle.append(task)
+        places.append(queue.take(task))
         work += cost
-    return bundle
+    return places
 
 
 def _takes(bundle: Sequence[Task], work: float, task: Task, cost: float, limits: BundleLimits) -> bool:
     if task.alone or bundle[0].alone or len(bundle) >= limits.tasks or work + cost > limits.seconds:
         return False
     return len(bundle) < limits.share or work + cost <= limits.worthwhile
+
+
+def turn_of(slots: int) -> int:
+    """How many jobs a client may have before it is another's turn: each turn takes a submission of its own."""
+    return max(1, slots // _TURNS)
 
 
 class SlotState(NamedTuple):

@@ -156,6 +156,7 @@ class Submitting:
         sequence: Number of the last submission.
         idle_since: Since when slots have been left free although tasks wait.
         gather_until: When the next submission may leave.
+        left: Jobs of the last refill that are left to other clients than the one whose turn it was.
         leaving: Whether nothing is to be tried twice any more.
         in_doubt: Queues by name of the jobs of which AWS Batch may have taken one more than is known.
     """
@@ -169,6 +170,7 @@ class Submitting:
         self.sequence = 0
         self.idle_since: float | None = None
         self.gather_until = -math.inf
+        self.left = 0
         self.leaving = False
         self.in_doubt: dict[str, str] = {}
 

@@ -33,6 +33,7 @@ from scaler_batch.tasks.scheduling import (
     linger,
     may_start,
     next_bundles,
+    turn_of,
 )
 from scaler_batch.tasks.state.attempt import Attempt, Step
 from scaler_batch.tasks.state.cleaning import discard, discard_all
@@ -208,12 +209,14 @@ def _due(core: Core, now: float) -> tuple[JobShape, list[list[Task]]] | None:
         return None
     queue = core.backlog.queue(shape)
     slots, limits = _slots(core, shape, queue, now)
-    jobs = may_start(slots)
-    if not jobs or (now < submitting.gather_until and not slots.urgent):
+    left = min(submitting.left, slots.free)
+    jobs = max(may_start(slots), left)
+    if jobs <= 0 or (now < submitting.gather_until and not slots.urgent and left <= 0):
         _see_later(core, now)
         return None
     submitting.idle_since = None
-    bundles = next_bundles(queue, jobs, limits, core.durations)
+    bundles = next_bundles(queue, jobs, limits, core.durations, turn_of(core.settings.max_concurrent_jobs))
+    submitting.left = jobs - len(bundles) if len(queue) else 0
     for bundle in bundles:
         for task in bundle:
             core.tasks.move(task, Stage.SUBMITTING)
