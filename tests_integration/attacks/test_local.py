@@ -118,8 +118,9 @@ def test_two_names_in_one_request_are_none(aws: LocalAWS, s3: Any) -> None:
     health = "GET /_scaler_batch/health HTTP/1.1\r\n"
     for head in ("Host: localhost\r\nHost: evil.example\r\n", "Host: evil.example\r\nHost: localhost\r\n", ""):
         assert b" 200 " not in raw(aws, f"{health}{head}\r\n".encode()).partition(b"\r\n")[0]
-    absolute = f"GET {EVIL}/_scaler_batch/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    assert b" 200 " not in raw(aws, absolute.encode()).partition(b"\r\n")[0]
+    for method in ("GET", "OPTIONS"):
+        absolute = f"{method} {EVIL}/_scaler_batch/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert b" 200 " not in raw(aws, absolute.encode()).partition(b"\r\n")[0]
     assert b" 200 " in raw(aws, f"{health}Host: localhost\r\n\r\n".encode()).partition(b"\r\n")[0]
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from scaler_batch.adapter.output import Output, cleaned, is_runners, says_end
+from scaler_batch.adapter.output import Output, RunnerLines
 from scaler_batch.aws import Classification, JobReport, JobStatus, ServiceError
 from scaler_batch.wire import LogStream
 
 TASK = b"t" * 16
-END = '{"event": "task", "task": "1/0"}'
+BEGIN = '{"event": "runner", "mark": "word"}'
+END = '{"event": "task", "mark": "word", "task": "1/0"}'
+FAKE = '{"event": "task", "task": "1/0"}'
 
 
 class Jobs:
@@ -68,11 +70,11 @@ class Scene:
 
 
 async def test_lines_are_sent_as_they_come_and_the_result_waits_for_the_last() -> None:
-    scene = Scene("job-1", ["one", "two"], [], ["three", END])
+    scene = Scene("job-1", [BEGIN, "one", FAKE, "two"], [], ["three", END])
     async with scene.running():
         scene.output.follow(TASK)
         await scene.output.finish(TASK)
-    assert scene.said == [(LogStream.STDOUT, "one\ntwo\n"), (LogStream.STDOUT, "three\n")]
+    assert scene.said == [(LogStream.STDOUT, f"one\n{FAKE}\ntwo\n"), (LogStream.STDOUT, "three\n")]
     assert scene.logs.read_from == [None, "1", "2"]
 
 
@@ -104,24 +106,42 @@ async def test_a_cancelled_task_is_followed_no_more() -> None:
     assert scene.said == []
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("plain ü 😀", "plain ü 😀"), ("half \ud800 pair", "half ? pair"), ("", "")]
-)
-def test_what_no_utf8_can_carry_is_replaced(text: str, expected: str) -> None:
-    assert cleaned(text) == expected
+async def test_what_a_terminal_would_obey_is_not_sent_but_colours_are() -> None:
+    scene = Scene("job-1", [BEGIN, "\x1b[31mred\x1b[0m \x1b]0;title\x07 \ud800", END])
+    async with scene.running():
+        scene.output.follow(TASK)
+        await scene.output.finish(TASK)
+    assert scene.said == [(LogStream.STDOUT, "\x1b[31mred\x1b[0m \\x1b]0;title\\x07 \\ud800\n")]
 
 
 @pytest.mark.parametrize(
-    ("line", "runners", "end"),
+    "line",
     [
-        (END, True, True),
-        ('{"event": "runner_failed"}', True, False),
-        ('{"event": "half', False, False),
-        ('{"event": 5}', False, False),
-        ('{"other": "task"}', False, False),
-        ("task", False, False),
-        ("", False, False),
+        FAKE,
+        '{"event": "task", "mark": "guess"}',
+        '{"event": "task", "mark": null}',
+        '{"event": "task", "mark": ["word"]}',
+        '{"event": "runner", "mark": "mine"}',
+        '{"event": "user logged in", "level": "info"}',
+        '{"event": "half',
+        '{"event": 5}',
+        '{"event": "' + "[" * 100_000,
+        '{"other": "task", "mark": "word"}',
+        " " + END,
+        "task",
+        "",
     ],
 )
-def test_the_runners_lines_are_told_from_the_tasks(line: str, runners: bool, end: bool) -> None:
-    assert (is_runners(line), says_end(line)) == (runners, end)
+def test_lines_that_look_like_the_runners_are_the_tasks(line: str) -> None:
+    known, unknown = RunnerLines(), RunnerLines()
+    assert known.event_of(BEGIN) == "runner"
+    assert known.event_of(line) is None
+    assert known.event_of(END) == "task"
+    if '"runner"' not in line:
+        assert unknown.event_of(line) is None
+
+
+def test_without_a_first_line_nothing_is_believed() -> None:
+    assert RunnerLines().event_of(END) is None
+    assert RunnerLines().event_of('{"event": "runner", "mark": ""}') is None
+    assert RunnerLines().event_of('{"event": "runner"}') is None

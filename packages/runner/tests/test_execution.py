@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 def lines(err: str) -> list[dict[str, Any]]:
     """The runner's own lines."""
-    return [json.loads(line) for line in err.splitlines() if line.startswith('{"event"')]
+    said = [json.loads(line) for line in err.splitlines() if line.startswith('{"event"')]
+    assert len({line["mark"] for line in said}) == 1
+    return [line for line in said if line["event"] != "runner"]
 
 
 def test_a_result_is_published_as_the_serializer_wrote_it(run: Run) -> None:
@@ -249,6 +251,7 @@ def test_output_appears_while_the_call_runs(run: Run, tmp_path: Path) -> None:
     assert job.stdout is not None
     assert job.stderr is not None
     assert job.stdout.readline() == "to stdout\n"
+    assert job.stderr.readline().startswith('{"event": "runner", "mark": "')
     assert job.stderr.readline() == "to stderr\n"
     assert job.poll() is None
     (tmp_path / "gate").write_text("opened")
@@ -282,8 +285,17 @@ def test_the_log_has_one_line_a_task_and_no_arguments_results_or_messages(run: R
     code, out, err = run.start(*command).finish()
     assert (code, out) == (0, "")
     first, second = lines(err)
-    assert err.count("\n") == 2
-    assert first.keys() == {"event", "task", "function", "status", "seconds", "cpu_seconds", "peak_memory_bytes"}
+    assert len([line for line in err.splitlines() if line]) == 3
+    assert first.keys() == {
+        "event",
+        "mark",
+        "task",
+        "function",
+        "status",
+        "seconds",
+        "cpu_seconds",
+        "peak_memory_bytes",
+    }
     assert second.keys() - first.keys() == {"raised"}
     assert (first["event"], first["task"], first["status"]) == ("task", f"{sequence}/0", "success")
     assert (second["raised"], second["status"]) == ("ValueError", "raised")
@@ -301,7 +313,11 @@ def test_the_log_of_a_private_job_names_neither_the_function_nor_what_it_raised(
     code, _, err = run.start(*command, SCALER_BATCH_PRIVATE="1").finish()
     assert code == 0
     first, second = lines(err)
-    assert first.keys() == second.keys() == {"event", "task", "status", "seconds", "cpu_seconds", "peak_memory_bytes"}
+    assert (
+        first.keys()
+        == second.keys()
+        == {"event", "mark", "task", "status", "seconds", "cpu_seconds", "peak_memory_bytes"}
+    )
     assert (first["status"], second["status"]) == ("raised", "success")
     assert not {word for word in ("tulip", "DaffodilError", "sqrt") if word in err}
     assert len(run.published(sequence)[0]) == 2

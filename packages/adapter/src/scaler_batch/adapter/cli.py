@@ -22,7 +22,7 @@ from scaler_batch.adapter.options import FOREIGN, OPTIONS, Option
 from scaler_batch.adapter.process import leave_within, run_program
 from scaler_batch.adapter.settings import ProgramSettings
 from scaler_batch.adapter.sources import PREFIX, SECTION, Chosen, choose
-from scaler_batch.aws import AwsError
+from scaler_batch.aws import AwsError, printable
 from scaler_batch.tasks import TasksError
 from scaler_batch.wire import TlsError, WireError
 
@@ -86,7 +86,7 @@ def _run(settings: ProgramSettings) -> int:
 
 def _complain(error: BaseException) -> None:
     for line in str(error).splitlines():
-        print(f"scaler-batch-worker: {line}", file=sys.stderr)  # noqa: T201
+        print(f"scaler-batch-worker: {printable(line)}", file=sys.stderr)  # noqa: T201
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from scaler_batch.aws import printable
+
 if TYPE_CHECKING:
     from scaler import Client  # type: ignore[import-untyped]
 
@@ -187,7 +189,7 @@ def _describe(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(printable(text), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

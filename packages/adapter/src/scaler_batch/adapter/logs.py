@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from scaler_batch.adapter.errors import SettingsError
 from scaler_batch.adapter.settings import LogSettings
-from scaler_batch.aws import quiet_dependencies
+from scaler_batch.aws import printable, quiet_dependencies
 
 RUN: Final[ContextVar[str]] = ContextVar("run", default="")
 """Id of the run that the current code works for."""
@@ -38,6 +38,10 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record; what a terminal would obey is shown instead: some of it is what AWS or jobs have said."""
+        return printable(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):

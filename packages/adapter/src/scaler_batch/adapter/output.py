@@ -3,6 +3,8 @@
 A container's output goes to its job's log, and from there it is read: a look at the job tells the log's name, and from
 then on new lines are fetched and sent. The log has standard output and error in one, so all of it is sent as output.
 The runner adds lines of its own, which are left out; one of them says that the task has ended: nothing more is to come.
+They have a word that the runner made up and told in the log's first line, before the task began. So lines that a task
+prints are never taken for the runner's, whatever they say.
 
 Output is only of use before the result: the scheduler drops what comes after it. So a result waits for the end of its
 task's output, though not for long, since a log may lag or be lost. Where tasks share jobs, one whose output is wanted
@@ -18,7 +20,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from scaler_batch.aws import JobReport, ServiceError
+from scaler_batch.aws import JobReport, ServiceError, printable
+from scaler_batch.payload.contract import LOG_BEGIN, LOG_EVENT, LOG_MARK, LOG_TASK_ENDED
 from scaler_batch.tasks import JobService
 from scaler_batch.wire import LogStream
 
@@ -32,6 +35,9 @@ PATIENCE: Final = 8.0
 
 TICK: Final = 0.05
 """Seconds between two looks for the job of a task; a short job is over soon, and then nobody knows which it was."""
+
+
+_BEGINNING: Final = f'{{"{LOG_EVENT}": "'
 
 
 class Say(Protocol):
@@ -48,6 +54,26 @@ class LogReader(Protocol):
         """Return the lines after a place in a log, and the place after them; none where the log is not there."""
 
 
+class RunnerLines:
+    """Tells the runner's lines in one log from those of the task. To be asked about every line, in their order."""
+
+    def __init__(self) -> None:
+        self._mark: str | None = None
+
+    def event_of(self, line: str) -> str | None:
+        """What the runner says in a line; None in a line of the task."""
+        if not line.startswith(_BEGINNING):
+            return None
+        try:
+            said: Any = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        event, mark = said[LOG_EVENT], said.get(LOG_MARK)
+        if self._mark is None and event == LOG_BEGIN and isinstance(mark, str) and mark:
+            self._mark = mark
+        return event if isinstance(event, str) and mark == self._mark is not None else None
+
+
 @dataclass(eq=False, slots=True)
 class Followed:
     """A task whose output is wanted.
@@ -57,6 +83,7 @@ class Followed:
         job_id: The job that runs it, once there is one.
         log: Group and name of the log, once there is one.
         token: How far it was read.
+        runner: Tells the runner's lines in the log.
         ended: Set when there is no more to come.
     """
 
@@ -64,6 +91,7 @@ class Followed:
     job_id: str | None = None
     log: tuple[str, str] | None = None
     token: str | None = None
+    runner: RunnerLines = field(default_factory=RunnerLines)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -158,33 +186,9 @@ class Output:
 
     async def _read(self, followed: Followed, group: str, stream: str) -> None:
         lines, followed.token = await self._logs.read(group, stream, followed.token)
-        text = "".join(f"{line}\n" for line in lines if not is_runners(line))
+        events = [followed.runner.event_of(line) for line in lines]
+        text = "".join(f"{line}\n" for line, event in zip(lines, events, strict=True) if event is None)
         if text:
-            self._say(followed.task_id, LogStream.STDOUT, cleaned(text))
-        if any(says_end(line) for line in lines):
+            self._say(followed.task_id, LogStream.STDOUT, printable(text, colours=True))
+        if LOG_TASK_ENDED in events:
             followed.ended.set()
-
-
-def cleaned(text: str) -> str:
-    """Replace what no UTF-8 can carry: halves of surrogate pairs, which a program may print and a log may hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def is_runners(line: str) -> bool:
-    """Whether the runner wrote a line, and not the task."""
-    return _event(line) is not None
-
-
-def says_end(line: str) -> bool:
-    """Whether a line is the runner's word that a task has ended."""
-    return _event(line) == "task"
-
-
-def _event(line: str) -> str | None:
-    if not line.startswith('{"event": "'):
-        return None
-    try:
-        event: Any = json.loads(line)["event"]
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, str) else None

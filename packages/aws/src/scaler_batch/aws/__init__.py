@@ -52,6 +52,7 @@ from scaler_batch.aws.rate import AdaptiveRateLimiter, AimdRate, RateSettings
 from scaler_batch.aws.regions import ConfiguredRegion, configured_region, dns_suffix, partition_of
 from scaler_batch.aws.s3_environment import s3_environment
 from scaler_batch.aws.tags import MOST_TAGS, PREFIX_TAG, RUN_TAG, WORKER_TAG, tag_value
+from scaler_batch.aws.text import printable
 
 __version__ = "0.1.0"
 
@@ -106,6 +107,7 @@ __all__ = [
     "open_client",
     "open_session",
     "partition_of",
+    "printable",
     "quiet_dependencies",
     "read_report",
     "read_tail",

@@ -72,6 +72,16 @@ PRIVATE_VARIABLE: Final = "SCALER_BATCH_PRIVATE"
 """Set by the task manager where the runner's own lines are to name neither functions nor classes of exceptions."""
 
 
+LOG_EVENT: Final = "event"
+LOG_MARK: Final = "mark"
+"""Members of the runner's own lines in a job's log, which are JSON: what happened, and a word that the runner made up
+for this attempt. Its first line tells the word, before any user's code runs; a line without it is the user's."""
+
+LOG_BEGIN: Final = "runner"
+LOG_TASK_ENDED: Final = "task"
+"""Events: the first line of all, and the last of a task."""
+
+
 class ExitCode(IntEnum):
     """What the runner's exit says to whoever looks at the job.
 

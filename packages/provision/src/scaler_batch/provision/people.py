@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 
+from scaler_batch.aws import printable
 from scaler_batch.provision.finding import Verdict
 from scaler_batch.provision.plan import Action
 from scaler_batch.provision.programs import inventory_rows, plain
@@ -239,3 +240,8 @@ class People:
 def _brief(value: Any) -> str:
     text = (value or "none") if isinstance(value, str) else json.dumps(value, default=plain)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def escape(text: str) -> str:
+    """What others wrote, neither obeyed by a terminal nor taken for our markup."""
+    return markup.escape(printable(text))

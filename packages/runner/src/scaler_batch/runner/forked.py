@@ -142,6 +142,7 @@ def _live(work: Work, answer: int, leash: int, keep: Iterable[int]) -> NoReturn:
     code = BROKEN
     try:
         _close_all_but({answer, leash, *keep})
+        log.forget()
         os.setpgid(0, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str], supervisor: Supervisor) -> None:
     request = parse_request(argv, os.environ)
+    log.begin()
     forget_variable(PAYLOAD_KEY_VARIABLE)
     loaded = load(request, supervisor)
     publisher = Publisher(request, supervisor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
-from scaler_batch.aws import FailureKind, JobFailure, JobReport, JobStatus, failure_of
+from scaler_batch.aws import FailureKind, JobFailure, JobReport, JobStatus, failure_of, printable
 from scaler_batch.tasks.errors import (
     ContainerStartError,
     EnvironmentMismatchError,
@@ -83,10 +83,10 @@ def headline_of(failure: JobFailure) -> str:
 
 
 def _explained(kind: type[_E], headline: str, report: JobReport, reason: str) -> _E:
-    tail = tuple(line[:LOG_LINE] for line in report.log_tail[-LOG_LINES:])
+    tail = tuple(printable(line[:LOG_LINE]) for line in report.log_tail[-LOG_LINES:])
     log = ["", "Last lines of the log:", *tail] if tail else []
     return kind(
-        "\n".join([f"AWS Batch job failed: {headline}", *_facts(report, reason), *log]),
+        printable("\n".join([f"AWS Batch job failed: {headline}", *_facts(report, reason), *log])),
         job_id=report.job_id,
         attempt=report.attempt,
         exit_code=report.exit_code,
