@@ -110,8 +110,8 @@ MUTANTS = [
     Mutant(
         "jobs have the user's key",
         "scaler_batch.local.server",
-        "settings.region, self._keys.job)",
-        "settings.region, self._keys.user)",
+        "self._settings.enforce_iam else self._keys.job",
+        "self._settings.enforce_iam else self._keys.user",
         _attack("a_job_has_no_key_of_the_user_and_its_own_works"),
     ),
     Mutant(
