@@ -42,6 +42,7 @@ ROOT = Path(__file__).parent
 WHEELS = ROOT / "wheelhouse"
 CONSTRAINTS = WHEELS / "constraints.txt"
 HASHES = WHEELS / "SHA256SUMS"
+LOCKS = ROOT / ".ci" / "locks"
 REPORTS = ROOT / "build" / "reports"
 
 PACKAGES = {path.parent.name: load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
@@ -91,7 +92,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(tags=["artefacts"])
 def build(session: nox.Session) -> None:
     """Build the source archive of every package, and from it the wheel, into `wheelhouse/`."""
-    session.install("build", *{need for project in PACKAGES.values() for need in project["build-system"]["requires"]})
+    install_tools(session, "build")
     shutil.rmtree(WHEELS, ignore_errors=True)
     for name in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(WHEELS), f"packages/{name}", silent=True)
@@ -190,7 +191,7 @@ def mutants(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def lint(session: nox.Session) -> None:
     """Check style, formatting, and which package may import what; print how long functions are."""
-    session.install(*group("lint"))
+    install_tools(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": search_path()})
@@ -200,7 +201,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def types(session: nox.Session) -> None:
     """Check the types of every source file, and that the checker has seen each of them."""
-    session.install(*group("types"), *third_party())
+    install_tools(session, "types")
     verdict = session.run("mypy", *session.posargs, silent=True)
     session.log(str(verdict).strip())
     expected = sum(1 for source in SOURCES for _ in source.rglob("*.py"))
@@ -211,7 +212,7 @@ def types(session: nox.Session) -> None:
 @nox.session(tags=["check"])
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    session.install(*group("docs"))
+    install_tools(session, "docs")
     session.run("sphinx-build", "-W", "-n", "-q", "--keep-going", *session.posargs, "docs", "docs/_build/html")
     session.log("Look at docs/_build/html/index.html")
 
@@ -232,7 +233,7 @@ def image(session: nox.Session) -> None:
     options = ("--python", IMAGE_PYTHON, "--architecture", IMAGE_ARCHITECTURE, "--tag", IMAGE)
     context = ("--context", str(ROOT / "build" / "image"))
     session.run("python", "docker/runner/build.py", *options, *context, *in_image())
-    session.install(*group("sbom"))
+    install_tools(session, "sbom")
     built = ROOT / "build"
     bill = (IMAGE, str(built / "installed.json"), str(built / "image.cdx.json"))
     session.run("python", ".ci/sbom.py", "installed", *bill)
@@ -241,7 +242,7 @@ def image(session: nox.Session) -> None:
 @nox.session(requires=["build"], tags=["artefacts"])
 def sbom(session: nox.Session) -> None:
     """Write bills of materials: of each wheel, beside it, and of what goes into the image with this Python."""
-    session.install("pip", *group("sbom"))
+    install_tools(session, "sbom")
     session.run("python", ".ci/sbom.py", "wheels", *map(str, map(wheel, PACKAGES)))
     context = ROOT / "build" / "context"
     session.run("python", "docker/runner/wheelhouse.py", "--gather", str(context), *in_image())
@@ -261,6 +262,18 @@ def lock(session: nox.Session) -> None:
     """Choose anew what goes into the runner's image beside our own wheels, and write it down with its hashes."""
     session.install("pip")  # which the script runs; environments made by uv have none
     session.run("python", "docker/runner/wheelhouse.py", *in_image())
+
+
+@nox.session
+def locks(session: nox.Session) -> None:
+    """Choose anew what checks and builds are done with, and write it down with hashes: `-- lint` for one of them."""
+    session.install("uv")
+    options = ("--universal", "--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
+    for name in session.posargs or tools():
+        wanted, lock = Path(session.create_tmp()) / f"{name}.in", LOCKS / f"{name}.txt"
+        wanted.write_text("\n".join(sorted(tools()[name])) + "\n")
+        lock.unlink(missing_ok=True)  # otherwise its versions are kept
+        session.run("uv", "pip", "compile", *options, "--no-emit-index-url", str(wanted), f"--output-file={lock}")
 
 
 # What is measured
@@ -327,6 +340,24 @@ def group(name: str) -> tuple[str, ...]:
 def own_group(package: str, name: str) -> tuple[str, ...]:
     """Requirements of a dependency group of the package itself, where it has one."""
     return dependency_groups(PACKAGES[package], name) if name in PACKAGES[package].get("dependency-groups", {}) else ()
+
+
+def tools() -> dict[str, set[str]]:
+    """What checks and builds are done with, by the name of its lock in `.ci/locks`."""
+    builds = {need for project in PACKAGES.values() for need in project["build-system"]["requires"]}
+    return {
+        "build": {"build", *builds},
+        "docs": set(group("docs")),
+        "lint": set(group("lint")),
+        "nox": {"nox[uv]>=2026.4"},
+        "sbom": {"pip", *group("sbom")},
+        "types": {*group("types"), *third_party()},
+    }
+
+
+def install_tools(session: nox.Session, name: str) -> None:
+    """Install what is locked under this name, by version and hash, from whatever index is set up."""
+    session.install("--require-hashes", "--requirement", str(LOCKS / f"{name}.txt"))
 
 
 def search_path() -> str:
