@@ -15,7 +15,17 @@ import pytest
 from identities import EMPTY, REFUSED, Identity, actions_of, named, only
 from inventory import everything
 from scaler_batch.local import LocalAWS, LocalSettings
-from scaler_batch.provision import Files, Patience, ProvisionError, Settings, Target, cleanup, provision
+from scaler_batch.provision import (
+    ConflictError,
+    Files,
+    Patience,
+    ProvisionError,
+    Settings,
+    Target,
+    adopt,
+    cleanup,
+    provision,
+)
 from scaler_batch.provision.access import provisioner_policy
 from scaler_batch.provision.doctor import Patient, examine
 from scaler_batch.provision.naming import Account, Names
@@ -95,6 +105,16 @@ class Life:
         return not self.messages
 
     def provision(self, **changes: Any) -> None:
+        """Provision; where S3 takes no tags at creation, and tagging was refused, say that the bucket is ours."""
+        try:
+            self._provision(**changes)
+        except ConflictError as conflict:
+            if "adopt" not in conflict.fix:
+                raise
+            adopt(SETTINGS.target, self.session, self.files, endpoint_url=self.aws.endpoint_url)
+            self._provision(**changes)
+
+    def _provision(self, **changes: Any) -> None:
         provision(
             replace(SETTINGS, **changes),
             self.session,
@@ -180,6 +200,7 @@ def spoil(aws: LocalAWS) -> None:
     ecr.put_image_scanning_configuration(
         repositoryName=NAMES.of(Kind.REPOSITORY), imageScanningConfiguration={"scanOnPush": False}
     )
+    ecr.put_image_tag_mutability(repositoryName=NAMES.of(Kind.REPOSITORY), imageTagMutability="MUTABLE")
     batch.update_job_queue(jobQueue=NAMES.of(Kind.JOB_QUEUE), state="DISABLED")
     shares = NAMES.arn(Kind.SCHEDULING_POLICY)
     batch.update_scheduling_policy(arn=shares, fairsharePolicy={"shareDecaySeconds": 7})

@@ -24,13 +24,6 @@ MUTANTS = [
         (_FORGED,),
     ),
     Mutant(
-        "a wss address is encrypted",
-        "scaler_batch.wire.addresses",
-        "return self in (Scheme.TLS, Scheme.WSS)",
-        "return self is Scheme.TLS",
-        ("test_link.py::test_whoever_answers_without_tls_does_not_talk_the_worker_out_of_it",),
-    ),
-    Mutant(
         "elements without a size are refused",
         "scaler_batch.wire.capnp",
         "if count and not data_words + pointers:",

@@ -19,6 +19,8 @@ MARKER = "what-only-the-task-knows"
 def _levels_as_before() -> Iterator[None]:
     loggers = [found for found in logging.root.manager.loggerDict.values() if isinstance(found, logging.Logger)]
     before = {logger: (logger.level, list(logger.filters)) for logger in [logging.getLogger("asyncio"), *loggers]}
+    for name in TALKATIVE:  # whoever ran before in this process may have silenced them
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.NOTSET)

@@ -476,8 +476,9 @@ def _provision_until(last: int, settings: Settings, aws: boto3.Session, calls: A
 
 def _adopt_the_bucket(settings: Settings, aws: boto3.Session, files: Files) -> None:
     """A bucket without tags is nobody's until somebody says that it is ours."""
-    with pytest.raises(ConflictError, match="bucket scaler-batch-123456789012-us-east-1"):
+    with pytest.raises(ConflictError, match="bucket scaler-batch-123456789012-us-east-1") as error:
         provision(settings, aws, files=files)
+    assert "adopt" in error.value.fix
     report = adopt(Target(), aws, files)
     assert report.adopted == ((Kind.BUCKET, "scaler-batch-123456789012-us-east-1"),)
 

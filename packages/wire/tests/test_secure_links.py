@@ -90,7 +90,7 @@ class Middle:
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, HOST, 0, ssl=self._context)
+        self._server = await asyncio.start_server(self._accept, HOST, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -107,6 +107,9 @@ class Middle:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
         try:
+            if self._context is not None:
+                # Not by the server, which would have nobody to close what is left in the middle of a handshake.
+                await writer.start_tls(self._context)
             near, far = await asyncio.open_connection(HOST, self._behind)
             writers.append(far)
             await self.connect(reader, writer, near, far)

@@ -131,6 +131,7 @@ def make_plan(
     observed: Mapping[Kind, Observed[Any] | None],
     *,
     owner: Owner,
+    unfinished: Collection[Kind] = (),
 ) -> Plan:
     """Compare, and say what to do.
 
@@ -138,13 +139,14 @@ def make_plan(
         wanted: Every resource, in the order of making.
         observed: What is there of each.
         owner: Whose tags make a resource ours.
+        unfinished: What an interrupted run was about to make, by the record; only for what an error advises.
 
     Raises:
         ConflictError: Something of these names is there, and not ours.
     """
     foreign = [(kind, one) for kind, one in observed.items() if one and not owner.owns(one.tags)]
     if foreign:
-        raise _conflict(foreign, owner.prefix)
+        raise _conflict(foreign, owner.prefix, unfinished)
     return Plan(tuple(_step(one, observed.get(one.kind)) for one in wanted))
 
 
@@ -202,13 +204,18 @@ def _reason(kind: Kind, observed: Observed[Any], prefix: str, unfinished: Collec
     return "has the tag of the prefix and no nonce, as earlier releases made it"
 
 
-def _conflict(foreign: list[tuple[Kind, Observed[Any]]], prefix: str) -> ConflictError:
+def _conflict(foreign: list[tuple[Kind, Observed[Any]]], prefix: str, unfinished: Collection[Kind]) -> ConflictError:
     listed = ", ".join(f"{kind.words} {one.name}" for kind, one in foreign)
     fix = "pass another --prefix, or remove what is listed"
     if any(one.bears(prefix) for _, one in foreign):
         fix = (
             "run this where the JSON file lies that the first run wrote (--config); or, if it is lost and what is "
             "listed is yours, take it over with `scaler-batch-provision adopt`; or pass another --prefix"
+        )
+    if all(kind in unfinished and not one.tags for kind, one in foreign):
+        fix = (
+            "the record says that an interrupted run was making it: if nobody else did, take it over with "
+            "`scaler-batch-provision adopt`; or remove it"
         )
     if any(kind is Kind.BUCKET for kind, _ in foreign):
         fix += "; if the bucket is yours after all, see that you may look at it (s3:ListBucket, s3:GetBucketTagging)"

@@ -183,7 +183,7 @@ def _plan(settings: Settings, site: Site, catalogue: Catalogue, journal: Journal
     network = site.network(settings, observed[Kind.SECURITY_GROUP])
     tag, digest = image.tag if image else None, _digest(observed[Kind.REPOSITORY]) if image else ""
     wanted = describe(settings, site.names, network, nonce=owner.nonce, image_tag=tag, image_digest=digest)
-    return make_plan(wanted, observed, owner=owner)
+    return make_plan(wanted, observed, owner=owner, unfinished=journal.state.unfinished)
 
 
 def _digest(repository: Observed[RepositorySpecification] | None) -> str:

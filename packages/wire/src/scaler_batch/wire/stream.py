@@ -259,6 +259,7 @@ async def hear_greeting(endpoint: Endpoint, within: float, tls: TlsSettings) -> 
     """
     stream, greeting = await open_stream(endpoint, None, lambda _: None, _SMALL, within, tls)
     stream.abort("heard enough")
+    await stream.lost
     return greeting
 
 
