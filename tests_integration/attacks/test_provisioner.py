@@ -19,6 +19,8 @@ from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.vocabulary import NONCE_TAG, PREFIX_TAG
 from stack import Stack
 
+pytestmark = pytest.mark.long
+
 ACCOUNT = Account("123456789012", "aws")
 REGION = "us-east-1"
 OTHER_NONCE = "f" * 32

@@ -15,6 +15,8 @@ import pytest
 
 pytest.importorskip("cyclonedx", reason="needs the dependency group `sbom`")
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 WHEELS = sorted((ROOT / "wheelhouse").glob("*.whl"))
 """Those that `nox -s build` has made, where it has."""

@@ -164,9 +164,24 @@ def test_an_image_in_ecr_is_looked_into(
     ecr.put_image(repositoryName="scaler-batch", imageManifest=json.dumps(manifest), imageTag="1")
     Configured(aws, monkeypatch, python=python, listed=listed)
     found = examined(patient, aws)
-    assert found["image"].verdict is Verdict.OK
+    assert found["image"].verdict is Verdict.WARNING, "named by a tag"
     assert found["image's Python"].verdict is verdict, found["image's Python"]
     assert python in found["image's Python"].message
+
+
+def test_an_image_that_is_named_by_its_digest_is_in_order_and_the_warning_names_it(
+    aws: boto3.Session, patient: Patient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ecr = aws.client("ecr", region_name="us-east-1")
+    ecr.create_repository(repositoryName="scaler-batch")
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": "x"}, "layers": []}
+    ecr.put_image(repositoryName="scaler-batch", imageManifest=json.dumps(manifest), imageTag="1")
+    Configured(aws, monkeypatch, python="3.12.1", listed=False)
+    provision(settings, aws)
+    named = examined(patient, aws)["image"].fix.rpartition(" ")[2]
+    assert "@sha256:" in named
+    provision(replace(settings, image=named), aws)
+    assert examined(patient, aws)["image"].verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(("quota", "verdict"), [(512.0, Verdict.OK), (5.0, Verdict.WARNING)])

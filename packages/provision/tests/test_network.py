@@ -251,7 +251,7 @@ def test_a_group_is_removed_once_the_last_instance_has_let_go_of_it(
     provision(settings, aws)
     busy, waits = Busy(aws, "DeleteSecurityGroup", "DependencyViolation", times=3), []  # type: ignore[var-annotated]
     waiter = Waiter(patience=Patience(propagation=0), sleep=waits.append)
-    handler = SecurityGroupHandler(aws.client("ec2", region_name="us-east-1"), waiter, NAMES)
+    handler = SecurityGroupHandler(aws.client("ec2", region_name="us-east-1"), waiter, NAMES, None)
     observed = handler.observe("scaler-batch-instances")
     assert observed
     handler.remove(observed)
