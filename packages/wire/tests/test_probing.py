@@ -72,4 +72,9 @@ async def test_whoever_hangs_up_at_once_is_tried_again_until_time_is_up() -> Non
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectionLostError, match=f"127.0.0.1:{port} did not answer within 0.1 s"):
             await probe(Endpoint("127.0.0.1", port), 0.1, QUICK)
+        # Whoever was cut off while connecting stands before this one in the queue of the server.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
     assert len(calls) > 1
