@@ -66,7 +66,7 @@ def test_the_harness_passes_on_a_stack_that_cloudformation_makes_of_the_template
         stack.start_adapter()
         assert harness(stack).endswith("Results: 4/4 passed\n")
         said = stack.run("cleanup", "-m", "scaler_batch.provision", "cleanup", "--yes")
-        assert "left alone, lacks our tag: bucket" in said, "what a stack made belongs to the stack"
+        assert "left alone, lacks our tags: bucket" in said, "what a stack made belongs to the stack"
         assert batch.describe_job_queues()["jobQueues"]
 
 
