@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scaler import Client
 
 from stack import Stack
+from systems import Gate, System
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,27 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Stack], Clien
 def client(stack: Stack, connect: Callable[[Stack], Client]) -> Client:
     """A real client of the running system."""
     return connect(stack)
+
+
+@pytest.fixture(scope="module")
+def shared(cloud: Stack) -> Iterator[Stack]:
+    """A scheduler and an object storage, without a worker."""
+    with Stack() as running:
+        yield running.join(cloud)
+
+
+@pytest.fixture
+def system(cloud: Stack, shared: Stack, connect: Callable[[Stack], Client]) -> Iterator[System]:
+    """A running system whose worker each test starts for itself."""
+    started = System(cloud, shared, connect)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """What tasks of the test wait for; it is open when the test is over."""
+    made = Gate(tmp_path / "gate")
+    made.folder.mkdir()
+    yield made
+    made.open()

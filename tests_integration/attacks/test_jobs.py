@@ -45,28 +45,6 @@ from watching import wait_for
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.fixture(scope="module")
-def shared(cloud: Stack) -> Iterator[Stack]:
-    """A scheduler and an object storage, without a worker."""
-    with Stack() as running:
-        yield running.join(cloud)
-
-
-@pytest.fixture
-def system(cloud: Stack, shared: Stack, connect: Callable[[Stack], Client]) -> Iterator[System]:
-    started = System(cloud, shared, connect)
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = Gate(tmp_path / "gate")
-    made.folder.mkdir()
-    yield made
-    made.open()
-
-
 ORDINARY = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 """Makes root what it is in a container: without power over processes that are not its own to look into."""
 

@@ -13,7 +13,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from scaler import Client
 
 import hostile
 from scaler_batch.payload import (
@@ -74,28 +73,6 @@ def forged(value: bytes, positions: Sequence[int] = (0,)) -> bytes:
 
 
 # Against a whole system.
-
-
-@pytest.fixture(scope="module")
-def shared(cloud: Stack) -> Iterator[Stack]:
-    """A scheduler and an object storage, without a worker."""
-    with Stack() as running:
-        yield running.join(cloud)
-
-
-@pytest.fixture
-def system(cloud: Stack, shared: Stack, connect: Callable[[Stack], Client]) -> Iterator[System]:
-    started = System(cloud, shared, connect)
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = Gate(tmp_path / "gate")
-    made.folder.mkdir()
-    yield made
-    made.open()
 
 
 def test_an_outcome_that_lies_there_before_its_task_is_submitted_answers_nobody(

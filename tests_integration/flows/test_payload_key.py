@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scaler import Client
 
 from scaler_batch.payload.contract import KEY_PARAMETER, PAYLOAD_KEY_VARIABLE
 from stack import Stack
@@ -16,28 +14,6 @@ from watching import wait_for
 
 DIGITS = bytes(range(32)).hex()
 PARAMETER = "/keyed/payload-key"
-
-
-@pytest.fixture(scope="module")
-def shared(cloud: Stack) -> Iterator[Stack]:
-    """A scheduler and an object storage, without a worker."""
-    with Stack() as running:
-        yield running.join(cloud)
-
-
-@pytest.fixture
-def system(cloud: Stack, shared: Stack, connect: Callable[[Stack], Client]) -> Iterator[System]:
-    started = System(cloud, shared, connect)
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    made = Gate(tmp_path / "gate")
-    made.folder.mkdir()
-    yield made
-    made.open()
 
 
 @pytest.fixture(scope="module")
