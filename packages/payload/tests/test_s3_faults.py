@@ -63,6 +63,7 @@ def test_what_is_put_once_is_put_though_a_fault_comes_first(fault: Fault, times:
         assert s3.objects == {KEY: b"result"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 async def test_every_other_call_goes_through_too(fault: Fault) -> None:
     with FaultyS3([fault]) as s3:
@@ -301,7 +302,8 @@ async def test_a_call_ends_when_its_patience_is_over_whatever_the_network_does()
             assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("patience", [2.0, pytest.param(4.0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("patience", [2.0, 4.0])
 async def test_a_call_whose_patience_is_over_says_what_went_wrong(patience: float) -> None:
     with FaultyS3(always=Answer(503, "SlowDown")) as s3:
         store = S3RunStore(RUN, environment=s3.environment).with_patience(patience)
@@ -340,6 +342,7 @@ async def test_a_call_to_a_host_that_swallows_connections_ends_in_time() -> None
         assert time.monotonic() - started < 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
 def test_a_blocking_call_to_nobody_ends_in_time(address: str) -> None:
     store = BlockingS3RunStore(RUN, environment={"AWS_ENDPOINT_URL": address}, patience=1)

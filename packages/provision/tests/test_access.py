@@ -345,6 +345,7 @@ def test_every_role_is_made_within_the_boundary(aws: boto3.Session, settings: Se
     assert cleanup(Target(), aws).complete
 
 
+@pytest.mark.long
 def test_a_boundary_can_be_set_later(aws: boto3.Session, settings: Settings, calls: Any) -> None:
     iam = aws.client("iam", region_name="us-east-1")
     iam.create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)

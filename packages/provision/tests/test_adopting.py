@@ -26,6 +26,8 @@ from scaler_batch.provision.apply import Silent
 from scaler_batch.provision.naming import Account
 from scaler_batch.provision.state import State
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

@@ -73,6 +73,7 @@ def test_time_that_aws_does_not_tell_is_none() -> None:
     assert seconds_since(1) > 1e9
 
 
+@pytest.mark.long
 def test_the_doctor_looks_at_the_cluster_of_the_environment(
     aws: boto3.Session, settings: Settings, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from scaler_batch.provision.handover import Handover
 from scaler_batch.provision.naming import Account, Names
 from scaler_batch.provision.permissions import Request, allowed
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

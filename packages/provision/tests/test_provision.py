@@ -273,6 +273,7 @@ def test_further_tags_are_on_everything_also_when_they_come_later(aws: boto3.Ses
     assert cleanup(Target(), aws).complete
 
 
+@pytest.mark.long
 def test_what_cannot_be_changed_is_said_and_left(aws: boto3.Session, settings: Settings, calls: Any) -> None:
     made = provision(settings, aws)
     batch = aws.client("batch", region_name="us-east-1")
@@ -413,6 +414,7 @@ def test_two_prefixes_and_two_regions_live_side_by_side(aws: boto3.Session, sett
     assert provision(settings, aws).changed == ()
 
 
+@pytest.mark.long
 def test_another_partition_has_arns_of_its_own(aws: boto3.Session, settings: Settings) -> None:
     made = provision(replace(settings, region="cn-north-1"), aws)
     assert {identity.arn.split(":")[1] for identity in made.resources.values()} == {"aws-cn"}

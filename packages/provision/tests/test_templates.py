@@ -124,6 +124,7 @@ def test_cloudformation_finds_no_fault_with_the_template(chosen: Settings) -> No
     assert [str(match) for match in lint(text, regions=[chosen.region])] == []
 
 
+@pytest.mark.long
 def test_a_fault_in_a_template_would_be_found() -> None:
     document = cloudformation.template(Settings(), "aws")
     document["Resources"]["JobQueue"]["Properties"]["Priority"] = "high"

@@ -36,6 +36,7 @@ class SignedOut:
         self._bench.store.faults.remove(self._faults[1])
 
 
+@pytest.mark.long
 async def test_everything_waits_for_hours_and_goes_on_by_itself(benches: Benches):
     async with benches(inline_limit=0) as bench:
         bench.ask("running")
@@ -119,6 +120,7 @@ async def test_it_is_said_once_and_again_ever_more_rarely_and_once_when_it_is_ov
         assert caplog.text.count("takes the credentials again") == 1
 
 
+@pytest.mark.long
 async def test_after_a_day_a_queued_task_fails_and_says_how_to_renew(benches: Benches):
     async with benches() as bench:
         SignedOut(bench)

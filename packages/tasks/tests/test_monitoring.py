@@ -117,6 +117,7 @@ async def test_an_object_that_answers_a_call_its_job_does_not_have_harms_nobody(
         assert bytes(bench.sink.results[b"a"].value) == b"value"
 
 
+@pytest.mark.long
 async def test_a_listing_of_any_length_lets_others_have_their_turn(benches: Benches, monkeypatch: pytest.MonkeyPatch):
     async with benches() as bench:
         bench.ask("a")
