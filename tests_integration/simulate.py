@@ -146,7 +146,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    tasks, slots = min(row.report.tasks for row in rows), max(row.slots for row in rows)
+    tasks = min(row.report.tasks for row in rows)
+    slots = max(row.slots for row in rows if row.report.tasks == tasks)
     shown = [row for row in rows if (row.report.tasks, row.slots) == (tasks, slots)]
     names = list(dict.fromkeys(row.report.workload for row in shown))
     with mpl.rc_context({"svg.hashsalt": "scaler-batch", "svg.fonttype": "path", "font.size": 9}):
