@@ -266,7 +266,7 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def locks(session: nox.Session) -> None:
-    """Choose anew what checks and builds are done with, and write it down with hashes: `-- lint` for one of them."""
+    """Update the tools that checks and builds use, locked by version and hash: `-- lint` for one group of them."""
     session.install("uv")
     options = ("--universal", "--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
     for name in session.posargs or tools():

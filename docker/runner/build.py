@@ -71,7 +71,7 @@ def base_image(name: str, platform: str) -> str:
 
 
 def refresh() -> None:
-    """Write down anew which images those are that the table names, as their registry has them now."""
+    """Update the digests of the base images in the table to what their registry has now."""
     table = json.loads(BASES.read_text())
     for python, reference in table.items():
         name = reference.partition("@")[0]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.payload_key import find_payload_key
@@ -18,15 +16,6 @@ from scaler_batch.payload import Seal
 REGION = "eu-west-1"
 DIGITS = bytes(range(32)).hex()
 KEY = Seal.from_hex(DIGITS)
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from scaler_batch.adapter.errors import ResourceError
 from scaler_batch.adapter.member import Cloud, leases_of
@@ -18,15 +16,6 @@ from scaler_batch.aws import open_session
 from scaler_batch.tasks import TaskManagerSettings
 
 REGION = "eu-west-1"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(autouse=True)
