@@ -162,15 +162,16 @@ def test_processes_that_user_code_leaves_behind_are_no_business_of_the_waiting(
         ctypes.CDLL(None).prctl(adopt_orphans, 1)
 
         def work(answer: Any) -> int:
-            if os.fork() == 0:
+            if (left := os.fork()) == 0:
                 os.setpgid(0, 0)
                 os._exit(0)
+            os.waitid(os.P_PID, left, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has waited for it
             answer.write(b"mine")
             return 0
 
         with Supervisor() as supervisor:
             written = bytes(supervisor.wait_for(supervisor.start(work)).written)
-            # The orphan has ended, or is about to: this child is waited for after it.
+            # The orphan has ended: this child is waited for after it.
             supervisor.wait_for(supervisor.start(lambda answer: 0))
             return written, open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read().split()
 
