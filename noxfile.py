@@ -281,7 +281,7 @@ def locks(session: nox.Session) -> None:
 
 @nox.session(requires=["build", "job"])
 def bench(session: nox.Session) -> None:
-    """Compare with the adapter that Scaler ships: `-- quick`, or `-- --publish` for the page in `docs/benchmarks`."""
+    """Compare with the adapter that Scaler ships: `-- quick`, `-- --publish`; or with a commit: `-- --against REV`."""
     install(session, *everything(), *group("scaler"), *group("bench"))
     session.run("python", "tests_integration/benchmark.py", *session.posargs, env=job_python(session))
 

@@ -5,7 +5,8 @@
     plan ─► measuring (rounds of sides) ─► results ─► tables, plots, page
 
 ``quick`` takes a few minutes and a few rows. ``--publish`` writes a page of the documentation. Figures of an earlier
-run are shown, or published, without measuring anything by ``--from FILE``.
+run are shown, or published, without measuring anything by ``--from FILE``. ``--against REV`` measures another commit of
+ours beside this one, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rich.table import Table
 
 import lithops_peer
 from authentication_costs import authentication_costs
-from bench import sides, tables, works
+from bench import against, sides, tables, works
 from bench.goals import AUTO, LITHOPS, LITHOPS_BUNDLED, OURS, SPAWNED_SIDE, THEIRS, goals
 from bench.limits import rates
 from bench.measuring import Plan, Sample, connected, rounds
@@ -91,6 +92,18 @@ def peers() -> list[Side]:
 
 def _others() -> tuple[Side, Side, Side]:
     return sides.ours(OURS), sides.ours(AUTO, BUNDLED), sides.alone()
+
+
+def compared(revision: str, quick: bool, count: int) -> Results:
+    """Measure another commit of ours beside this one, one task a job and bundled."""
+    few: list[tuple[Work, int]] = [(works.idle(), 1), (works.one_task(), 5), (works.map_of(100), 3)]
+    todo = few if quick else [*few, (works.map_of(1000), 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        there = against.installed(revision, Path(folder))
+        ours, bundled, _ = _others()
+        theirs = [against.before(f"{OURS}, {revision}", there), against.before(f"{AUTO}, {revision}", there, BUNDLED)]
+        plan: Plan = [(side, todo) for side in (theirs[0], ours, theirs[1], bundled)]
+        return Results(machine=machine(), samples=list(rounds(plan, count)))
 
 
 def recoveries(quick: bool, warm: Path) -> list[Recovery]:
@@ -169,10 +182,16 @@ def main() -> int:
     parser.add_argument("--from", type=Path, dest="earlier", metavar="FILE", help="measure nothing; take such a file")
     parser.add_argument("--publish", type=Path, nargs="?", const=PAGE, metavar="FOLDER",
                         help="write the page of the documentation, into docs/benchmarks or this folder")  # fmt: skip
+    parser.add_argument("--against", metavar="REV", help="measure this commit of ours beside the one at hand")
     options = parser.parse_args()
     quick = options.quick is not None
     count = 1 if quick else options.rounds
-    results = read(options.earlier) if options.earlier else measured(quick, count, options.largest, options.tasks)
+    if options.earlier:
+        results = read(options.earlier)
+    elif options.against:
+        results = compared(options.against, quick, options.rounds)
+    else:
+        results = measured(quick, count, options.largest, options.tasks)
     if options.output:
         results.write(options.output)
     show(results, Console(width=None if sys.stdout.isatty() else 200))

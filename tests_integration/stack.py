@@ -131,6 +131,7 @@ class Options:
     Attributes:
         slots: Jobs that the local AWS runs at once; ``None`` leaves it to the local AWS.
         job_python: The interpreter of jobs; ``None`` for this one.
+        worker_python: The interpreter of the worker: this one, or that of another release.
         worker: Further options of the adapter.
         scheduler: Further options of the scheduler.
         local: Further options of the local AWS.
@@ -141,6 +142,7 @@ class Options:
 
     slots: int | None = None
     job_python: str | None = JOB_PYTHON
+    worker_python: str = WORKER_PYTHON
     worker: tuple[str, ...] = ()
     scheduler: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
@@ -258,7 +260,7 @@ class Stack:
 
     def start_worker(self, name: str, *options: str, ready: str = "registered with the scheduler") -> Part:
         """Start our worker with these options and no others."""
-        part = self._start(name, [WORKER_PYTHON, "-m", "scaler_batch.adapter", *options])
+        part = self._start(name, [self.options.worker_python, "-m", "scaler_batch.adapter", *options])
         return part.wait_until(lambda: part.says(ready))
 
     def start_client(self, program: str, *arguments: str, name: str = "client") -> Part:

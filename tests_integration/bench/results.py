@@ -47,13 +47,13 @@ class Results:
 
     machine: dict[str, str]
     samples: list[Sample]
-    recovery: list[Recovery]
-    memory: list[Memory]
-    startup: list[StartupCost]
-    payload: list[PayloadCost]
-    codec: list[CodecCost]
-    link: list[IdleCost]
-    rates: list[Rate]
+    recovery: list[Recovery] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+    startup: list[StartupCost] = field(default_factory=list)
+    payload: list[PayloadCost] = field(default_factory=list)
+    codec: list[CodecCost] = field(default_factory=list)
+    link: list[IdleCost] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
     authentication: list[AuthenticationCost] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
