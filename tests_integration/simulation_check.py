@@ -4,6 +4,7 @@
 
 The same task manager does the same map on the local AWS with `--like aws`, all of AWS's times multiplied by the scale,
 and in the simulation with the same figures. The two cases of long tasks after short ones are run on both, too.
+What a job takes of its own here, which no figure of AWS's holds, is measured first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import heapq
 import os
+import statistics
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -28,12 +30,15 @@ from scaler_batch.local.resources import Wanted, make
 from scaler_batch.payload import RunLocation
 from scaler_batch.payload.calls import make_call
 from scaler_batch.payload.s3 import S3RunStore, boto3_credentials
-from scaler_batch.tasks import AWSHPCTaskManager, TaskManagerSettings
+from scaler_batch.tasks import AWSHPCTaskManager, Polling, TaskManagerSettings
 from scaler_batch.tasks.simulation import Cloud, Workload, simulate
 from scaler_batch.tasks.testing import MemoryInputs, RecordingSink
 
 REGION = "us-east-1"
 WANTED = Wanted(bucket="check", queue="check", definition="check")
+
+LONE = 31
+"""Tasks, one after the other, that show what a job takes of its own."""
 
 Map = tuple[Callable[[float], None], Sequence[float]]
 """A function, and what each call of it takes."""
@@ -55,23 +60,35 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=10)
     parser.add_argument("--scale", type=float, default=0.05, help="what AWS's times are multiplied by")
     options = parser.parse_args()
+    runner = runner_seconds()
+    print(f"a job takes {runner:.3f} s of its own, median of {LONE} lone tasks", flush=True)
     compare(
         f"map of {options.tasks} on {options.slots} slots",
         [(work, [1.0 * options.scale] * options.tasks)],
         settings(options.slots, 1, 3600),
         options.scale,
+        runner,
     )
     auto = ((1000, [0.2] * 100, 8, 3600), (600, [2.0] * 60, 20, 60))
     for before, seconds, slots, timeout in auto:
         name = f"{len(seconds)} of {seconds[0]} s after {before} that take no time, {slots} slots, auto"
         maps = [(nothing, [0.0] * before), (work, seconds)]
-        compare(name, maps, settings(slots, "auto", timeout), None)
+        compare(name, maps, settings(slots, "auto", timeout), None, runner)
 
 
-def compare(name: str, maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> None:
+def runner_seconds() -> float:
+    """What a job takes of its own: what lone tasks take on the plain local AWS, less what the simulation makes of one.
+
+    Looks come so often that they hardly count.
+    """
+    how, maps = replace(settings(1, 1, 3600), polling=Polling(shortest=0.01)), [(nothing, [0.0])] * LONE
+    return max(0.0, statistics.median(on_local_aws(maps, how, None)) - in_simulation(maps[:1], how, None, 0.0))
+
+
+def compare(name: str, maps: Sequence[Map], how: TaskManagerSettings, scale: float | None, runner: float) -> None:
     """Time the last map on both."""
-    measured = on_local_aws(maps, how, scale)
-    simulated = in_simulation(maps, how, scale)
+    measured = on_local_aws(maps, how, scale)[-1]
+    simulated = in_simulation(maps, how, scale, runner)
     best = ideal(maps[-1][1], how.max_concurrent_jobs)
     print(
         f"{name}: local AWS {measured:.2f} s, simulation {simulated:.2f} s, "
@@ -96,8 +113,8 @@ def ideal(seconds: Sequence[float], slots: int) -> float:
     return max(ends)
 
 
-def on_local_aws(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> float:
-    """Seconds that the last map takes there."""
+def on_local_aws(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> list[float]:
+    """Seconds that each map takes there."""
     like = {} if scale is None else {"like": "aws", "time_scale": scale}
     with LocalAWS(LocalSettings(slots=how.max_concurrent_jobs, minimum_timeout=1, **like)) as aws:  # type: ignore[arg-type]
         make(WANTED, aws.environment)
@@ -105,8 +122,8 @@ def on_local_aws(maps: Sequence[Map], how: TaskManagerSettings, scale: float | N
         return asyncio.run(timed(maps, how, scale))
 
 
-async def timed(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> float:
-    """Do maps one after the other, and time the last."""
+async def timed(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> list[float]:
+    """Do maps one after the other, and time each."""
     session = boto3.Session(region_name=REGION)
     rate = RateSettings() if scale is None else RateSettings(highest=1000.0, submits=50 / scale)
     jobs = BatchJobService(session, REGION, rate=rate)
@@ -114,20 +131,20 @@ async def timed(maps: Sequence[Map], how: TaskManagerSettings, scale: float | No
     inputs, sink = MemoryInputs(), RecordingSink()
     store = S3RunStore(run, credentials=boto3_credentials(session))
     async with AWSHPCTaskManager(how, run, jobs=jobs, store=store, inputs=inputs, sink=sink) as manager:
-        done = 0
+        done, taken = 0, []
         for function, seconds in maps:
             began = time.monotonic()
             for each in seconds:
                 manager.submit(inputs.request(uuid4().bytes, make_call(function, each)))
             done += len(seconds)
             await sink.answers(done)
-            taken = time.monotonic() - began
+            taken.append(time.monotonic() - began)
         await manager.stop(20)
     jobs.close()
     return taken
 
 
-def in_simulation(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None) -> float:
+def in_simulation(maps: Sequence[Map], how: TaskManagerSettings, scale: float | None, runner: float) -> float:
     """Seconds that the last map takes there."""
     factor = 0.0 if scale is None else scale
     slots = how.max_concurrent_jobs
@@ -135,6 +152,7 @@ def in_simulation(maps: Sequence[Map], how: TaskManagerSettings, scale: float | 
     cloud = replace(
         real,
         start=real.start * factor,
+        runner=runner,
         submits=real.submits / factor if factor else 1e9,
         batch_seconds=real.batch_seconds * factor,
         s3_seconds=real.s3_seconds * factor,

@@ -281,7 +281,7 @@ class Simulator:
         job.attempt += 1
         job.status = JobStatus.RUNNING
         cloud, tasks = self._cloud, job.made.bundles[job.child or 0]
-        begins = self._now + cloud.start
+        begins = self._now + cloud.start + cloud.runner
         seconds = sum(self._work.seconds[task] for task in tasks)
         if cloud.reclaims and self._random.random() < (cloud.start + seconds) / 3600 * cloud.reclaims:
             self._at(self._now + self._random.random() * (cloud.start + seconds), self._reclaim, job)
